@@ -1,0 +1,86 @@
+"""Executions of the state machine: whether one has ended, and what its history says of the alias."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, Self
+
+from aws import sdk
+from rollout.errors import AwsRefused
+from rollout.plan import Plan
+
+#: DescribeExecution is eventually consistent: "does not exist" of a young execution proves nothing.
+_CONSISTENT_AFTER_SECONDS = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution by its ARN, which also says where Tidegate runs."""
+
+    arn: str
+    region: str
+    account: str
+    name: str
+
+    @classmethod
+    def parse(cls, arn: str) -> Self:
+        """From `arn:<partition>:states:<region>:<account>:execution:<state machine>:<name>`."""
+        _, _, _, region, account, _, _, name = arn.split(":", 7)
+        return cls(arn, region, account, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What an execution's own history says it was doing. `exposed`: traffic may have moved."""
+
+    plan: Plan
+    candidate: str | None
+    exposed: bool
+    promoting: bool
+
+
+def has_ended(execution_arn: str, age_seconds: float) -> bool:
+    """Whether the execution has ended for certain; `age_seconds` is how long ago it was last seen alive."""
+    try:
+        with sdk.refusals(f"describe execution {execution_arn}"):
+            status = sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)["status"]
+    except AwsRefused as error:
+        if error.code == "ExecutionDoesNotExist":
+            return age_seconds > _CONSISTENT_AFTER_SECONDS
+        raise
+    return str(status) in {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+
+
+def trace(execution_arn: str) -> Trace | None:
+    """What the execution did last, from its newest task that names a candidate; None where none ever did.
+
+    Every task from ShiftTraffic on has plan, stable and candidate in its arguments.
+    """
+    request: dict[str, Any] = {"executionArn": execution_arn, "reverseOrder": True, "maxResults": 1000}
+    newest: Trace | None = None
+    promoting = exposed = False
+    while True:
+        with sdk.refusals(f"read the history of {execution_arn}"):
+            page = sdk.client("stepfunctions").get_execution_history(**request)
+        for event in page["events"]:
+            entered = event.get("stateEnteredEventDetails", {}).get("name")
+            promoting = promoting or entered == "Promote"
+            exposed = exposed or entered == "ShiftTraffic"
+            payload = _payload(event)
+            if newest is None and payload is not None:
+                newest = Trace(
+                    Plan.from_json(payload["plan"]), payload.get("candidate") or None, exposed=False, promoting=False
+                )
+        if not page.get("nextToken") or exposed:
+            break
+        request["nextToken"] = page["nextToken"]
+    return newest and Trace(newest.plan, newest.candidate, exposed, promoting)
+
+
+def _payload(event: dict[str, Any]) -> dict[str, Any] | None:
+    details = event.get("taskScheduledEventDetails")
+    if not details:
+        return None
+    payload = json.loads(details["parameters"]).get("Payload")
+    return payload if isinstance(payload, dict) and payload.get("plan") else None

@@ -1,0 +1,304 @@
+"""What a rollout remembers: the lock with the live state, the history, and the versions known to be bad.
+
+One DynamoDB table. Key: `target` (hash) and `record` (range).
+
+    target          record                        what
+    checkout:live   lock                          the running rollout: the lock, and its live state
+    checkout:live   history#<start>#<execution>   one finished rollout
+    checkout        bad#<version>                 a version that a verdict spoke against
+
+The ledger serves; it never decides safety: a rollback works with the table gone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aws import sdk
+from rollout.decision import Decision
+from rollout.errors import AwsRefused, LockLost
+from rollout.observation import Counts
+from rollout.plan import Plan
+
+LOCK = "lock"
+_DAY_SECONDS = 86_400
+#: An item holds 400 KB; a verdict takes some 500 bytes, and a day of polls makes a thousand.
+_MAX_VERDICTS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The lock of one alias, as its holder left it.
+
+    `plan` and `candidate` are None until they are known. `exposed`: a weight may have been set; `promoting`:
+    the candidate may have been made the alias's own version.
+    """
+
+    execution_arn: str
+    taken_at: float
+    plan: Plan | None
+    candidate: str | None
+    exposed: bool
+    promoting: bool
+    verdicts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a rollout ended: what its history item says. `convicts` remembers the candidate as bad.
+
+    `keep_lock` is for a rollout that a person must end: no other one may start meanwhile.
+    """
+
+    plan: Plan
+    candidate: str | None
+    outcome: str
+    cause: str
+    proven: bool | None = None
+    convicts: bool = False
+    keep_lock: bool = False
+
+
+def take_lock(target: str, execution_arn: str, now: float, ended_holder: str | None = None) -> bool:
+    """Take the alias's lock, or keep it where this execution holds it already; False where another one does.
+
+    `ended_holder` is an execution known to have ended, whose lock may be taken over.
+    """
+    names = {"#holder": "execution_arn"}
+    values = {":me": _text(execution_arn), ":ended": _text(ended_holder or execution_arn)}
+    try:
+        with sdk.refusals(f"take the lock of {target}"):
+            _client().put_item(
+                TableName=_table(),
+                Item={**_key(target, LOCK), "execution_arn": _text(execution_arn), "taken_at": _number(now)},
+                ConditionExpression="attribute_not_exists(#holder) OR #holder = :me OR #holder = :ended",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+    except AwsRefused as error:
+        if error.code == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
+
+
+def read_lock(target: str) -> Lock | None:
+    """The alias's lock, or None where it is free."""
+    with sdk.refusals(f"read the lock of {target}"):
+        item = _client().get_item(TableName=_table(), Key=_key(target, LOCK), ConsistentRead=True).get("Item")
+    if item is None:
+        return None
+    return Lock(
+        execution_arn=item["execution_arn"]["S"],
+        taken_at=float(item["taken_at"]["N"]),
+        plan=Plan.from_json(json.loads(item["plan"]["S"])) if "plan" in item else None,
+        candidate=item["candidate"]["S"] if "candidate" in item else None,
+        exposed="step" in item,
+        promoting="promoting" in item,
+        verdicts=tuple(verdict["S"] for verdict in item.get("verdicts", {}).get("L", [])),
+    )
+
+
+def drop_lock(target: str, execution_arn: str) -> None:
+    """Give the lock back where this execution holds it; harmless where it does not."""
+    try:
+        with sdk.refusals(f"release the lock of {target}"):
+            _client().delete_item(TableName=_table(), **_held_lock(target, execution_arn))
+    except AwsRefused as error:
+        if error.code != "ConditionalCheckFailedException":
+            raise
+
+
+def record_plan(plan: Plan) -> None:
+    """Store the plan with the lock.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    _update(plan, {"plan": _text(json.dumps(plan.to_json()))})
+
+
+def record_candidate(plan: Plan, candidate: str) -> None:
+    """Store which version is the candidate.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    _update(plan, {"candidate": _text(candidate)})
+
+
+def record_shift(plan: Plan, step: int, weight_percent: float) -> None:
+    """Store the weight that is about to be set: whoever lost the lock must not set it.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    _update(plan, {"step": _number(step), "weight_percent": _number(weight_percent)})
+
+
+def record_promotion(plan: Plan) -> None:
+    """Store that the candidate is about to become the alias's own version.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    _update(plan, {"promoting": _text("true")})
+
+
+def record_verdict(plan: Plan, decision: Decision, stable: Counts, candidate: Counts, now: float) -> None:
+    """Append one verdict with its numbers.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    verdict = {
+        "at": round(now, 1),
+        "step": decision.progress.step,
+        "weight_percent": decision.progress.weight_percent,
+        "action": decision.action,
+        "reason": decision.reason,
+        "proven": decision.proven,
+        "checks": [check.to_json() for check in decision.checks],
+        "stable": {"requests": stable.requests, "errors": stable.errors, "slow": stable.slow},
+        "candidate": {"requests": candidate.requests, "errors": candidate.errors, "slow": candidate.slow},
+    }
+    document = json.dumps(verdict, separators=(",", ":"))
+    values = {"last_verdict": _text(document)}
+    # A long bake looks more often than an item has room for: then only every n-th look is kept, and every turn.
+    polls = plan.longest_seconds // plan.poll_seconds
+    keep_every = polls // _MAX_VERDICTS + 1
+    look = round((now - plan.started_at) / plan.poll_seconds)
+    kept = decision.action != "wait" or look % keep_every == 0
+    _update(plan, values, append={"verdicts": document} if kept else {})
+
+
+def known_bad(function_name: str, version: str) -> str | None:
+    """Why a version is known to be bad, or None where nothing speaks against it."""
+    key = _key(function_name, f"bad#{version}")
+    with sdk.refusals(f"look up version {version} of {function_name}"):
+        item = _client().get_item(TableName=_table(), Key=key, ConsistentRead=True).get("Item")
+    return item["cause"]["S"] if item else None
+
+
+def close(closing: Closing, now: float) -> bool:
+    """Write the history item and release the lock, both or neither; False where that was done before."""
+    plan = closing.plan
+    lock = read_lock(plan.target)
+    ours = lock is not None and lock.execution_arn == plan.execution_arn
+    verdicts = [json.loads(verdict) for verdict in lock.verdicts] if lock is not None and ours else []
+    actions: list[dict[str, Any]] = [{"Put": _history(closing, verdicts, now)}]
+    if ours and not closing.keep_lock:
+        actions.append({"Delete": {"TableName": _table(), **_held_lock(plan.target, plan.execution_arn)}})
+    if closing.convicts and closing.candidate:
+        actions.append({"Put": {"TableName": _table(), "Item": _bad_version(closing, now)}})
+    try:
+        with sdk.refusals(f"close the rollout of {plan.target}"):
+            _client().transact_write_items(TransactItems=actions)
+    except AwsRefused as error:
+        if error.code == "TransactionCanceledException":
+            if not closing.keep_lock:
+                drop_lock(plan.target, plan.execution_arn)
+            return False
+        raise
+    return True
+
+
+def _history(closing: Closing, verdicts: list[Any], now: float) -> dict[str, Any]:
+    plan = closing.plan
+    document = {
+        "plan": plan.to_json(),
+        "candidate": closing.candidate,
+        "outcome": closing.outcome,
+        "cause": closing.cause,
+        "proven": closing.proven,
+        "ended_at": round(now, 1),
+        "verdicts": verdicts,
+    }
+    item = {
+        **_key(plan.target, _history_record(plan)),
+        "execution_arn": _text(plan.execution_arn),
+        "outcome": _text(closing.outcome),
+        "cause": _text(closing.cause or "-"),
+        "document": _text(json.dumps(document, separators=(",", ":"))),
+        "expires_at": _expiry(now),
+    }
+    return {
+        "TableName": _table(),
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(#target)",
+        "ExpressionAttributeNames": {"#target": "target"},
+    }
+
+
+def _history_record(plan: Plan) -> str:
+    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(plan.started_at))
+    return f"history#{started}#{plan.rollout_id}"
+
+
+def _bad_version(closing: Closing, now: float) -> dict[str, Any]:
+    return {
+        **_key(closing.plan.function_name, f"bad#{closing.candidate}"),
+        "cause": _text(closing.cause),
+        "execution_arn": _text(closing.plan.execution_arn),
+        "expires_at": _expiry(now),
+    }
+
+
+def _update(plan: Plan, values: Mapping[str, dict[str, str]], append: Mapping[str, str] | None = None) -> None:
+    names = {f"#{name}": name for name in (*values, *(append or {}))}
+    bound: dict[str, Any] = {f":{name}": value for name, value in values.items()}
+    changes = [f"#{name} = :{name}" for name in values]
+    for name, text in (append or {}).items():
+        changes.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
+        bound |= {f":{name}": {"L": [_text(text)]}, ":none": {"L": []}}
+    try:
+        with sdk.refusals(f"record the rollout of {plan.target}"):
+            _client().update_item(
+                TableName=_table(),
+                Key=_key(plan.target, LOCK),
+                UpdateExpression="SET " + ", ".join(changes),
+                ConditionExpression="execution_arn = :me",
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues={**bound, ":me": _text(plan.execution_arn)},
+            )
+    except AwsRefused as error:
+        if error.code == "ConditionalCheckFailedException":
+            raise LockLost(f"this execution no longer holds the lock of {plan.target}: it stops") from error
+        raise
+
+
+def _held_lock(target: str, execution_arn: str) -> dict[str, Any]:
+    return {
+        "Key": _key(target, LOCK),
+        "ConditionExpression": "execution_arn = :me",
+        "ExpressionAttributeValues": {":me": _text(execution_arn)},
+    }
+
+
+def _expiry(now: float) -> dict[str, str]:
+    return _number(int(now) + int(os.environ["HISTORY_RETENTION_DAYS"]) * _DAY_SECONDS)
+
+
+def _client() -> Any:
+    return sdk.client("dynamodb")
+
+
+def _table() -> str:
+    return os.environ["ROLLOUT_TABLE"]
+
+
+def _key(target: str, record: str) -> dict[str, dict[str, str]]:
+    return {"target": _text(target), "record": _text(record)}
+
+
+def _text(value: str) -> dict[str, str]:
+    return {"S": value}
+
+
+def _number(value: float) -> dict[str, str]:
+    return {"N": str(value)}

@@ -1,0 +1,139 @@
+"""Versions: read, published, tried. Never returns a function's environment."""
+
+from __future__ import annotations
+
+import json
+import time
+
+from botocore.exceptions import ReadTimeoutError
+
+from aws import sdk
+from rollout.errors import (
+    AwsRefused,
+    AwsUnavailable,
+    CodeChanged,
+    FunctionNotFound,
+    FunctionNotPublishable,
+    VersionNotFound,
+)
+from rollout.smoke_test import Answer, SmokeTest
+from rollout.version import Version
+
+#: Lambda adds its own overhead to an invocation's duration.
+_ANSWER_GRACE_SECONDS = 5
+_NO_ROOM = frozenset({"CodeStorageExceededException", "FunctionVersionsPerCapacityProviderLimitExceededException"})
+
+
+def read(function_name: str, number: str) -> Version:
+    """A published version.
+
+    Raises:
+        VersionNotFound: there is no such version.
+    """
+    try:
+        return _read(function_name, {"Qualifier": number})
+    except AwsRefused as error:
+        if error.code == "ResourceNotFoundException":
+            raise VersionNotFound(f"function {function_name} has no version {number}") from error
+        raise
+
+
+def read_latest(function_name: str) -> Version:
+    """$LATEST.
+
+    Raises:
+        FunctionNotFound: there is no such function.
+    """
+    try:
+        return _read(function_name, {})
+    except AwsRefused as error:
+        if error.code == "ResourceNotFoundException":
+            region = sdk.client("lambda").meta.region_name
+            raise FunctionNotFound(f"no function {function_name} in {region}: check name and region") from error
+        raise
+
+
+def publish(function_name: str, latest: Version, description: str) -> str:
+    """Freeze $LATEST exactly as `latest` was read, and return the version's number.
+
+    Lambda publishes nothing where nothing changed and returns the last version instead (API reference,
+    PublishVersion), so calling this again is harmless.
+
+    Raises:
+        CodeChanged: $LATEST is not what was read any more.
+        FunctionNotPublishable: no room for another version.
+    """
+    try:
+        with sdk.refusals(f"publish function {function_name}"):
+            response = sdk.client("lambda").publish_version(
+                FunctionName=function_name,
+                CodeSha256=latest.code_sha256,
+                RevisionId=latest.revision_id,
+                Description=description,
+            )
+    except AwsRefused as error:
+        if error.code in ("PreconditionFailedException", "InvalidParameterValueException"):
+            raise CodeChanged(f"$LATEST of {function_name} changed while it was published: {error}") from error
+        if error.code in _NO_ROOM:
+            raise FunctionNotPublishable(f"{error}: delete versions that nothing uses") from error
+        raise
+    return str(response["Version"])
+
+
+def has_provisioned_concurrency(function_name: str, alias_name: str) -> bool:
+    """Whether the alias has provisioned concurrency."""
+    try:
+        with sdk.refusals(f"read the provisioned concurrency of {function_name}:{alias_name}"):
+            sdk.client("lambda").get_provisioned_concurrency_config(FunctionName=function_name, Qualifier=alias_name)
+    except AwsRefused as error:
+        if error.code == "ProvisionedConcurrencyConfigNotFoundException":
+            return False
+        raise
+    return True
+
+
+def invoke(function_name: str, number: str, test: SmokeTest) -> Answer:
+    """Invoke the exact version with the test's payload, once: it may have effects.
+
+    An answer that does not come in time is an answer too: one that took too long.
+
+    Raises:
+        AwsUnavailable: Lambda did not run the function (throttled, not ready).
+    """
+    limit_seconds = -(-test.max_duration_ms // 1000) + _ANSWER_GRACE_SECONDS
+    client = sdk.patient_client("lambda", limit_seconds)
+    started = time.time()
+    try:
+        with sdk.refusals(f"invoke {function_name}:{number}"):
+            response = client.invoke(
+                FunctionName=function_name, Qualifier=number, Payload=json.dumps(test.payload).encode()
+            )
+            payload = response["Payload"].read()
+    except AwsUnavailable as error:
+        if isinstance(error.__cause__, ReadTimeoutError):
+            return Answer(b"", None, limit_seconds * 1000.0)
+        raise
+    return Answer(payload, response.get("FunctionError"), (time.time() - started) * 1000)
+
+
+def _read(function_name: str, qualifier: dict[str, str]) -> Version:
+    with sdk.refusals(f"read the configuration of {':'.join((function_name, *qualifier.values()))}"):
+        found = sdk.client("lambda").get_function_configuration(FunctionName=function_name, **qualifier)
+    snap_start = found.get("SnapStart") or {}
+    return Version(
+        function_name=function_name,
+        number=found["Version"],
+        # Both are absent from functions older than the fields themselves, which are settled.
+        state=found.get("State", "Active"),
+        state_reason=": ".join(filter(None, (found.get("StateReasonCode"), found.get("StateReason")))),
+        last_update_status=found.get("LastUpdateStatus", "Successful"),
+        last_update_reason=": ".join(
+            filter(None, (found.get("LastUpdateStatusReasonCode"), found.get("LastUpdateStatusReason")))
+        ),
+        code_sha256=found["CodeSha256"],
+        revision_id=found.get("RevisionId", ""),
+        role=found["Role"],
+        dead_letter_arn=(found.get("DeadLetterConfig") or {}).get("TargetArn"),
+        snap_start_pending=snap_start.get("ApplyOn") == "PublishedVersions"
+        and snap_start.get("OptimizationStatus") != "On",
+    )

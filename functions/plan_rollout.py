@@ -1,0 +1,138 @@
+"""PlanRollout: validate the request, take the alias's lock, and fix the plan before anything moves."""
+
+from __future__ import annotations
+
+import time
+
+from aws import alarms, aliases, events, executions, ledger, versions
+from aws.executions import Execution
+from aws.ledger import Closing, Lock
+from rollout import preflight
+from rollout.errors import (
+    AliasMoved,
+    AliasNotFound,
+    AliasNotReady,
+    Rejected,
+    RolloutError,
+    RolloutRunning,
+    StableUnusable,
+    VersionNotFound,
+)
+from rollout.plan import Plan, choose_poll_seconds, longest_seconds
+from rollout.request import FromAlias, RolloutRequest
+from rollout.routing import restore_command
+from telemetry import Document, best_effort, identify, logger, task
+
+
+@task("PlanRollout")
+def handler(event: Document) -> Document:
+    """Event: `request` (any JSON) and `execution_arn`. Result: the plan."""
+    execution = Execution.parse(event["execution_arn"])
+    try:
+        request = RolloutRequest.parse(event["request"], region=execution.region, account=execution.account)
+        plan = _plan_under_lock(request, execution)
+    except Rejected as error:
+        with best_effort("announce the rejection"):
+            cause = {"execution_arn": execution.arn, "error": type(error).__name__, "cause": str(error)}
+            events.emit("RolloutRejected", cause)
+        raise
+    identify({"plan": plan.to_json()})
+    logger.info("planned", plan=plan.to_json())
+    with best_effort("announce the start"):
+        events.emit("RolloutStarted", {"execution_arn": execution.arn, "plan": plan.to_json()})
+    return plan.to_json()
+
+
+def _plan_under_lock(request: RolloutRequest, execution: Execution) -> Plan:
+    target = f"{request.function_name}:{request.alias_name}"
+    started_at = _take_lock(target, execution)
+    try:
+        plan = _plan(request, execution, started_at)
+        ledger.record_plan(plan)
+    except RolloutError:
+        with best_effort("release the lock"):
+            ledger.drop_lock(target, execution.arn)
+        raise
+    return plan
+
+
+def _take_lock(target: str, execution: Execution) -> float:
+    """When the lock was taken; a lock whose execution has ended is taken over, its leftovers restored first."""
+    now = time.time()
+    if ledger.take_lock(target, execution.arn, now):
+        return now
+    held = ledger.read_lock(target)
+    if held is not None and executions.has_ended(held.execution_arn, now - held.taken_at):
+        _restore_leftovers(held)
+        if ledger.take_lock(target, execution.arn, now, ended_holder=held.execution_arn):
+            return now
+    holder = held.execution_arn if held else "another execution"
+    raise RolloutRunning(f"{target} is being rolled out by {holder}: wait for it, or stop it")
+
+
+def _restore_leftovers(held: Lock) -> None:
+    plan = held.plan
+    if plan is None:
+        return
+    cause = "found ended, with its lock still held"
+    if held.exposed:
+        try:
+            aliases.restore(plan.function_name, plan.alias_name, plan.stable, held.candidate, promoting=held.promoting)
+        except (AliasMoved, AliasNotFound) as error:
+            cause = f"{cause}; {error}"
+    outcome = "rolled_back" if held.exposed else "rejected"
+    ledger.close(Closing(plan, held.candidate, outcome, cause), time.time())
+
+
+def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> Plan:
+    function_name, alias_name = request.function_name, request.alias_name
+    versions.read_latest(function_name)
+    alias = aliases.read(function_name, alias_name)
+    preflight.require_ready_alias(
+        f"{function_name}:{alias_name}",
+        alias.routing,
+        provisioned_concurrency=versions.has_provisioned_concurrency(function_name, alias_name),
+    )
+    _require_stable(function_name, alias.routing.version)
+    gates = request.alarm_gates()
+    preflight.require_ready_alarms(gates, alarms.read(gate.name for gate in gates))
+    steps, health = request.chosen_steps(), request.health.gate()
+    return Plan(
+        rollout_id=execution.name,
+        execution_arn=execution.arn,
+        region=execution.region,
+        function_name=function_name,
+        alias_name=alias_name,
+        started_at=started_at,
+        stable=alias.routing.version,
+        revision_id=alias.revision_id,
+        steps=steps,
+        poll_seconds=choose_poll_seconds(steps, health.max_extension_seconds),
+        longest_seconds=longest_seconds(steps, health.max_extension_seconds),
+        restore_command=restore_command(execution.region, function_name, alias_name, alias.routing.version),
+        alarms=gates,
+        health=health,
+        version=_adopted(request),
+        expected_code_sha256=request.expected_code_sha256,
+        description=request.description,
+        force=request.force,
+    )
+
+
+def _require_stable(function_name: str, version: str) -> None:
+    try:
+        versions.read(function_name, version).require_stable()
+    except VersionNotFound as error:
+        raise StableUnusable(f"{error}, which a rollback would return to") from error
+
+
+def _adopted(request: RolloutRequest) -> str | None:
+    if not isinstance(request.version, FromAlias):
+        return request.version
+    source = aliases.read(request.function_name, request.version.from_alias).routing
+    if source.is_split or not source.version.isdigit():
+        raise AliasNotReady(
+            f"{request.function_name}:{request.version.from_alias} serves {source}, so it does not say which version"
+            " to adopt: point it to one version"
+        )
+    return source.version

@@ -1,0 +1,55 @@
+"""PublishVersion: freeze $LATEST, or adopt the given version, and wait until it can serve."""
+
+from __future__ import annotations
+
+from aws import ledger, versions
+from aws.ledger import Closing
+from closing import close
+from rollout.errors import VersionKnownBad
+from rollout.plan import Plan
+from rollout.version import Version
+from telemetry import Document, identify, logger, task
+
+
+@task("PublishVersion")
+def handler(event: Document) -> Document:
+    """Event: `plan`. Result: `candidate`, and whether it is `unchanged`, that is serving already."""
+    plan = Plan.from_json(event["plan"])
+    candidate = _candidate(plan)
+    identify({**event, "candidate": candidate.number})
+    if candidate.number == plan.stable:
+        cause = f"{plan.target} serves version {plan.stable} already, and nothing is newer"
+        close(Closing(plan, plan.stable, "unchanged", cause))
+        return {"candidate": plan.stable, "unchanged": True}
+    ledger.record_candidate(plan, candidate.number)
+    _require_good(plan, candidate.number)
+    candidate.require_ready()
+    logger.info("candidate is ready", version=candidate.number, code_sha256=candidate.code_sha256)
+    return {"candidate": candidate.number, "unchanged": False}
+
+
+def _candidate(plan: Plan) -> Version:
+    # A retry while the version is Pending must not publish what somebody deployed meanwhile.
+    lock = ledger.read_lock(plan.target)
+    if lock is not None and lock.execution_arn == plan.execution_arn and lock.candidate is not None:
+        return versions.read(plan.function_name, lock.candidate)
+    if plan.version is not None:
+        adopted = versions.read(plan.function_name, plan.version)
+        adopted.require_code(plan.expected_code_sha256)
+        return adopted
+    latest = versions.read_latest(plan.function_name)
+    latest.require_publishable(plan.expected_code_sha256)
+    description = plan.description or f"Published by rollout {plan.rollout_id}"
+    return versions.read(plan.function_name, versions.publish(plan.function_name, latest, description))
+
+
+def _require_good(plan: Plan, candidate: str) -> None:
+    why = ledger.known_bad(plan.function_name, candidate)
+    if why is None:
+        return
+    if not plan.force:
+        raise VersionKnownBad(
+            f"version {candidate} of {plan.function_name} failed before ({why}):"
+            " deploy a fix, or set force to try again"
+        )
+    logger.warning("rolling out a version known to be bad", version=candidate, why=why)

@@ -1,0 +1,66 @@
+"""RollBack: put the alias back on the stable version, and close the rollout. Works with the ledger gone."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime
+
+from aws_lambda_powertools.metrics import MetricUnit
+
+from aws import aliases
+from aws.ledger import Closing
+from closing import close, tell
+from rollout.errors import (
+    CONVICTING,
+    AliasMoved,
+    AliasNotFound,
+    AwsRefused,
+    LockLost,
+    PermissionDenied,
+    RestoreFailed,
+    RolloutError,
+)
+from rollout.failure import Failure
+from rollout.plan import Plan
+from telemetry import Document, count, logger, task
+
+
+@task("RollBack")
+def handler(event: Document) -> Document:
+    """Event: `plan`, `stable`, `candidate` ("" before there is one), `progress`, `failure`, `exposed`, `promoting`.
+
+    Result: `outcome` (rolled_back, rejected or interrupted) and `cause`, for the end state that follows.
+    """
+    plan, candidate = Plan.from_json(event["plan"]), event["candidate"] or None
+    failure = Failure.from_error_output(event["failure"])
+    cause = str(failure) if failure else str(event["progress"]["reason"])
+    outcome, cause = _restore(plan, candidate, failure, cause, event)
+    convicts = failure.error_name in CONVICTING if failure else bool(event["progress"]["convicts"])
+    closing = Closing(plan, candidate, outcome, cause, convicts=convicts)
+    try:
+        close(closing)
+    except RolloutError as error:
+        # The books stay open for guard_execution; the end of the rollout does not wait for them.
+        logger.warning("ledger not closed", reason=str(error))
+        tell(closing)
+    return {"outcome": outcome, "cause": cause}
+
+
+def _restore(
+    plan: Plan, candidate: str | None, failure: Failure | None, cause: str, event: Document
+) -> tuple[str, str]:
+    """Restore where traffic may have moved; the outcome, and its cause."""
+    if failure and failure.error_name == LockLost.__name__:
+        return "interrupted", cause
+    if not event["exposed"]:
+        return "rejected", cause
+    try:
+        aliases.restore(plan.function_name, plan.alias_name, plan.stable, candidate, promoting=bool(event["promoting"]))
+    except (AliasMoved, AliasNotFound) as error:
+        return "interrupted", f"{error} (after {cause})"
+    except (PermissionDenied, AwsRefused) as error:
+        raise RestoreFailed(f"{error}. Run: {plan.restore_command}") from error
+    seconds = time.time() - datetime.fromisoformat(event["entered_at"]).timestamp()
+    count("RollbackSeconds", max(0.0, seconds), MetricUnit.Seconds)
+    logger.info("stable version restored", seconds=round(seconds, 1))
+    return "rolled_back", cause

@@ -1,0 +1,161 @@
+"""Why a rollout stops, as a tree whose branches are decisions.
+
+    RolloutError
+    ├── Rejected                    traffic never moved, and will not
+    │   ├── RequestInvalid          the request cannot be understood; lists every violation
+    │   ├── FunctionNotFound        no such function in this account and region
+    │   ├── AliasNotFound           no such alias of the function
+    │   ├── AliasNotReady           the alias is not on one published version at 100 %
+    │   ├── RolloutRunning          another rollout of this alias holds the lock
+    │   ├── AlarmUnusable           an alarm that should guard the rollout cannot
+    │   ├── AlarmFiring             an alarm fires already, so it could not tell harm
+    │   ├── StableUnusable          the version to fall back on could not serve
+    │   ├── PlanTooLong             the plan does not fit one execution's history
+    │   ├── FunctionNotPublishable  $LATEST must not, or cannot, be published
+    │   ├── CodeChanged             $LATEST is not the code that was asked for
+    │   ├── VersionNotFound         the version to adopt does not exist
+    │   ├── VersionUnusable         the candidate cannot become Active
+    │   ├── VersionKnownBad         a verdict spoke against this version before
+    │   ├── VersionsIncompatible    Lambda would not let one alias hold both versions
+    │   └── SmokeTestFailed         the candidate failed before it got any traffic
+    ├── Interrupted                 somebody else acted: stop, restore only what is still ours
+    │   ├── AliasMoved              the alias is not as this rollout left it
+    │   └── LockLost                another execution holds this alias's lock
+    ├── Transient                   try again soon
+    │   ├── AwsUnavailable          throttled, a server error, or no answer in time
+    │   ├── FunctionUpdating        Lambda is still changing the function
+    │   ├── VersionPending          the candidate is still being made ready
+    │   └── LedgerUnavailable       the alias is promoted, and only the books are still open
+    ├── PermissionDenied            AWS says this role may not; trying again will not help
+    ├── AwsRefused                  any other refusal; `code` is AWS's own
+    └── RestoreFailed               the stable version could not be restored; needs a person
+
+Lambda reports an exception to Step Functions by its bare class name, and `ErrorEquals` knows no
+inheritance: the names of the leaves are the state machine's contract.
+"""
+
+from __future__ import annotations
+
+
+class RolloutError(Exception):
+    """Anything that stops a rollout. The message is one sentence: what, which resource, what to do next."""
+
+
+class Rejected(RolloutError):
+    """Traffic never moved, and will not."""
+
+
+class RequestInvalid(Rejected):
+    """The request cannot be understood; the message lists every violation."""
+
+
+class FunctionNotFound(Rejected):
+    """No such function in this account and region."""
+
+
+class AliasNotFound(Rejected):
+    """No such alias of the function."""
+
+
+class AliasNotReady(Rejected):
+    """The alias is not on one published version at 100 %, or is of a kind that cannot be weighted yet."""
+
+
+class RolloutRunning(Rejected):
+    """Another rollout of this alias holds the lock."""
+
+
+class AlarmUnusable(Rejected):
+    """An alarm that should guard the rollout does not exist or cannot be evaluated."""
+
+
+class AlarmFiring(Rejected):
+    """An alarm fires already, so it could not tell harm."""
+
+
+class StableUnusable(Rejected):
+    """The version to fall back on could not serve."""
+
+
+class PlanTooLong(Rejected):
+    """The plan does not fit into one execution's history or time."""
+
+
+class FunctionNotPublishable(Rejected):
+    """$LATEST must not be published as it is, or Lambda has no room for another version."""
+
+
+class CodeChanged(Rejected):
+    """$LATEST is not the code that was asked for."""
+
+
+class VersionNotFound(Rejected):
+    """The version to adopt does not exist."""
+
+
+class VersionUnusable(Rejected):
+    """The candidate cannot become Active."""
+
+
+class VersionKnownBad(Rejected):
+    """A verdict spoke against this version before."""
+
+
+class VersionsIncompatible(Rejected):
+    """Lambda would not let one alias hold both versions."""
+
+
+class SmokeTestFailed(Rejected):
+    """The candidate failed before it got any traffic."""
+
+
+class Interrupted(RolloutError):
+    """Somebody else acted: stop, restore only what is still ours."""
+
+
+class AliasMoved(Interrupted):
+    """The alias is not as this rollout left it."""
+
+
+class LockLost(Interrupted):
+    """Another execution holds this alias's lock."""
+
+
+class Transient(RolloutError):
+    """Try again soon."""
+
+
+class AwsUnavailable(Transient):
+    """Throttled, a server error, or no answer in time."""
+
+
+class FunctionUpdating(Transient):
+    """Lambda is still changing the function."""
+
+
+class VersionPending(Transient):
+    """The candidate is still being made ready."""
+
+
+class LedgerUnavailable(Transient):
+    """The alias is promoted, and only the books are still open."""
+
+
+class PermissionDenied(RolloutError):
+    """AWS says this role may not; trying again will not help."""
+
+
+class AwsRefused(RolloutError):
+    """A refusal by AWS that no adapter expected. `code` is AWS's own error code."""
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class RestoreFailed(RolloutError):
+    """The stable version could not be restored; the message holds the command for a person to run."""
+
+
+#: Verdicts by which a version is remembered as bad although it never got traffic.
+CONVICTING = frozenset({SmokeTestFailed.__name__})

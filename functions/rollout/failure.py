@@ -1,0 +1,34 @@
+"""What a Catch was given: `$states.errorOutput`, whose Cause is Lambda's JSON or any other text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+_MAX_CHARACTERS = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An error by its name, and its message in one sentence."""
+
+    error_name: str
+    message: str
+
+    @classmethod
+    def from_error_output(cls, error_output: Mapping[str, Any]) -> Self | None:
+        """The failure, or None where nothing failed."""
+        name = str(error_output.get("Error") or "")
+        if not name:
+            return None
+        cause = str(error_output.get("Cause") or "")
+        try:
+            message = str(json.loads(cause)["errorMessage"])
+        except (ValueError, KeyError, TypeError):
+            message = cause
+        return cls(name, (message or name)[:_MAX_CHARACTERS])
+
+    def __str__(self) -> str:
+        return f"{self.error_name}: {self.message}" if self.message != self.error_name else self.error_name

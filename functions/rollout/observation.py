@@ -1,0 +1,55 @@
+"""What a poll saw: alarms, and both versions' requests minute by minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReading:
+    """One alarm as CloudWatch reports it; `state` is None where CloudWatch knows no such alarm.
+
+    `transitioned_at` is when `state` last changed, in seconds since the epoch. `fired_since_shift` says
+    whether it was in ALARM at any time since traffic first moved. `broken` means CloudWatch cannot evaluate it.
+    """
+
+    name: str
+    state: AlarmState | None
+    transitioned_at: float | None = None
+    fired_since_shift: bool = False
+    broken: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Requests of one version: all, those that failed, and those slower than the limit (None: not asked for)."""
+
+    requests: int = 0
+    errors: int = 0
+    slow: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.requests + other.requests, self.errors + other.errors, self.slow + other.slow)
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """One minute of the alias's traffic; `at` is its start in seconds since the epoch."""
+
+    at: float
+    stable: Counts
+    candidate: Counts
+
+
+def candidate_total(minutes: Iterable[Minute], since: float) -> Counts:
+    """The candidate's requests of every minute that ended after `since`."""
+    return sum((minute.candidate for minute in minutes if minute.at + 60 > since), Counts())
+
+
+def stable_total(minutes: Iterable[Minute], since: float) -> Counts:
+    """The stable version's requests of every minute that ended after `since`."""
+    return sum((minute.stable for minute in minutes if minute.at + 60 > since), Counts())

@@ -1,0 +1,409 @@
+"""What a user may ask for. The only module that needs pydantic, and only plan_rollout imports it.
+
+Every violation is reported at once, unknown keys are refused, and a value is repeated in a message only
+where it cannot be a secret.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Annotated, Any, Literal, Self
+
+import jmespath
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from rollout import strategy
+from rollout.errors import RequestInvalid
+from rollout.plan import AlarmGate, AlarmPolicy, HealthGate, InconclusivePolicy
+from rollout.strategy import Step
+
+SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
+MAX_BAKE_SECONDS = 30 * 24 * 3600
+MAX_SMOKE_TEST_SECONDS = 840
+
+_FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
+_FUNCTION_ARN = re.compile(
+    r"arn:(?P<partition>[^:]+):lambda:(?P<region>[^:]+):(?P<account>[^:]+):function:(?P<name>[^:]+)(?::(?P<qualifier>.+))?"
+)
+_ALIAS_NAME_PATTERN = r"^(?!\d+$)[a-zA-Z0-9_-]{1,128}$"
+_ALIAS_NAME = re.compile(_ALIAS_NAME_PATTERN)
+
+
+class _OrString:
+    """In the JSON Schema: the annotated object, or a string that stands for one."""
+
+    def __init__(self, **string_schema: Any) -> None:
+        self._string_schema = {"type": "string", **string_schema}
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [self._string_schema, handler(schema)]}
+
+
+def _violation(message: str) -> PydanticCustomError:
+    return PydanticCustomError("tidegate", "{message}", {"message": message})
+
+
+def _weight(value: float) -> float:
+    if round(value, strategy.WEIGHT_DECIMALS) != value:
+        raise _violation("has more than two decimals")
+    return value
+
+
+def _alias_name(value: str) -> str:
+    if not _ALIAS_NAME.match(value):
+        raise _violation("is not an alias name: letters, digits, '-' and '_', not digits alone")
+    return value
+
+
+WeightPercent = Annotated[float, Field(gt=0, le=100)]
+BakeSeconds = Annotated[int, Field(ge=0, le=MAX_BAKE_SECONDS)]
+IntervalSeconds = Annotated[int, Field(ge=1, le=MAX_BAKE_SECONDS)]
+AliasName = Annotated[str, Field(json_schema_extra={"pattern": _ALIAS_NAME_PATTERN})]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class StepRequest(_Part):
+    """One weight and how long it bakes."""
+
+    weight: WeightPercent = Field(description="Percent of the alias's traffic for the candidate, up to two decimals.")
+    bake_seconds: BakeSeconds = Field(description="How long to watch at this weight, in seconds.")
+
+    _two_decimals = field_validator("weight")(_weight)
+
+
+class CanaryStrategy(_Part):
+    """One small step, then everything."""
+
+    type: Literal["canary"]
+    weight: Annotated[float, Field(gt=0, lt=100)] = Field(description="Percent for the one step before 100.")
+    interval_seconds: IntervalSeconds = Field(description="How long that step bakes.")
+
+    _two_decimals = field_validator("weight")(_weight)
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps this strategy stands for."""
+        return strategy.canary(self.weight, self.interval_seconds)
+
+
+class LinearStrategy(_Part):
+    """Equal increments."""
+
+    type: Literal["linear"]
+    increment: WeightPercent = Field(description="Percent added at every step.")
+    interval_seconds: IntervalSeconds = Field(description="How long every step before 100 % bakes.")
+
+    _two_decimals = field_validator("increment")(_weight)
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps this strategy stands for."""
+        return strategy.linear(self.increment, self.interval_seconds)
+
+
+class ExponentialStrategy(_Part):
+    """Growth: factor 2 gives 2, 4, 8 … 100 %."""
+
+    type: Literal["exponential"]
+    factor: Annotated[float, Field(ge=1.1, le=100)] = Field(description="The first weight, and what multiplies it.")
+    interval_seconds: IntervalSeconds = Field(description="How long every step before 100 % bakes.")
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps this strategy stands for."""
+        return strategy.exponential(self.factor, self.interval_seconds)
+
+
+class AllAtOnceStrategy(_Part):
+    """Everything at once, still watched before it is promoted."""
+
+    type: Literal["all_at_once"]
+
+    def steps(self) -> tuple[Step, ...]:
+        """The steps this strategy stands for."""
+        return strategy.all_at_once()
+
+
+def _named_strategy(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    named = strategy.parse_name(value)
+    if named is None:
+        raise _violation(
+            f"{value[:60]!r} is no strategy: use a name such as Canary10Percent5Minutes, Linear10PercentEvery1Minute"
+            ' or AllAtOnce, or an object such as {"type": "canary", "weight": 10, "interval_seconds": 300}'
+        )
+    return named
+
+
+Strategy = Annotated[
+    CanaryStrategy | LinearStrategy | ExponentialStrategy | AllAtOnceStrategy,
+    Field(discriminator="type"),
+    BeforeValidator(_named_strategy),
+    _OrString(pattern=strategy.NAME_PATTERN, examples=["Canary10Percent5Minutes", "Linear10PercentEvery1Minute"]),
+]
+
+
+class AlarmRequest(_Part):
+    """A CloudWatch alarm, metric or composite, that guards the rollout."""
+
+    name: str = Field(min_length=1, max_length=255, description="The alarm's name, in this account and region.")
+    if_already_firing: AlarmPolicy = Field(
+        "reject",
+        description="An alarm in ALARM at the start rejects the rollout, or is ignored until it has been OK once.",
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _no_arn(cls, value: str) -> str:
+        if value.startswith("arn:"):
+            raise _violation("is an ARN: give the alarm's name")
+        return value
+
+
+Alarm = Annotated[
+    AlarmRequest,
+    BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value),
+    _OrString(minLength=1, maxLength=255),
+]
+
+
+class HealthRequest(_Part):
+    """Limits for the candidate, and what to do where there is too little traffic to tell."""
+
+    max_error_percent: float | None = Field(
+        None, ge=0, le=100, description="Errors in percent of the candidate's own invocations."
+    )
+    max_duration_p99_ms: float | None = Field(
+        None, gt=0, description="p99 of the candidate's own duration, in milliseconds."
+    )
+    minimum_invocations: int = Field(
+        10, ge=1, description="Below this many invocations of the candidate nothing is concluded."
+    )
+    when_inconclusive: InconclusivePolicy = Field(
+        "extend",
+        description=(
+            "After the extension: promote unproven if the candidate served minimum_invocations without a sign of harm,"
+            " else roll back (extend); promote unproven; or roll back."
+        ),
+    )
+    max_extension_seconds: int = Field(
+        600, ge=0, le=MAX_BAKE_SECONDS, description="How much longer the whole rollout may take to find proof."
+    )
+
+    def gate(self) -> HealthGate:
+        """These limits as the plan keeps them."""
+        return HealthGate(**self.model_dump())
+
+
+class SmokeTest(_Part):
+    """One invocation of the exact candidate version, before it gets traffic."""
+
+    payload: Any = Field(None, description="What the candidate is invoked with: any JSON.")
+    expect: str | None = Field(
+        None, description="JMESPath over the response's payload; the test passes where the result is true."
+    )
+    max_duration_ms: int = Field(10_000, ge=1, le=300_000, description="The longest the invocation may take.")
+
+    @field_validator("expect")
+    @classmethod
+    def _is_jmespath(cls, value: str | None) -> str | None:
+        if value is not None:
+            try:
+                jmespath.compile(value)
+            except jmespath.exceptions.ParseError as error:
+                reason = str(error).splitlines()[0]
+                raise _violation(f"is not JMESPath: {reason}") from error
+        return value
+
+
+class FromAlias(_Part):
+    """Adopt the version that another alias of the function points to."""
+
+    from_alias: AliasName
+
+    _is_alias_name = field_validator("from_alias")(_alias_name)
+
+
+def _version_number(value: str) -> str:
+    if not re.fullmatch(r"[1-9]\d{0,18}", value):
+        raise _violation(f'{value[:40]!r} is no published version: use a number in quotes such as "7"')
+    return value
+
+
+Version = Annotated[
+    Annotated[
+        str, AfterValidator(_version_number), Field(json_schema_extra={"pattern": r"^[1-9]\d*$"}), Tag("<number>")
+    ]
+    | Annotated[FromAlias, Tag("<alias>")],
+    Discriminator(lambda value: "<alias>" if isinstance(value, (dict, FromAlias)) else "<number>"),
+]
+
+
+class RolloutRequest(_Part):
+    """One rollout: which function's alias, how traffic moves, and what must hold meanwhile."""
+
+    function_name: str = Field(description="The function's name, or its unqualified ARN in this account and region.")
+    alias_name: AliasName = Field(description="The alias that callers invoke.")
+    version: Version | None = Field(
+        None, description="Adopt this existing version, or the one another alias points to, instead of publishing."
+    )
+    expected_code_sha256: str | None = Field(
+        None,
+        pattern=r"^[A-Za-z0-9+/]{43}=$",
+        description="The candidate's CodeSha256 as the build knows it; anything else is refused.",
+    )
+    description: str | None = Field(None, max_length=256, description="For the published version and the history.")
+    strategy: Strategy | None = Field(None, description="A named or free strategy. Default: 10, 50, 100 %.")
+    steps: list[StepRequest] | None = Field(
+        None, min_length=1, description="Free steps instead of a strategy: rising weights, the last one 100."
+    )
+    alarms: list[Alarm] = Field([], max_length=100, description="Alarms that end the rollout when they fire.")
+    health: HealthRequest = Field(HealthRequest(), description="Limits for the candidate.")
+    smoke_tests: list[SmokeTest] = Field([], max_length=50, description="Invocations before any traffic.")
+    force: bool = Field(False, description="Roll out a version although a verdict spoke against it before.")
+
+    _is_alias_name = field_validator("alias_name")(_alias_name)
+
+    @field_validator("function_name")
+    @classmethod
+    def _is_function(cls, value: str, info: ValidationInfo) -> str:
+        """The bare name of a function in this account and region."""
+        arn = _FUNCTION_ARN.fullmatch(value)
+        if arn is None:
+            if not _FUNCTION_NAME.fullmatch(value):
+                raise _violation(f"{value[:80]!r} is neither a function's name nor its unqualified ARN")
+            return value
+        here = info.context or {}
+        if arn["qualifier"]:
+            raise _violation(
+                f"is qualified with {arn['qualifier'][:40]!r}: leave that out, the alias goes into alias_name"
+            )
+        if not _FUNCTION_NAME.fullmatch(arn["name"]):
+            raise _violation(f"{arn['name'][:80]!r} is no function name")
+        for part in ("region", "account"):
+            if part in here and arn[part] != here[part]:
+                raise _violation(f"is in {part} {arn[part][:40]}, and this Tidegate serves {here[part]}")
+        return arn["name"]
+
+    @field_validator("steps")
+    @classmethod
+    def _rise_to_all(cls, value: list[StepRequest] | None, info: ValidationInfo) -> list[StepRequest] | None:
+        if value is None:
+            return value
+        if info.data.get("strategy") is not None:
+            raise _violation("give either strategy or steps, not both")
+        weights = [step.weight for step in value]
+        if any(later <= earlier for earlier, later in itertools.pairwise(weights)):
+            raise _violation("the weights must rise from step to step")
+        if weights[-1] != strategy.ALL_PERCENT:
+            raise _violation("the last weight must be 100")
+        return value
+
+    @field_validator("alarms")
+    @classmethod
+    def _named_once(cls, value: list[AlarmRequest]) -> list[AlarmRequest]:
+        names = [alarm.name for alarm in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise _violation(f"named more than once: {', '.join(twice)[:300]}")
+        return value
+
+    @field_validator("smoke_tests")
+    @classmethod
+    def _end_in_time(cls, value: list[SmokeTest]) -> list[SmokeTest]:
+        total_ms = sum(test.max_duration_ms for test in value)
+        if total_ms > MAX_SMOKE_TEST_SECONDS * 1000:
+            raise _violation(
+                f"may take {total_ms:,} ms together, and {MAX_SMOKE_TEST_SECONDS * 1000:,} is the limit:"
+                " lower max_duration_ms"
+            )
+        return value
+
+    @classmethod
+    def parse(cls, document: object, *, region: str, account: str) -> Self:
+        """The request in `document`, any JSON value.
+
+        Raises:
+            RequestInvalid: with every violation in its message.
+        """
+        if not isinstance(document, dict):
+            raise RequestInvalid(_not_an_object(document))
+        if "detail" in document and ("detail-type" in document or "source" in document):
+            raise RequestInvalid(
+                "the input is a whole EventBridge event: pass only its detail, with InputPath $.detail on the rule's"
+                " target"
+            )
+        try:
+            return cls.model_validate(document, context={"region": region, "account": account})
+        except ValidationError as error:
+            raise RequestInvalid(_violations(error)) from None
+
+    def chosen_steps(self) -> tuple[Step, ...]:
+        """The steps asked for, whichever way, or the default ones."""
+        if self.steps is not None:
+            return tuple(Step(step.weight, step.bake_seconds) for step in self.steps)
+        if self.strategy is not None:
+            return self.strategy.steps()
+        return strategy.DEFAULT_STEPS
+
+    def alarm_gates(self) -> tuple[AlarmGate, ...]:
+        """The alarms as the plan keeps them."""
+        return tuple(AlarmGate(alarm.name, alarm.if_already_firing) for alarm in self.alarms)
+
+
+def json_schema() -> dict[str, Any]:
+    """The request's JSON Schema (draft 2020-12)."""
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Tidegate rollout request",
+        **{key: value for key, value in RolloutRequest.model_json_schema().items() if key != "title"},
+    }
+
+
+def _not_an_object(document: object) -> str:
+    if isinstance(document, str) and document.lstrip().startswith("{"):
+        return "the input is a JSON string: pass the object itself, not its text in quotes"
+    kind = {list: "a list", str: "a string", type(None): "null", bool: "true or false"}.get(type(document), "a number")
+    return f"the input is {kind}: pass an object such as {SMALLEST}"
+
+
+_PLAIN_MESSAGES = {"extra_forbidden": "unknown key", "missing": "is required"}
+#: What pydantic adds to a path to say which member of a union was tried.
+_TAGS = {"canary", "linear", "exponential", "all_at_once", "<number>", "<alias>"}
+
+
+def _violations(error: ValidationError) -> str:
+    found = error.errors(include_url=False, include_context=True)
+    lines = [_one_violation(violation) for violation in found]
+    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+    return f"{count} in the request: " + "; ".join(lines)
+
+
+def _one_violation(violation: Any) -> str:
+    where = ""
+    for part in violation["loc"]:
+        if isinstance(part, int):
+            where += f"[{part}]"
+        elif part not in _TAGS or not where:
+            where += f".{part}" if where else str(part)[:80]
+    message = _PLAIN_MESSAGES.get(violation["type"], violation["msg"])
+    given = violation.get("input")
+    # A payload or an unknown key may hold a secret; a scalar in a field of ours does not.
+    harmless = violation["type"] != "extra_forbidden" and violation["loc"][0] != "smoke_tests"
+    if violation["type"] not in {"tidegate", "missing"} and harmless and isinstance(given, (str, int, float)):
+        message += f" (got {str(given)[:60]!r})" if isinstance(given, str) else f" (got {given})"
+    return f"{where}: {message}" if where else message

@@ -1,0 +1,92 @@
+"""Presets and steps: how traffic reaches the candidate.
+
+A strategy is only a way of writing steps down. The last step is always at 100 %.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+WEIGHT_DECIMALS = 2
+ALL_PERCENT = 100.0
+MAX_STEPS = 10_000
+
+_NAME = re.compile(
+    r"(?:CodeDeployDefault\.)?(?:Lambda)?"
+    r"(?:(?P<canary>Canary)(?P<canary_weight>\d+(?:\.\d+)?)Percent(?P<canary_minutes>\d+)Minutes?"
+    r"|(?P<linear>Linear)(?P<increment>\d+(?:\.\d+)?)PercentEvery(?P<linear_minutes>\d+)Minutes?"
+    r"|(?P<all>AllAtOnce))",
+)
+
+#: For the JSON Schema; `parse_name` accepts exactly what this matches.
+NAME_PATTERN = (
+    r"^(CodeDeployDefault\.)?(Lambda)?(Canary\d+(\.\d+)?Percent\d+Minutes?"
+    r"|Linear\d+(\.\d+)?PercentEvery\d+Minutes?|AllAtOnce)$"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One weight of the candidate, in percent of the alias's traffic, and how long it bakes, in seconds."""
+
+    weight_percent: float
+    bake_seconds: int
+
+
+#: 10, 50 and 100 %, five minutes each.
+DEFAULT_STEPS = (Step(10, 300), Step(50, 300), Step(100, 300))
+
+
+def canary(weight_percent: float, interval_seconds: int) -> tuple[Step, ...]:
+    """One small step, then everything."""
+    return (Step(weight_percent, interval_seconds), Step(ALL_PERCENT, 0))
+
+
+def linear(increment_percent: float, interval_seconds: int) -> tuple[Step, ...]:
+    """Equal increments; the last one is cut at 100 %."""
+    weights: list[float] = []
+    while (
+        len(weights) < MAX_STEPS
+        and (weight := round(increment_percent * (len(weights) + 1), WEIGHT_DECIMALS)) < ALL_PERCENT
+    ):
+        weights.append(weight)
+    return _rising(weights, interval_seconds)
+
+
+def exponential(factor: float, interval_seconds: int) -> tuple[Step, ...]:
+    """Growth by `factor`: 2 gives 2, 4, 8, 16, 32, 64, 100 %."""
+    weights: list[float] = []
+    exact = factor
+    while len(weights) < MAX_STEPS and (weight := round(exact, WEIGHT_DECIMALS)) < ALL_PERCENT:
+        if not weights or weight > weights[-1]:
+            weights.append(weight)
+        exact *= factor
+    return _rising(weights, interval_seconds)
+
+
+def all_at_once() -> tuple[Step, ...]:
+    """Everything at once: at weight 100, still one call away from the stable version until it is proven."""
+    return (Step(ALL_PERCENT, 0),)
+
+
+def parse_name(name: str) -> dict[str, object] | None:
+    """A CodeDeploy-style name as a strategy object, or None where it is no such name.
+
+    Names: https://docs.aws.amazon.com/codedeploy/latest/userguide/deployment-configurations.html, with
+    every number free and the prefixes `CodeDeployDefault.` and `Lambda` optional.
+    """
+    match = _NAME.fullmatch(name)
+    if match is None:
+        return None
+    if match["canary"]:
+        seconds = int(match["canary_minutes"]) * 60
+        return {"type": "canary", "weight": float(match["canary_weight"]), "interval_seconds": seconds}
+    if match["linear"]:
+        seconds = int(match["linear_minutes"]) * 60
+        return {"type": "linear", "increment": float(match["increment"]), "interval_seconds": seconds}
+    return {"type": "all_at_once"}
+
+
+def _rising(weights: list[float], interval_seconds: int) -> tuple[Step, ...]:
+    return (*(Step(weight, interval_seconds) for weight in weights), Step(ALL_PERCENT, 0))

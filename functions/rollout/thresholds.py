@@ -1,0 +1,80 @@
+"""The user's own limits, held against the candidate's counts.
+
+A raw ratio cries wolf: one error in ten requests is not "10 % errors". A limit counts as crossed only where
+so many failures would be improbable for a candidate that is exactly at the limit (a one-sided exact binomial
+test); a ratio above the limit that may still be chance is suspect, and holds the rollout.
+"""
+
+from __future__ import annotations
+
+import math
+
+from rollout.decision import Check, Finding
+from rollout.observation import Counts
+from rollout.plan import HealthGate
+
+#: How improbable the failures must be at the limit itself before they convict.
+CONVICTION_P_VALUE = 0.01
+#: A p99 limit says: at most this share of the requests is slower.
+P99_SLOW_PERCENT = 1.0
+
+
+def checks(health: HealthGate, step: Counts, rollout: Counts) -> tuple[Check, ...]:
+    """Every limit that is set, held against the counts of this step and of the whole rollout, whichever is worse."""
+    found = []
+    if health.max_error_percent is not None:
+        both = [(counts.errors, counts.requests) for counts in (step, rollout)]
+        found.append(_worse("errors", health.max_error_percent, both, health.minimum_invocations))
+    if health.max_duration_p99_ms is not None:
+        both = [(counts.slow, counts.requests) for counts in (step, rollout)]
+        name = f"slower than {health.max_duration_p99_ms:g} ms"
+        found.append(_worse(name, P99_SLOW_PERCENT, both, health.minimum_invocations))
+    return tuple(found)
+
+
+def _worse(name: str, limit_percent: float, windows: list[tuple[int, int]], minimum: int) -> Check:
+    shares = [_share(name, limit_percent, count, requests, minimum) for count, requests in windows]
+    # A window too young to tell says nothing against what the other one has shown.
+    known = [check for check in shares if check.finding is not Finding.UNKNOWN] or shares[-1:]
+    return max(known, key=lambda check: check.finding.severity)
+
+
+def _share(name: str, limit_percent: float, count: int, requests: int, minimum: int) -> Check:
+    percent = 100 * count / requests if requests else None
+    if requests < minimum or percent is None:
+        finding = Finding.UNKNOWN
+    elif percent <= limit_percent:
+        finding = Finding.HEALTHY
+    elif upper_tail(count, requests, limit_percent / 100) <= CONVICTION_P_VALUE:
+        finding = Finding.HARMFUL
+    else:
+        finding = Finding.SUSPECT
+    return Check(name, percent, limit_percent, "%", finding, of=requests)
+
+
+def upper_tail(count: int, trials: int, probability: float) -> float:
+    """P(X >= count) for X ~ Binomial(trials, probability), for a count above the mean.
+
+    Summed upwards from `count`, where every term is smaller than the one before.
+    """
+    if count <= 0:
+        return 1.0
+    if probability <= 0:
+        return 0.0
+    if probability >= 1:
+        return 1.0
+    log_term = (
+        math.lgamma(trials + 1)
+        - math.lgamma(count + 1)
+        - math.lgamma(trials - count + 1)
+        + count * math.log(probability)
+        + (trials - count) * math.log1p(-probability)
+    )
+    odds = probability / (1 - probability)
+    term = total = 1.0
+    for successes in range(count, trials):
+        term *= (trials - successes) / (successes + 1) * odds
+        total += term
+        if term < total * 1e-12:
+            break
+    return min(1.0, math.exp(log_term) * total)

@@ -1,0 +1,69 @@
+"""Logs and metrics of the handlers, wired in this one place (AWS Lambda Powertools)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import wraps
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.metrics import MetricUnit, single_metric
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from rollout.errors import RolloutError
+
+Document = dict[str, Any]
+
+NAMESPACE = "Tidegate"
+
+logger = Logger(service="tidegate")
+
+
+def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Document, LambdaContext], Document]]:
+    """Make a handler of a function from event to result: every log line says whose rollout it is about."""
+
+    def decorate(handle: Callable[[Document], Document]) -> Callable[[Document, LambdaContext], Document]:
+        @wraps(handle)
+        def handler(event: Document, context: LambdaContext) -> Document:
+            logger.clear_state()
+            logger.append_keys(state=state, request_id=context.aws_request_id)
+            identify(event)
+            try:
+                return handle(event)
+            except RolloutError as error:
+                logger.warning(str(error), error=type(error).__name__)
+                raise
+
+        return handler
+
+    return decorate
+
+
+def identify(event: Document) -> None:
+    """Put execution, function, alias and versions of an event into every following log line."""
+    plan = event.get("plan") or {}
+    keys = {
+        "execution": plan.get("execution_arn") or event.get("execution_arn"),
+        "function": plan.get("function_name"),
+        "alias": plan.get("alias_name"),
+        "stable": plan.get("stable"),
+        "candidate": event.get("candidate"),
+    }
+    logger.append_keys(**{key: value for key, value in keys.items() if value})
+
+
+@contextmanager
+def best_effort(doing: str) -> Iterator[None]:
+    """Log what fails and go on: for what must never stop or change a rollout."""
+    try:
+        yield
+    except RolloutError as error:
+        logger.warning("could not do what may fail", doing=doing, reason=str(error), error=type(error).__name__)
+
+
+def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count, **dimensions: str) -> None:
+    """One metric in CloudWatch's embedded format, on standard output."""
+    with single_metric(name=name, unit=unit, value=value, namespace=NAMESPACE) as metric:
+        for dimension, of in dimensions.items():
+            metric.add_dimension(dimension, of)

@@ -1,0 +1,25 @@
+"""VerifyCandidate: try the exact version before it gets any traffic."""
+
+from __future__ import annotations
+
+from aws import versions
+from rollout import smoke_test
+from rollout.errors import SmokeTestFailed
+from rollout.plan import Plan
+from rollout.smoke_test import SmokeTest
+from telemetry import Document, logger, task
+
+
+@task("VerifyCandidate")
+def handler(event: Document) -> Document:
+    """Event: `plan`, `candidate` and `smoke_tests`. Result: how many smoke tests passed."""
+    plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
+    stable = versions.read(plan.function_name, plan.stable)
+    versions.read(plan.function_name, candidate).require_compatible(stable)
+    tests = [SmokeTest.from_json(test) for test in event["smoke_tests"]]
+    for number, test in enumerate(tests, start=1):
+        why = smoke_test.failure(test, versions.invoke(plan.function_name, candidate, test))
+        if why is not None:
+            raise SmokeTestFailed(f"smoke test {number} of version {candidate} of {plan.function_name} {why}")
+    logger.info("candidate verified", smoke_tests=len(tests))
+    return {"smoke_tests_passed": len(tests)}

@@ -1,0 +1,46 @@
+"""What must hold of the alias and its alarms before anything starts."""
+
+import pytest
+from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady
+from rollout.observation import AlarmReading
+from rollout.plan import AlarmGate
+from rollout.preflight import require_ready_alarms, require_ready_alias
+from rollout.routing import Routing
+
+
+@pytest.mark.parametrize(
+    ("routing", "concurrency", "says"),
+    [
+        (Routing.alone("$LATEST"), False, "points to $LATEST"),
+        (Routing.alone("$LATEST.PUBLISHED"), False, "cannot be weighted"),
+        (Routing.split("1", "7", 20), False, "already serves version 1 with 20 % to version 7"),
+        (Routing.alone("1"), True, "provisioned concurrency"),
+    ],
+)
+def test_an_alias_that_cannot_be_rolled_out_is_refused_with_the_reason(routing, concurrency, says):
+    with pytest.raises(AliasNotReady) as caught:
+        require_ready_alias("checkout:live", routing, provisioned_concurrency=concurrency)
+    assert says in str(caught.value)
+
+
+def test_one_version_at_all_traffic_is_ready():
+    require_ready_alias("checkout:live", Routing.alone("1"), provisioned_concurrency=False)
+
+
+def test_every_missing_and_broken_alarm_is_named():
+    gates = (AlarmGate("gone"), AlarmGate("broken"), AlarmGate("well"))
+    readings = {
+        "gone": AlarmReading("gone", None),
+        "broken": AlarmReading("broken", "OK", broken=True),
+        "well": AlarmReading("well", "OK"),
+    }
+    with pytest.raises(AlarmUnusable, match="no alarm gone .* alarm broken cannot"):
+        require_ready_alarms(gates, readings)
+
+
+def test_a_firing_alarm_refuses_the_rollout_unless_the_request_ignores_it():
+    firing = {"a": AlarmReading("a", "ALARM")}
+    with pytest.raises(AlarmFiring, match="already in ALARM: a"):
+        require_ready_alarms((AlarmGate("a"),), firing)
+    require_ready_alarms((AlarmGate("a", "ignore_until_ok"),), firing)
+    require_ready_alarms((AlarmGate("a"),), {"a": AlarmReading("a", "INSUFFICIENT_DATA")})

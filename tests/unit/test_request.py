@@ -1,0 +1,145 @@
+"""The request: every violation at once, unknown keys refused, and nothing secret repeated."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rollout.errors import RequestInvalid
+from rollout.plan import AlarmGate
+from rollout.request import FromAlias, RolloutRequest
+from rollout.strategy import DEFAULT_STEPS, Step
+
+SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+
+
+def parse(document):
+    return RolloutRequest.parse(document, region="us-east-1", account="123456789012")
+
+
+def refusal(document):
+    with pytest.raises(RequestInvalid) as caught:
+        parse(document)
+    return str(caught.value)
+
+
+def test_the_smallest_request_has_safe_defaults():
+    request = parse(SMALLEST)
+    assert request.chosen_steps() == DEFAULT_STEPS
+    assert (request.health.minimum_invocations, request.health.max_extension_seconds) == (10, 600)
+    assert request.health.when_inconclusive == "extend"
+    assert request.version is None
+    assert not request.force
+
+
+def test_strategies_by_name_by_object_and_as_steps():
+    assert parse({**SMALLEST, "strategy": "Canary10Percent5Minutes"}).chosen_steps() == (Step(10, 300), Step(100, 0))
+    growth = {"type": "exponential", "factor": 2, "interval_seconds": 120}
+    assert parse({**SMALLEST, "strategy": growth}).chosen_steps()[:2] == (Step(2, 120), Step(4, 120))
+    free = [{"weight": 0.5, "bake_seconds": 30}, {"weight": 100, "bake_seconds": 60}]
+    assert parse({**SMALLEST, "steps": free}).chosen_steps() == (Step(0.5, 30), Step(100, 60))
+
+
+def test_alarms_by_name_or_with_their_policy():
+    alarms = ["errors", {"name": "slow", "if_already_firing": "ignore_until_ok"}]
+    assert parse({**SMALLEST, "alarms": alarms}).alarm_gates() == (
+        AlarmGate("errors", "reject"),
+        AlarmGate("slow", "ignore_until_ok"),
+    )
+
+
+def test_the_function_by_its_arn():
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:checkout"
+    assert parse({**SMALLEST, "function_name": arn}).function_name == "checkout"
+
+
+def test_a_version_to_adopt():
+    assert parse({**SMALLEST, "version": "7"}).version == "7"
+    assert parse({**SMALLEST, "version": {"from_alias": "dev"}}).version == FromAlias(from_alias="dev")
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ({"function_name": "checkout:live"}, "neither a function's name nor its unqualified ARN"),
+        ({"function_name": "arn:aws:lambda:us-east-1:123456789012:function:checkout:live"}, "qualified with 'live'"),
+        ({"function_name": "arn:aws:lambda:eu-west-1:123456789012:function:checkout"}, "is in region eu-west-1"),
+        ({"function_name": "arn:aws:lambda:us-east-1:210987654321:function:checkout"}, "is in account 210987654321"),
+        ({"alias_name": "12"}, "not an alias name"),
+        ({"alias_name": "$LATEST"}, "not an alias name"),
+        ({"version": 7}, "version: Input should be a valid string (got 7)"),
+        ({"version": "$LATEST"}, "no published version"),
+        ({"strategy": "Canary"}, "'Canary' is no strategy"),
+        ({"strategy": {"type": "canary", "weight": 100, "interval_seconds": 1}}, "less than 100"),
+        ({"steps": []}, "steps: List should have at least 1 item"),
+        ({"steps": [{"weight": "NaN", "bake_seconds": 1}]}, "steps[0].weight: Input should be a valid number"),
+        ({"steps": [{"weight": float("nan"), "bake_seconds": 1}]}, "finite number"),
+        ({"steps": [{"weight": 101, "bake_seconds": 1}]}, "less than or equal to 100 (got 101)"),
+        ({"steps": [{"weight": 0.001, "bake_seconds": 1}]}, "more than two decimals"),
+        ({"steps": [{"weight": 50, "bake_seconds": 1}, {"weight": 10, "bake_seconds": 1}]}, "weights must rise"),
+        ({"steps": [{"weight": 50, "bake_seconds": 1}]}, "last weight must be 100"),
+        ({"steps": [{"weight": 100, "bake_seconds": True}]}, "valid integer"),
+        ({"steps": [{"weight": 100, "bake_seconds": 1}], "strategy": "AllAtOnce"}, "not both"),
+        ({"alarms": ["a", "a"]}, "named more than once: a"),
+        ({"alarms": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"]}, "give the alarm's name"),
+        ({"health": {"max_error_percent": -1}}, "health.max_error_percent"),
+        ({"smoke_tests": [{"expect": "a =="}]}, "is not JMESPath"),
+        ({"smoke_tests": [{"max_duration_ms": 300_000}] * 3}, "840,000 is the limit"),
+        ({"expected_code_sha256": "abc"}, "expected_code_sha256"),
+        ({"force": "yes"}, "valid boolean"),
+        ({"wieght": 10}, "wieght: unknown key"),
+    ],
+)
+def test_bad_values_are_refused_by_name(part, says):
+    assert says in refusal({**SMALLEST, **part})
+
+
+@pytest.mark.parametrize(
+    ("document", "says"),
+    [
+        ([], "the input is a list: pass an object"),
+        (3, "the input is a number"),
+        (None, "the input is null"),
+        (json.dumps(SMALLEST), "the input is a JSON string"),
+        ({"version": "0", "detail-type": "x", "source": "y", "detail": SMALLEST}, "a whole EventBridge event"),
+    ],
+)
+def test_other_shapes_are_answered_with_what_to_do(document, says):
+    assert says in refusal(document)
+
+
+def test_fifty_problems_are_listed_in_one_message():
+    steps = [{"weight": 200 + n, "bake_seconds": -1} for n in range(24)]
+    message = refusal({"function_name": "a b", "steps": steps, "nonsense": 1})
+    assert message.startswith("51 problems in the request: ")
+    assert all(f"steps[{n}].weight" in message and f"steps[{n}].bake_seconds" in message for n in range(24))
+    assert len(message) < 10_000
+
+
+def test_a_smoke_tests_payload_is_never_repeated():
+    message = refusal({**SMALLEST, "smoke_tests": [{"payload": {"key": "hunter2"}, "max_duration_ms": "hunter2"}]})
+    assert "hunter2" not in message
+    assert "hunter2" not in refusal({**SMALLEST, "secret": "hunter2"})
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=12), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(json_values)
+def test_any_json_is_parsed_or_refused(document):
+    try:
+        parse(document)
+    except RequestInvalid as refused:
+        assert str(refused)
+
+
+@given(st.dictionaries(st.sampled_from(sorted(RolloutRequest.model_fields)), json_values))
+def test_any_value_in_any_field_is_parsed_or_refused(part):
+    try:
+        parse({**SMALLEST, **part})
+    except RequestInvalid as refused:
+        assert "problem" in str(refused)

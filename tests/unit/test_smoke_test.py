@@ -1,0 +1,30 @@
+"""Smoke tests: an answer passes, or the sentence says why, and repeats no more than an excerpt."""
+
+import pytest
+from rollout.smoke_test import Answer, SmokeTest, failure
+
+OK = b'{"statusCode": 200, "body": "fine"}'
+
+
+def test_an_answer_in_time_passes():
+    assert failure(SmokeTest(expect="statusCode == `200`"), Answer(OK, None, 50)) is None
+    assert failure(SmokeTest(), Answer(b"", None, 50)) is None
+
+
+@pytest.mark.parametrize(
+    ("test", "answer", "why"),
+    [
+        (SmokeTest(), Answer(b'{"errorMessage": "boom"}', "Unhandled", 50), "failed with Unhandled"),
+        (SmokeTest(max_duration_ms=100), Answer(OK, None, 2500), "took 2,500 ms, max_duration_ms is 100"),
+        (SmokeTest(expect="statusCode == `201`"), Answer(OK, None, 50), "does not satisfy 'statusCode == `201`'"),
+        (SmokeTest(expect="statusCode"), Answer(OK, None, 50), "does not satisfy 'statusCode'"),
+        (SmokeTest(expect="a"), Answer(b"<html>", None, 50), "did not answer JSON"),
+        (SmokeTest(expect="a == `1`"), Answer(b"", None, 50), "does not satisfy"),
+    ],
+)
+def test_a_failing_answer_says_why(test, answer, why):
+    assert why in (failure(test, answer) or "")
+
+
+def test_only_an_excerpt_of_the_answer_is_repeated():
+    assert len(failure(SmokeTest(), Answer(b"x" * 100_000, "Unhandled", 50)) or "") < 300

@@ -1,0 +1,87 @@
+# Everything is run from here, by people and by continuous integration alike. Safe with -j.
+
+VENV     := .venv
+BIN      := $(VENV)/bin
+STAMP    := $(VENV)/.installed
+ASL      := statemachine/rollout.asl.json
+TEMPLATE := template.yaml
+REGION   ?= us-east-1
+
+# Best first. A pyenv shim may be on PATH without an interpreter behind it, so each candidate is tried.
+PYTHONS := python3.13 python3.12 python3.11 python3
+USABLE  := import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))
+
+# The template's functions run on 3.13, and `sam build` wants that very minor version on PATH.
+PYENV    := $(or $(PYENV_ROOT),$(HOME)/.pyenv)
+PATHS_313 = $(abspath $(BIN)) $(wildcard $(PYENV)/versions/3.13*/bin) $(subst :, ,$(PATH))
+BIN_313   = $(firstword $(foreach dir,$(PATHS_313),$(shell $(dir)/python3.13 -c "" 2>/dev/null && echo $(dir))))
+
+# SAM must neither phone home nor need one.
+SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check format lint types template asl unit build deploy clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+
+setup: $(STAMP)  ## make .venv with all that is needed; quick when nothing changed
+
+$(STAMP): requirements-dev.txt functions/requirements.txt
+	@$(BIN)/python -c '$(USABLE)' 2>/dev/null || { \
+	  found=; for python in $(PYTHONS); do \
+	    if $$python -c '$(USABLE)' 2>/dev/null; then found=$$python; break; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then echo "Tidegate needs Python 3.11 or later, with venv." >&2; exit 1; fi; \
+	  echo "making $(VENV) with $$($$found --version)"; \
+	  $$found -m venv --clear $(VENV); \
+	}
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	@touch $@
+
+demo: setup  ## two rollouts, one good and one bad, live in this terminal; no account needed
+	$(BIN)/python -m sandbox demo
+
+test: check unit  ## everything that must hold before a change goes in
+
+check: format lint types template asl  ## format, lint, types, template and state machine
+
+format: setup
+	$(BIN)/ruff format --check .
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+template: setup
+	$(BIN)/cfn-lint $(TEMPLATE)
+	$(SAM) validate --lint --region $(REGION) --template $(TEMPLATE)
+
+asl: setup
+	$(BIN)/python tests/contract/lint_asl.py $(ASL)
+	@if command -v npm >/dev/null; then \
+	  npm_config_cache=$(abspath $(VENV))/npm npx --yes asl-validator@4.0.0 --json-path $(ASL); \
+	else \
+	  echo "skipped: asl-validator needs npm, which is not here"; \
+	fi
+
+unit: setup
+	$(BIN)/python -m pytest
+
+build: setup  ## sam build, into .aws-sam; needs a python3.13
+	@if [ -z "$(BIN_313)" ]; then \
+	  echo "skipped: sam build needs python3.13, found neither on PATH nor under pyenv"; \
+	else \
+	  PATH="$(BIN_313):$$PATH" $(SAM) build --template $(TEMPLATE); \
+	fi
+
+deploy: build  ## to your account, asking for each parameter first
+	@[ -n "$(BIN_313)" ] || { echo "nothing to deploy without a build" >&2; exit 1; }
+	$(SAM) deploy --guided
+
+clean:  ## remove everything that was made here
+	rm -rf $(VENV) .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,157 @@
+"""The sandbox's command line: `python -m sandbox demo | run | scenarios`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+from rich.live import Live
+
+from sandbox.scenario import Scenario, ScenarioInvalid, shipped
+from sandbox.story import play, rollout_view
+from sandbox.world import World
+from tidegate import live, report
+from tidegate.view import RolloutView
+
+SUCCEEDED, ENDED_OTHERWISE, UNUSABLE = 0, 1, 2
+DEMO_REQUEST = {"function_name": "checkout", "alias_name": "live", "health": {"max_error_percent": 1}}
+DEMO_SCENARIOS = {"good": "good_release", "bad": "fails_5_percent"}
+DEMO_SECONDS = 15.0
+#: A person needs a while to read how it ended.
+READING_SECONDS = 2.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    chosen = _parser().parse_args(arguments)
+    try:
+        status: int = chosen.command(chosen)
+    except ScenarioInvalid as error:
+        for reason in error.reasons:
+            print(reason, file=sys.stderr)
+        return UNUSABLE
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="Rollouts on this machine, without AWS.")
+    commands = parser.add_subparsers(required=True, metavar="demo | run | scenarios")
+    demo = commands.add_parser("demo", help="two rollouts to watch, a good one and a bad one")
+    demo.add_argument("--seed", type=int, default=0, help="other callers' luck")
+    demo.set_defaults(command=_demo)
+    run = commands.add_parser("run", help="one rollout of any request against any scenario")
+    run.add_argument("request", type=Path, metavar="REQUEST.json", help="the request, as StartExecution gets it")
+    run.add_argument("--scenario", type=Path, metavar="FILE", help="what the rollout meets; a good release by default")
+    run.add_argument("--seed", type=int, default=0, help="other callers' luck")
+    run.add_argument("--json", action="store_true", help="print one object and nothing else")
+    run.add_argument("--report", type=Path, metavar="FILE.html", help="write the rollout's report")
+    run.set_defaults(command=_run)
+    scenarios = commands.add_parser("scenarios", help="the scenarios that ship")
+    scenarios.set_defaults(command=_scenarios)
+    return parser
+
+
+def _scenarios(_: argparse.Namespace) -> int:
+    scenarios = shipped()
+    width = max(map(len, scenarios))
+    for name, scenario in scenarios.items():
+        print(f"{name:<{width}}  {scenario.description}")
+    return SUCCEEDED
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    request, scenario = _request(chosen.request), _scenario(chosen.scenario)
+    follower = _Follower(None if chosen.json else print)
+    watched = bool(chosen.report) or not chosen.json
+    story = play(request, scenario, chosen.seed, follower if watched else None)
+    if chosen.json:
+        print(json.dumps(story.to_json(), indent=2))
+    if chosen.report and follower.last:
+        chosen.report.write_text(report.html(follower.last))
+    return SUCCEEDED if story.status == "SUCCEEDED" else ENDED_OTHERWISE
+
+
+def _request(path: Path) -> object:
+    """The request in a file: any JSON value, since judging it is the rollout's own business."""
+    try:
+        request: object = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ScenarioInvalid([f"{path}: {error}"]) from error
+    return request
+
+
+def _scenario(path: Path | None) -> Scenario:
+    if path is None:
+        return Scenario.of({})
+    try:
+        return Scenario.from_json(path.read_text())
+    except OSError as error:
+        raise ScenarioInvalid([f"{path}: {error}"]) from error
+    except ScenarioInvalid as error:
+        raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error
+
+
+class _Follower:
+    """Says what changes while a rollout runs, line by line; `last` is the newest view."""
+
+    def __init__(self, say: Callable[[str], object] | None) -> None:
+        self._say = say
+        self.last: RolloutView | None = None
+
+    def __call__(self, world: World) -> None:
+        view = rollout_view(world)
+        if not _has_begun(view):
+            return
+        if self._say:
+            for line in live.lines(view, self.last):
+                self._say(line)
+        self.last = view
+
+
+def _has_begun(view: RolloutView) -> bool:
+    """Whether there is anything to look at: a plan, or an end without one."""
+    return bool(view.steps or view.outcome)
+
+
+# --- The demo ---------------------------------------------------------------------------------------------------------
+
+
+def _demo(chosen: argparse.Namespace) -> int:
+    console = Console()
+    reports = Path(tempfile.mkdtemp(prefix="tidegate-"))
+    scenarios = shipped()
+    for name, scenario in DEMO_SCENARIOS.items():
+        console.print(f"\n[bold]A {name} release[/bold]: {scenarios[scenario].description}.\n")
+        view = _watch(console, scenarios[scenario], chosen.seed)
+        page = reports / f"{name}.html"
+        page.write_text(report.html(view))
+        console.print(f"Report: {page}")
+    return SUCCEEDED
+
+
+def _watch(console: Console, scenario: Scenario, seed: int) -> RolloutView:
+    """Play a rollout on the terminal, as slowly as a person can follow; line by line where it is none."""
+    views: list[RolloutView] = []
+    play(DEMO_REQUEST, scenario, seed, lambda world: views.append(rollout_view(world)))
+    views = [view for view in views if _has_begun(view)]
+    if console.is_terminal:
+        with Live(live.render(views[0]), console=console, auto_refresh=False) as screen:
+            for view in views:
+                screen.update(live.render(view), refresh=True)
+                time.sleep((DEMO_SECONDS - READING_SECONDS) / len(views))
+        time.sleep(READING_SECONDS)
+    else:
+        for previous, view in zip([None, *views], views, strict=False):
+            for line in live.lines(view, previous):
+                console.print(line, markup=False, highlight=False, soft_wrap=True)
+    return views[-1]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

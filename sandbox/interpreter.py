@@ -1,0 +1,529 @@
+"""Step Functions: moto's interpreter in virtual time, with what it gets wrong put right.
+
+The one module that reaches into moto's insides, so it names the version it knows. moto gives every execution and
+every Task a thread and waits for them in real time; here the threads are actors and the waiting is the clock's. What
+Stop and time-outs end is ended at once, whereas a handler that was invoked is none of the interpreter's actors and
+goes on, as it does in AWS.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import hashlib
+import json
+import logging
+import random
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+import moto
+from jsonata.jexception import JException
+from jsonata.jsonata import Jsonata
+from jsonata.utils import Utils
+from moto.core.responses import ActionResult
+from moto.stepfunctions.exceptions import InvalidToken
+from moto.stepfunctions.parser import utils as parser_utils
+from moto.stepfunctions.parser.api import (
+    ExecutionStatus,
+    HistoryEventType,
+)
+from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
+from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy_decl, retrier_decl
+from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
+from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
+from moto.stepfunctions.parser.asl.component.program import program as program_module
+from moto.stepfunctions.parser.asl.component.state.exec import execute_state
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration import inline_iteration_component
+from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import branch_worker
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
+from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramTimedOut
+from moto.stepfunctions.parser.asl.eval.variable_store import VariableStore
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.parser.asl.utils import boto_client
+from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
+from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.responses import StepFunctionResponse
+
+from sandbox.boundary import caller
+from sandbox.clock import Actor, Clock, Signal
+
+MOTO_VERSION = "5.2.5"
+
+#: A value of moto's whose own annotations do not tell its attributes.
+Moto = Any
+
+_PAGE, _LARGEST_PAGE = 100, 1000
+_MILLISECONDS = 1000
+_EXECUTION_DATA = frozenset({"input", "inputDetails", "output", "outputDetails"})
+
+#: The actors of the execution that runs here; a handler's actor is none of them.
+_execution: ContextVar[list[Actor]] = ContextVar("execution")
+
+
+class Interpreter:
+    """Step Functions in virtual time.
+
+    `on_status` is called with the detail of AWS's event "Step Functions Execution Status Change" whenever an
+    execution starts or ends. `seed` decides the jitter of retries and the names of unnamed executions.
+    """
+
+    def __init__(self, clock: Clock, on_status: Callable[[dict[str, Any]], None], seed: int = 0) -> None:
+        self._clock = clock
+        self._on_status = on_status
+        self._random = random.Random(f"interpreter {seed}")
+        self._actors: dict[str, list[Actor]] = {}
+        self._functions = _functions(self._random)
+
+    @contextmanager
+    def installed(self) -> Iterator[None]:
+        """Correct moto's interpreter, for this process.
+
+        Raises:
+            RuntimeError: this is not the moto that the corrections are made for.
+        """
+        if moto.__version__ != MOTO_VERSION:
+            raise RuntimeError(f"The sandbox corrects moto {MOTO_VERSION} from the inside; this is {moto.__version__}.")
+        log = logging.getLogger("moto.stepfunctions")
+        level = log.level
+        with ExitStack() as patches:
+            for target, name, replacement in (*self._waiting(), *self._executions(), *self._language()):
+                patches.enter_context(patch.object(target, name, replacement))
+            log.setLevel(logging.CRITICAL)  # an execution that fails is a story here, not an incident
+            try:
+                yield
+            finally:
+                log.setLevel(level)
+                parser_utils.TMP_THREADS.clear()
+
+    # --- What is replaced ---------------------------------------------------------------------------------------------
+
+    def _waiting(self) -> Iterator[tuple[Any, str, Any]]:
+        """Threads become actors, and whatever waits waits for the clock."""
+        thread = functools.partial(_Thread, self._clock)
+        clock = self._clock
+        yield execute_state, "Thread", thread
+        yield execute_state, "threading", SimpleNamespace(Event=functools.partial(_TaskEnd, clock))
+        yield program_module, "threading", SimpleNamespace(Thread=thread)
+        yield retrier_decl, "time", SimpleNamespace(sleep=clock.sleep)
+        yield jitter_strategy_decl, "random", self._random
+        for module in (branch_worker, inline_iteration_component):
+            yield module, "threading", SimpleNamespace(Thread=_not_simulated)
+        yield WaitFunction, "_wait_interval", lambda _, env, wait_seconds: clock.sleep(wait_seconds)  # noqa: ARG005
+
+    def _executions(self) -> Iterator[tuple[Any, str, Any]]:
+        """How executions start and end, and what the API says of them."""
+        named = functools.partial(self._start_execution, StepFunctionsParserBackend.start_execution)
+        yield StepFunctionsParserBackend, "start_execution", _method(named)
+        yield ExecutionWorker, "start", _method(self._start)
+        yield Execution, "stop", _method(self._stop)
+        yield BaseExecutionWorkerCommunication, "terminated", _method(self._ended)
+        yield StepFunctionResponse, "stop_execution", _stop_execution
+        yield StepFunctionResponse, "describe_execution", _describe_execution
+        yield StepFunctionResponse, "get_execution_history", _get_execution_history
+
+    def _language(self) -> Iterator[tuple[Any, str, Any]]:
+        """JSONata, which moto leaves out, and rules of the Amazon States Language."""
+        yield AmazonStateLanguageParser, "parse", staticmethod(_parse)
+        yield StringJSONata, "_eval_body", _method(self._evaluate)
+        yield VariableStore, "get_assigned_variables", _assigned_variables
+        yield ErrorEqualsDecl, "_eval_body", _error_equals
+        yield lambda_eval_utils, "boto_client_for", _boto_client_for()
+        # Both describe whole components for a log that nobody reads here.
+        yield EvalComponent, "_log_failure_event_exception", lambda _, failure_event_exception: None  # noqa: ARG005
+        yield EvalComponent, "_log_exception", lambda _, exception: None  # noqa: ARG005
+
+    # --- Executions ---------------------------------------------------------------------------------------------------
+
+    def _start_execution(
+        self,
+        start_execution: Callable[..., Execution],
+        backend: StepFunctionsParserBackend,
+        state_machine_arn: str,
+        name: str | None = None,
+        execution_input: str | None = None,
+    ) -> Execution:
+        """StartExecution names an unnamed execution and checks a name; the same name and input start nothing new."""
+        if name is not None:
+            backend._validate_name(name)
+        name = name or _identifier(self._random)
+        known = [each.execution_arn for each in backend.describe_state_machine(state_machine_arn).executions]
+        execution = start_execution(backend, state_machine_arn, name, execution_input or "{}")
+        if execution.execution_arn not in known:
+            self._announce(execution)
+        return execution
+
+    def _start(self, worker: Moto) -> None:
+        """As ExecutionWorker._execution_logic, with all but the program done at once: Stop may come at any time."""
+        program, details = worker._get_evaluation_entrypoint(), worker._evaluation_details
+        worker.env = env = worker._get_evaluation_environment()
+        _add_event(
+            env,
+            HistoryEventType.ExecutionStarted,
+            executionStartedEventDetails={
+                "input": json.dumps(details.execution_details.inpt),
+                "inputDetails": {"truncated": False},
+                "roleArn": details.aws_execution_details.role_arn,
+            },
+        )
+        env.event_history_context.source_event_id = 0  # the first state's predecessor is no event
+
+        def live() -> None:
+            caller.set(None)  # whoever started the execution: its calls are not a handler's
+            _execution.set(actors)
+            program.eval(env)
+            worker._execution_communication.terminated()
+
+        name = details.execution_details.name
+        actors = self._actors[details.execution_details.arn] = []
+        actors.append(self._clock.spawn(live, f"execution {name}"))
+
+    def _stop(self, execution: Moto, stop_date: datetime, error: str | None, cause: str | None) -> None:
+        """ABORTED at once. StopExecution on an execution that has ended changes nothing."""
+        if execution.exec_status != ExecutionStatus.RUNNING:
+            return
+        env = execution.exec_worker.env
+        for actor in self._actors.pop(execution.exec_arn):
+            actor.kill()
+        env.set_stop(stop_date=stop_date, cause=cause, error=error)
+        details = {key: value for key, value in (("error", error), ("cause", cause)) if value}
+        env.event_history_context.source_event_id = 0
+        _add_event(env, HistoryEventType.ExecutionAborted, executionAbortedEventDetails=details)
+        execution.exec_status, execution.stop_date = ExecutionStatus.ABORTED, stop_date
+        execution.error, execution.cause = error or None, cause or None
+        self._announce(execution)
+
+    def _ended(self, communication: Moto) -> None:
+        """An execution came to its end, or to its time-out."""
+        execution = communication.execution
+        self._actors.pop(execution.exec_arn)
+        env = execution.exec_worker.env
+        if isinstance(env.program_state(), ProgramTimedOut):
+            env.event_history_context.source_event_id = 0
+            _add_event(env, HistoryEventType.ExecutionTimedOut, executionTimedOutEventDetails={})
+        communication._reflect_execution_status()
+        self._announce(execution)
+
+    def _announce(self, execution: Execution) -> None:
+        """Tell the status of an execution, as EventBridge would."""
+        started, stopped = execution.start_date, execution.stop_date
+        succeeded = execution.exec_status == ExecutionStatus.SUCCEEDED
+        self._on_status(
+            {
+                "executionArn": execution.exec_arn,
+                "stateMachineArn": execution.state_machine_arn,
+                "name": execution.name,
+                "status": execution.status,
+                "startDate": round(started.timestamp() * _MILLISECONDS),
+                "stopDate": None if stopped is None else round(stopped.timestamp() * _MILLISECONDS),
+                "input": execution.execution_input or "{}",
+                "inputDetails": {"included": True},
+                "output": _json(execution.output) if succeeded else None,
+                "outputDetails": {"included": True} if succeeded else None,
+                "error": execution.error,
+                "cause": execution.cause,
+            }
+        )
+
+    # --- JSONata ------------------------------------------------------------------------------------------------------
+
+    def _evaluate(self, expression: StringJSONata, env: Environment) -> None:
+        """Push the value of an expression.
+
+        moto writes all variables as text before the expression, strings without escaping; here they are bound.
+        A failure is States.QueryEvaluationError, which a Task's Retry and Catch may name.
+        """
+        store = env.variable_store
+        bindings = {
+            **self._functions,
+            "states": _to_jsonata({k: v for k, v in env.states._states_data.items() if v is not None or k == "input"}),
+            **{name: _to_jsonata(value) for name, value in (store._outer_scope | store._inner_scope).items()},
+        }
+        try:
+            env.stack.append(_value(expression.expression, bindings))
+        except _NotJson as error:
+            raise _query_evaluation_error(env, str(error)) from error
+        except (JException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            cause = f"The JSONata expression '{expression.expression}' threw an error during evaluation. {error}"
+            raise _query_evaluation_error(env, cause) from error
+
+
+# --- Threads and events, in virtual time ------------------------------------------------------------------------------
+
+
+class _Thread:
+    """What the interpreter uses of threading.Thread. Each belongs to the execution in which it was made."""
+
+    def __init__(
+        self, clock: Clock, target: Callable[..., None], args: tuple[Any, ...] = (), daemon: bool = True
+    ) -> None:
+        self._clock = clock
+        self._target = functools.partial(target, *args)
+        self._daemon = daemon
+        self._actor: Actor | None = None
+
+    def start(self) -> None:
+        parent = self._clock.current()
+        self._actor = self._clock.spawn(self._target, f"{parent.name if parent else 'program'} >")
+        _execution.get().append(self._actor)
+
+    def join(self, timeout: float | None = None) -> None:
+        """The program's end, or the execution's TimeoutSeconds: then nothing of it goes on."""
+        if self._actor is not None and not self._actor.finished.wait(timeout):
+            _kill_others(self._clock)
+
+    def is_alive(self) -> bool:
+        return self._actor is not None and not self._actor.finished.is_set()
+
+
+class _TaskEnd:
+    """What a Task uses of threading.Event: the end of its work, or its TimeoutSeconds, and then the work ends too."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._signal: Signal = clock.signal()
+        self._before = len(_execution.get())
+
+    def set(self) -> None:
+        self._signal.set()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        in_time = self._signal.wait(timeout)
+        work = _execution.get()[self._before :]
+        if not in_time:
+            for actor in work:
+                actor.kill()
+        del _execution.get()[self._before :]
+        return in_time
+
+
+def _not_simulated(*_: Any, **__: Any) -> NoReturn:
+    raise NotImplementedError("Parallel and Map are not simulated: their threads would wait in real time.")
+
+
+def _kill_others(clock: Clock) -> None:
+    for actor in _execution.get():
+        if actor is not clock.current():
+            actor.kill()
+
+
+# --- The API ----------------------------------------------------------------------------------------------------------
+
+
+def _stop_execution(response: Moto) -> ActionResult:
+    """Without this, moto loses the error and the cause."""
+    execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
+    error, cause = response._get_param("error"), response._get_param("cause")
+    execution.stop(stop_date=datetime.now(UTC), error=error, cause=cause)
+    return ActionResult({"stopDate": execution.stop_date})
+
+
+def _describe_execution(response: Moto) -> ActionResult:
+    """Every end has a stop date, and an output is JSON, also where it is a string."""
+    execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
+    shown = {
+        "executionArn": execution.exec_arn,
+        "stateMachineArn": execution.state_machine_arn,
+        "name": execution.name,
+        "status": execution.status,
+        "startDate": execution.start_date,
+        "stopDate": execution.stop_date,
+        "input": execution.execution_input,
+        "inputDetails": {"included": True},
+        "error": execution.error,
+        "cause": execution.cause,
+    }
+    if execution.exec_status == ExecutionStatus.SUCCEEDED:
+        shown |= {"output": _json(execution.output), "outputDetails": {"included": True}}
+    return ActionResult({key: value for key, value in shown.items() if value is not None})
+
+
+def _get_execution_history(response: Moto) -> ActionResult:
+    """In pages, and newest first if asked; moto returns everything, whatever was asked for."""
+    execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
+    events = execution.exec_worker.env.event_manager._history_event_list
+    if response._get_param("reverseOrder"):
+        events = events[::-1]
+    size = min(response._get_int_param("maxResults") or _PAGE, _LARGEST_PAGE)
+    token = response._get_param("nextToken") or "0"
+    if not token.isdigit():
+        raise InvalidToken(f"Invalid Token: '{token}'")
+    end = int(token) + size
+    page = copy.deepcopy(events[int(token) : end])
+    if response._get_param("includeExecutionData") is False:
+        page = [_without_data(event) for event in page]
+    rest = {"nextToken": str(end)} if end < len(events) else {}
+    return ActionResult({"events": page, **rest})
+
+
+def _without_data(event: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        key: {name: each for name, each in value.items() if name not in _EXECUTION_DATA}
+        if isinstance(value, dict)
+        else value
+        for key, value in event.items()
+    }
+
+
+def _add_event(env: Moto, event_type: HistoryEventType, **details: Any) -> None:
+    env.event_manager.add_event(env.event_history_context, event_type, details)
+
+
+def _method(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that binds to the object it is called on, which a bound method does not."""
+
+    def method(*args: Any, **kwargs: Any) -> Any:
+        return function(*args, **kwargs)
+
+    return method
+
+
+def _boto_client_for() -> Callable[..., Any]:
+    """One client per service and Region, where moto makes one per Task."""
+    make = boto_client.boto_client_for
+
+    @functools.cache
+    def cached(region: str, service: str) -> Any:
+        return make(region=region, service=service)
+
+    return lambda region, service, state_credentials=None: cached(region, service)  # noqa: ARG005
+
+
+# --- The language -----------------------------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=64)
+def _parse(definition: str) -> Any:
+    """Parsing is slow, and what it makes keeps its state in the environment, so executions can share it."""
+    return _PARSE(definition)
+
+
+_PARSE = AmazonStateLanguageParser.parse
+
+
+def _error_equals(declaration: ErrorEqualsDecl, env: Environment) -> None:
+    """Push whether it names the error on the stack.
+
+    States.ALL does not match States.Runtime and States.DataLimitExceeded, and nothing at all matches States.Runtime
+    (Step Functions developer guide, "Handling errors"). States.TaskFailed matches all but States.Timeout.
+    """
+    error = env.stack.pop().error_name
+    named = {each.error_name for each in declaration.error_names}
+    terminal = error in {"States.Runtime", "States.DataLimitExceeded"}
+    wildcard = "States.ALL" in named or ("States.TaskFailed" in named and error != "States.Timeout")
+    env.stack.append((wildcard and not terminal) or (error in named and error != "States.Runtime"))
+
+
+def _assigned_variables(store: VariableStore) -> dict[str, str]:
+    """The variables of a state's exit event, as JSON; moto puts quotes around strings and leaves it at that."""
+    return {name: _json(store.get(name)) for name in sorted(store._declaration_tracing)}
+
+
+class _NotJson(Exception):
+    """A JSONata result that is no JSON value."""
+
+
+def _query_evaluation_error(env: Environment, cause: str) -> FailureEventException:
+    error = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
+    failed = {"error": error.error_name, "cause": cause, "state": env.next_state_name}
+    details: Moto = {"evaluationFailedEventDetails": failed}
+    return FailureEventException(
+        FailureEvent(
+            env=env,
+            error_name=error,
+            event_type=HistoryEventType.EvaluationFailed,
+            event_details=details,
+        )
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _compiled(expression: str) -> Jsonata:
+    return Jsonata(expression)
+
+
+def _value(expression: str, bindings: Mapping[str, Any]) -> Any:
+    compiled = _compiled(expression)
+    Jsonata.CURRENT.jsonata = compiled  # jsonata-python evaluates with whichever was made last
+    compiled.set_output_convert_nulls(False)
+    value = compiled.evaluate(None, bindings)
+    if value is None:
+        raise _NotJson(f"The JSONata expression '{expression}' returned nothing (undefined).")
+    return _from_jsonata(value)
+
+
+def _to_jsonata(value: Any) -> Any:
+    """A copy for jsonata-python, which tells null from undefined."""
+    if value is None:
+        return Utils.NULL_VALUE
+    if isinstance(value, dict):
+        return {key: _to_jsonata(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_to_jsonata(each) for each in value]
+    return _timestamp(value) if isinstance(value, datetime) else value
+
+
+def _from_jsonata(value: Any) -> Any:
+    if value is Utils.NULL_VALUE:
+        return None
+    if isinstance(value, dict):
+        return {key: _from_jsonata(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_from_jsonata(value[index]) for index in range(len(value))]  # a RangeList iterates one short
+    if value is None or isinstance(value, (str, bool, int, float)):
+        return value
+    raise _NotJson("The JSONata expression returned an unsupported result type.")
+
+
+def _functions(draws: random.Random) -> dict[str, Any]:
+    """Step Functions' own JSONata functions, and $eval, which it does not allow."""
+
+    def seeded(seed: Any = None) -> float:
+        return draws.random() if seed is None else random.Random(repr(seed)).random()
+
+    def parse(text: str) -> Any:
+        return _to_jsonata(json.loads(text))
+
+    def digest(value: Any, algorithm: str) -> str:
+        content = value if isinstance(value, str) else _json(_from_jsonata(value))
+        return hashlib.new(algorithm.replace("-", "").lower(), content.encode()).hexdigest()
+
+    def partition(array: list[Any], size: int) -> list[list[Any]]:
+        return [array[start : start + size] for start in range(0, len(array), size)]
+
+    def numbers(first: int, last: int, step: int) -> list[int]:
+        return list(range(first, last + (1 if step > 0 else -1), step))
+
+    made = {
+        "random": seeded,
+        "parse": parse,
+        "hash": digest,
+        "partition": partition,
+        "range": numbers,
+        "uuid": functools.partial(_identifier, draws),
+    }
+    return {"eval": None, **{name: Jsonata.JLambda(function) for name, function in made.items()}}
+
+
+def _identifier(draws: random.Random) -> str:
+    return str(uuid.UUID(int=draws.getrandbits(128), version=4))
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), default=_timestamp)
+
+
+def _timestamp(value: datetime) -> str:
+    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,412 @@
+"""What the world around a rollout does: how both versions behave, what alarms watch, what breaks, and when.
+
+A scenario is one JSON object, every key optional, unknown keys refused. Times are seconds from StartExecution,
+rates are fractions of 1, durations are milliseconds.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, TypeVar, cast, dataclass_transform
+
+from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
+from pydantic import model_validator as validator
+from pydantic.dataclasses import dataclass
+
+SHIPPED = Path(__file__).parent / "scenarios"
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+T = TypeVar("T")
+
+
+@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
+def _shape(cls: type[T]) -> type[T]:
+    return cast("type[T]", dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)(cls))
+
+
+Rate = Annotated[float, Field(ge=0, le=1)]
+Second = Annotated[float, Field(ge=0)]
+Count = Annotated[int, Field(ge=0)]
+Name = Annotated[str, StringConstraints(min_length=1)]
+VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
+Qualifier = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*|\$LATEST)$")]
+Weights = Annotated[dict[VersionNumber, Rate], Field(max_length=1)]
+AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+
+class ScenarioInvalid(Exception):
+    """A scenario cannot be used; `reasons` holds every reason, each one sentence naming its place."""
+
+    def __init__(self, reasons: list[str]) -> None:
+        super().__init__("The scenario cannot be used: " + "; ".join(reasons))
+        self.reasons = reasons
+
+
+@_shape
+class Duration:
+    """How long an invocation takes: log-normal, given by two of its percentiles in milliseconds. None: as Version."""
+
+    median: Annotated[float, Field(gt=0)] | None = None
+    p99: Annotated[float, Field(gt=0)] | None = None
+
+    @validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.median and self.p99 and self.p99 < self.median:
+            raise ValueError("p99 is below the median")
+        return self
+
+
+@_shape
+class Version:
+    """How one version behaves and what Lambda says of it. None: as the other version, or as Lambda's default."""
+
+    error_rate: Rate | None = None
+    error_rate_by_minute: Annotated[tuple[Rate, ...], Field(min_length=1)] | None = None
+    duration_ms: Duration | None = None
+    cold_start_ms: Second | None = None
+    cold_starts: Count | None = None
+    role: Name | None = None
+    state: Name | None = None
+    active_after_seconds: Second | None = None
+
+    def over(self, base: Version) -> Version:
+        """This version, with `base`'s value for each key that it does not give.
+
+        A list of error rates speaks for the rollout's minutes, so it does not outlive a plain rate given here.
+        """
+        given, kept = _given(self), _given(base)
+        if "error_rate" in given:
+            kept.pop("error_rate_by_minute", None)
+        duration_ms = {**_given(base.duration_ms), **_given(self.duration_ms)}
+        return Version(**{**kept, **given, "duration_ms": Duration(**duration_ms)})
+
+
+def _given(shape: Version | Duration | None) -> dict[str, Any]:
+    values = {key.name: getattr(shape, key.name) for key in fields(shape)} if shape else {}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+_SERVED = Version(error_rate=0.001, duration_ms=Duration(median=80, p99=400), cold_start_ms=0, cold_starts=0)
+
+
+@_shape
+class Publish:
+    """What there is to publish: a change in $LATEST by default."""
+
+    unchanged: bool = False
+    last_update_status: Literal["Successful", "Failed", "InProgress"] | None = None
+
+
+@_shape
+class Alias:
+    """The target's alias at second 0. `weights` holds at most one version, as Lambda allows."""
+
+    exists: bool = True
+    function_version: Qualifier = "1"
+    weights: Weights = Field(default_factory=dict)
+    provisioned_concurrency: Annotated[int, Field(ge=1)] | None = None
+
+    @validator(mode="after")
+    def _possible(self) -> Self:
+        if self.function_version in self.weights:
+            raise ValueError("weights name the version that the alias points to")
+        if self.weights and self.function_version == "$LATEST":
+            raise ValueError("an alias on $LATEST takes no weights")
+        return self
+
+
+@_shape
+class Outage:
+    """A dependency of both versions fails: `error_rate` of their requests from one second up to another."""
+
+    from_second: Second
+    to_second: Second
+    error_rate: Rate
+
+    @validator(mode="after")
+    def _forward(self) -> Self:
+        if self.to_second <= self.from_second:
+            raise ValueError("to_second is not after from_second")
+        return self
+
+
+@_shape
+class Counts:
+    """What one version did in one minute; `slow` requests are the ones over the request's latency limit."""
+
+    n: Count
+    errors: Count = 0
+    slow: Count = 0
+
+    @validator(mode="after")
+    def _within(self) -> Self:
+        if max(self.errors, self.slow) > self.n:
+            raise ValueError("more errors or slow requests than requests")
+        return self
+
+
+@_shape
+class ReplayMinute:
+    """Minute `t` of the rollout as it was recorded: b the stable version, c the candidate."""
+
+    t: Count
+    b: Counts
+    c: Counts
+
+
+@_shape
+class MetricAlarm:
+    """An alarm on one of the alias's metrics; it compares with GreaterThanThreshold."""
+
+    name: Name
+    metric: Name = "Errors"
+    threshold: float = 5.0
+    statistic: Name = "Sum"
+    period_seconds: Annotated[int, Field(ge=60, multiple_of=60)] = 60
+    evaluation_periods: Annotated[int, Field(ge=1)] = 1
+    on: Literal["alias", "function"] = "alias"
+    state: AlarmState = "OK"
+    treat_missing_data: Literal["missing", "notBreaching", "breaching", "ignore"] = "missing"
+
+
+@_shape
+class CompositeAlarm:
+    """An alarm whose rule speaks of other alarms."""
+
+    name: Name
+    rule: Name
+    state: AlarmState = "OK"
+
+
+@_shape
+class StopExecution:
+    """Somebody presses Stop."""
+
+    at_second: Second
+    do: Literal["stop_execution"]
+
+
+@_shape
+class SetAlarm:
+    """An alarm changes state; its next evaluation may change it back."""
+
+    at_second: Second
+    do: Literal["set_alarm"]
+    name: Name
+    state: AlarmState
+
+
+@_shape
+class UpdateAlias:
+    """Somebody else moves the alias; as in Lambda, what is not given stays as it is."""
+
+    at_second: Second
+    do: Literal["update_alias"]
+    function_version: Qualifier | None = None
+    weights: Weights | None = None
+
+    @validator(mode="after")
+    def _something(self) -> Self:
+        if self.function_version is None and self.weights is None:
+            raise ValueError("update_alias gives neither function_version nor weights")
+        return self
+
+
+@_shape
+class Command:
+    """An operator's word on the running rollout."""
+
+    at_second: Second
+    do: Literal["command"]
+    command: Name
+
+
+@_shape
+class StartExecution:
+    """A second execution starts; without a request, with that of the first."""
+
+    at_second: Second
+    do: Literal["start_execution"]
+    request: Any = None
+
+
+Times = Annotated[int, Field(ge=1)] | Literal["always"]
+
+
+@_shape
+class CallFault:
+    """Attempts at an AWS call go wrong; `call` is `service.Operation` and may hold wildcards."""
+
+    call: Annotated[str, StringConstraints(pattern=r"^[a-z0-9*?-]+(\.[A-Za-z0-9*?]+)?$")]
+    error: Name
+    times: Times = 1
+    skip: Count = 0
+    seconds: Second | None = None
+
+    @validator(mode="after")
+    def _held_for_how_long(self) -> Self:
+        if self.error == "held" and self.seconds is None:
+            raise ValueError("held needs seconds")
+        return self
+
+
+@_shape
+class HandlerFault:
+    """A handler's invocations go wrong."""
+
+    handler: Name
+    error: Literal["timeout", "crash", "throttled"]
+    times: Times = 1
+    skip: Count = 0
+
+
+@_shape
+class EventFault:
+    """Events of the execution's or of an alarm's status go astray."""
+
+    event: Literal["execution", "alarm"]
+    error: Literal["lost", "duplicated", "late"]
+    times: Times = 1
+    skip: Count = 0
+    seconds: Second | None = None
+
+    @validator(mode="after")
+    def _late_by_how_much(self) -> Self:
+        if self.error == "late" and self.seconds is None:
+            raise ValueError("late needs seconds")
+        return self
+
+
+def _alarm_kind(value: Any) -> str:
+    return "<composite>" if isinstance(value, Mapping) and "rule" in value else "<metric>"
+
+
+def _fault_kind(value: Any) -> str | None:
+    kinds = [key for key in ("call", "handler", "event") if isinstance(value, Mapping) and key in value]
+    return f"<{kinds[0]}>" if len(kinds) == 1 else None
+
+
+def _action_kind(value: Any) -> str | None:
+    do = value.get("do") if isinstance(value, Mapping) else None
+    return f"<{do}>" if isinstance(do, str) else None
+
+
+Alarm = Annotated[
+    Annotated[MetricAlarm, Tag("<metric>")] | Annotated[CompositeAlarm, Tag("<composite>")], Discriminator(_alarm_kind)
+]
+Fault = Annotated[
+    Annotated[CallFault, Tag("<call>")]
+    | Annotated[HandlerFault, Tag("<handler>")]
+    | Annotated[EventFault, Tag("<event>")],
+    Discriminator(
+        _fault_kind,
+        custom_error_type="fault_kind",
+        custom_error_message="a fault has exactly one of call, handler, event",
+    ),
+]
+Action = Annotated[
+    Annotated[StopExecution, Tag("<stop_execution>")]
+    | Annotated[SetAlarm, Tag("<set_alarm>")]
+    | Annotated[UpdateAlias, Tag("<update_alias>")]
+    | Annotated[Command, Tag("<command>")]
+    | Annotated[StartExecution, Tag("<start_execution>")],
+    Discriminator(
+        _action_kind,
+        custom_error_type="action_kind",
+        custom_error_message="do is one of stop_execution, set_alarm, update_alias, command, start_execution",
+    ),
+]
+
+
+@_shape
+class Scenario:
+    """Everything that a rollout meets. Both versions' behaviours are complete here: defaults are filled in."""
+
+    description: str = ""
+    requests_per_minute: Annotated[float, Field(ge=0, le=1_000_000)] = 600
+    stable: Version = Field(default_factory=Version)
+    candidate: Version = Field(default_factory=Version)
+    publish: Publish = Field(default_factory=Publish)
+    alias: Alias = Field(default_factory=Alias)
+    shared_outage: Outage | None = None
+    replay: tuple[ReplayMinute, ...] = ()
+    metric_delay_seconds: Second = 90
+    alarms: tuple[Alarm, ...] = ()
+    timeline: tuple[Action, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    @validator(mode="after")
+    def _complete(self) -> Self:
+        # Frozen for everybody else: this is still construction, and nobody needs the incomplete versions.
+        object.__setattr__(self, "stable", self.stable.over(_SERVED))
+        object.__setattr__(self, "candidate", self.candidate.over(self.stable))
+        return self
+
+    @classmethod
+    def from_json(cls, text: str) -> Scenario:
+        """The scenario that a file's text describes; ScenarioInvalid with every reason where it describes none."""
+        try:
+            raw = json.loads(text)
+        except ValueError as error:
+            raise ScenarioInvalid([f"not JSON: {error}"]) from error
+        return cls.of(raw)
+
+    @classmethod
+    def of(cls, raw: object) -> Scenario:
+        """The scenario that a JSON value describes, as `from_json`."""
+        reasons = list(_contradictions(raw))
+        try:
+            scenario = TypeAdapter(cls).validate_json(json.dumps(raw))
+        except ValidationError as error:
+            reasons = [_reason(entry["type"], entry["loc"], entry["msg"]) for entry in error.errors()] + reasons
+        if reasons:
+            raise ScenarioInvalid(reasons)
+        return scenario
+
+    @property
+    def highest_version_named(self) -> int:
+        """The highest version that the alias or an `update_alias` names: all up to it are published beforehand."""
+        named = [self.alias.function_version, *self.alias.weights]
+        for action in self.timeline:
+            if isinstance(action, UpdateAlias):
+                named += [action.function_version or "1", *(action.weights or {})]
+        return max((int(version) for version in named if version.isdigit()), default=1)
+
+
+def _reason(kind: str, place: tuple[int | str, ...], message: str) -> str:
+    """One sentence: where, and what. Places between angle brackets are this module's own tags, not the file's."""
+    where = ".".join(str(part) for part in place if not str(part).startswith("<")) or "the file"
+    if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
+        return f"{where}: unknown key"
+    return f"{where}: {message.removeprefix('Value error, ')}"
+
+
+def _contradictions(raw: object) -> Iterator[str]:
+    """What is wrong between keys. Looks at the raw file, so that it speaks up beside faults of single keys."""
+    if not isinstance(raw, Mapping):
+        return
+    names = [alarm.get("name") for alarm in _objects(raw, "alarms")]
+    yield from (f"alarms: {name!r} is there twice" for name in _repeated(names))
+    for index, action in enumerate(_objects(raw, "timeline")):
+        if action.get("do") == "set_alarm" and action.get("name") not in names:
+            yield f"timeline.{index}.name: no alarm is called {action.get('name')!r}"
+    minutes = [minute.get("t") for minute in _objects(raw, "replay")]
+    yield from (f"replay: minute {minute} is there twice" for minute in _repeated(minutes))
+
+
+def _objects(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    entries = raw.get(key)
+    return [entry for entry in entries if isinstance(entry, Mapping)] if isinstance(entries, list) else []
+
+
+def _repeated(values: list[Any]) -> list[Any]:
+    return [value for index, value in enumerate(values) if value is not None and value in values[:index]]
+
+
+def shipped() -> dict[str, Scenario]:
+    """The scenarios that ship, by name, in alphabetical order."""
+    return {path.stem: Scenario.from_json(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}

@@ -1,0 +1,273 @@
+"""One rollout played to its end in a world of its own, and what is to be said about it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from boto3.dynamodb.types import TypeDeserializer
+
+from sandbox.cloudwatch import MINUTE_SECONDS
+from sandbox.scenario import Scenario
+from sandbox.stack import client
+from sandbox.traffic import Routing
+from sandbox.world import STARTED_AT, End, World
+from tidegate.view import CheckView, Counts, MinuteView, RolloutView, ShiftView, StepView, VerdictView
+
+#: The state machine's own ends by the names of their errors; what fails under another name was stopped.
+OUTCOMES: Mapping[str, str] = {
+    "Rejected": "rejected",
+    "RolledBack": "rolled_back",
+    "Interrupted": "interrupted",
+    "RollbackFailed": "rollback_failed",
+}
+SOURCE = "tidegate"
+#: How much virtual time passes from one frame to the next.
+FRAME_SECONDS = 5.0
+
+Record = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """What `--json` prints: how one rollout ended, what it did to its callers, and what it left behind."""
+
+    status: str
+    outcome: str
+    error: str | None
+    cause: str | None
+    alias: Record | None
+    states: tuple[str, ...]
+    history_events: int
+    virtual_seconds: float
+    wall_seconds: float
+    traffic: Record
+    seconds_from_alarm_to_restored: float | None
+    api_calls: Mapping[str, int]
+    proven: bool | None
+    lock_released: bool
+    history_recorded: bool
+    events: tuple[str, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON, keys as the contract has them."""
+        return asdict(self)
+
+
+def play(request: object, scenario: Scenario, seed: int = 0, on_frame: Callable[[World], None] | None = None) -> Story:
+    """Play a rollout of any request, any JSON value, against a scenario, and let everything that follows it settle.
+
+    `on_frame` looks at the world every few virtual seconds, and once more at the end.
+
+    Raises:
+        ScenarioInvalid: the scenario asks for what the sandbox cannot do.
+    """
+    began = time.perf_counter()
+    with World(scenario, request, seed) as world:
+        arn = world.start()
+        if on_frame:
+            _show(world, on_frame)
+        end = world.follow(arn)
+        world.settle()
+        if on_frame:
+            on_frame(world)
+        return _tell(world, arn, end, began)
+
+
+def _show(world: World, on_frame: Callable[[World], None]) -> None:
+    arn = next(iter(world.executions))
+
+    def frame() -> None:
+        if world.executions[arn] is None:
+            on_frame(world)
+            world.clock.at(world.clock.now() + FRAME_SECONDS, frame, background=True)
+
+    frame()
+
+
+def _tell(world: World, arn: str, end: End, began: float) -> Story:
+    output = json.loads(end.output) if end.status == "SUCCEEDED" and end.output else {}
+    history = list(_history(arn))
+    return Story(
+        status=end.status,
+        outcome=_outcome(world, end, output),
+        error=end.error,
+        cause=end.cause,
+        alias=_alias(world.routing),
+        states=tuple(_states(history)),
+        history_events=len(history),
+        virtual_seconds=_rounded(end.at - STARTED_AT),
+        wall_seconds=round(time.perf_counter() - began, 2),
+        traffic=asdict(world.served),
+        seconds_from_alarm_to_restored=_reaction(world),
+        api_calls=dict(sorted(world.boundary.calls.items())),
+        proven=output.get("proven"),
+        lock_released=_lock(world, arn) is None,
+        history_recorded=len(_finished(world, arn)) == 1,
+        events=tuple(event["detail-type"] for event in world.eventbridge.put if event["source"] == SOURCE),
+    )
+
+
+def _outcome(world: World, end: End, output: Record) -> str:
+    if end.status == "SUCCEEDED":
+        return str(output["outcome"])
+    if end.status == "FAILED" and (ours := OUTCOMES.get(end.error or "")):
+        return ours
+    return "stopped_and_restored" if world.routing == (world.stable, {}) else "stopped"
+
+
+def _alias(routing: Routing | None) -> Record | None:
+    return routing and {"function_version": routing[0], "weights": routing[1]}
+
+
+def _history(arn: str) -> Iterable[dict[str, Any]]:
+    pages = client("stepfunctions").get_paginator("get_execution_history")
+    for page in pages.paginate(executionArn=arn):
+        yield from page["events"]
+
+
+def _states(history: Iterable[Record]) -> Iterable[str]:
+    """The names of the states that the execution entered, in order."""
+    return (event["stateEnteredEventDetails"]["name"] for event in history if event["type"].endswith("StateEntered"))
+
+
+def _reaction(world: World) -> float | None:
+    """From the first time one of the request's alarms fired at the candidate until the stable version served alone."""
+    named = _strings(world.request)
+    fired = (at for at, name, state in world.alarm_changes if state == "ALARM" and name in named)
+    for alarm_at in fired:
+        if not (_routing_at(world, alarm_at) or ("", {}))[1]:
+            continue
+        restored = (at for at, routing in world.routings if at >= alarm_at and routing == (world.stable, {}))
+        first = next(restored, None)
+        return None if first is None else _rounded(first - alarm_at)
+    return None
+
+
+def _routing_at(world: World, moment: float) -> Routing | None:
+    return [routing for at, routing in world.routings if at <= moment][-1]
+
+
+def _strings(value: object) -> set[str]:
+    """Every string anywhere in a JSON value: an alarm is the request's if the request names it."""
+    if isinstance(value, str):
+        return {value}
+    inside = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return set().union(*map(_strings, inside))
+
+
+def _rounded(seconds: float) -> float:
+    """To a tenth, and whole where it is whole."""
+    tenths = round(seconds, 1)
+    return int(tenths) if tenths == int(tenths) else tenths
+
+
+# --- The ledger -------------------------------------------------------------------------------------------------------
+
+
+def _records(world: World) -> list[dict[str, Any]]:
+    """Every record of the ledger's table. Read from outside: faults strike handlers alone."""
+    pages = client("dynamodb").get_paginator("scan").paginate(TableName=world.table_name)
+    plain = TypeDeserializer().deserialize
+    return [{key: plain(value) for key, value in item.items()} for page in pages for item in page["Items"]]
+
+
+def _lock(world: World, arn: str) -> dict[str, Any] | None:
+    """The lock that an execution holds."""
+    held = (each for each in _records(world) if each["record"] == "lock" and each.get("execution_arn") == arn)
+    return next(held, None)
+
+
+def _finished(world: World, arn: str) -> list[dict[str, Any]]:
+    """What the history says of an execution: one record, if all is well."""
+    return [
+        each for each in _records(world) if each["record"].startswith("history#") and each.get("execution_arn") == arn
+    ]
+
+
+# --- For people -------------------------------------------------------------------------------------------------------
+
+
+def rollout_view(world: World) -> RolloutView:
+    """The rollout as people see it at this moment: the ledger's word on plan and verdicts, the callers' own counts."""
+    arn = next(iter(world.executions))
+    end = world.executions[arn]
+    lock, finished = _lock(world, arn), _finished(world, arn)
+    kept = json.loads(finished[0]["document"]) if finished else _open_document(lock or {})
+    plan = kept.get("plan") or {}
+    verdicts = tuple(_verdict(verdict) for verdict in kept["verdicts"])
+    world.traffic.catch_up(world.clock.now())
+    shifts = tuple(_shifts(world))
+    return RolloutView(
+        function_name=world.target.function_name,
+        alias_name=world.target.alias_name,
+        stable=world.stable,
+        candidate=kept.get("candidate"),
+        steps=tuple(StepView(step["weight_percent"], step["bake_seconds"]) for step in plan.get("steps", ())),
+        step=int((lock or {}).get("step", verdicts[-1].step if verdicts else 0)),
+        weight_percent=shifts[-1].weight_percent if shifts else 0.0,
+        started_at=STARTED_AT,
+        now=end.at if end else world.clock.now(),
+        minutes=tuple(_minutes(world, end)),
+        verdicts=verdicts,
+        outcome=_outcome(world, end, json.loads(end.output or "{}")) if end else None,
+        cause=end.cause if end else None,
+        shifts=shifts,
+    )
+
+
+def _open_document(lock: Record) -> dict[str, Any]:
+    """What a lock says of the running rollout, in the shape of a history record's document."""
+    return {
+        "plan": json.loads(lock["plan"]) if "plan" in lock else None,
+        "candidate": lock.get("candidate"),
+        "verdicts": [json.loads(verdict) for verdict in lock.get("verdicts", [])],
+    }
+
+
+def _verdict(verdict: Record) -> VerdictView:
+    checks = verdict["checks"]
+    return VerdictView(
+        at_second=verdict["at"] - STARTED_AT,
+        step=verdict["step"],
+        weight_percent=verdict["weight_percent"],
+        decision=verdict["action"],
+        reason=verdict["reason"],
+        checks=tuple(
+            CheckView(check["name"], check["value"], check["limit"], check["unit"], check["finding"])
+            for check in checks
+        ),
+    )
+
+
+def _candidate_percent(world: World, routing: Routing | None) -> float:
+    """The share of the traffic that does not go to the stable version."""
+    if routing is None:
+        return 0.0
+    version, weights = routing
+    share = sum(weights.values())
+    return 100 * (share if version == world.stable else 1 - weights.get(world.stable, 0.0))
+
+
+def _shifts(world: World) -> Iterable[ShiftView]:
+    """Every change of the candidate's share; promoting it changes none."""
+    share = 0.0
+    for at, routing in world.routings:
+        if _candidate_percent(world, routing) != share:
+            share = _candidate_percent(world, routing)
+            yield ShiftView(at - STARTED_AT, share)
+
+
+def _minutes(world: World, end: End | None) -> Iterable[MinuteView]:
+    """The minutes up to the end of the rollout."""
+    for number, versions in world.traffic.minutes():
+        begins = STARTED_AT + number * MINUTE_SECONDS
+        if end and begins >= end.at:
+            return
+        stable = Counts(*versions.get(world.stable, (0, 0, 0)))
+        others = (Counts(*counts) for version, counts in versions.items() if version != world.stable)
+        routing = _routing_at(world, begins + MINUTE_SECONDS)
+        yield MinuteView(number, _candidate_percent(world, routing), stable, sum(others, Counts()))

@@ -1,0 +1,422 @@
+"""One AWS account on this machine: the deployed stack, a target with callers, and all that a scenario does to them."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from sandbox import faults
+from sandbox import scenario as scenarios
+from sandbox.boundary import Boundary
+from sandbox.clock import Clock
+from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
+from sandbox.eventbridge import EventBridge
+from sandbox.interpreter import Interpreter
+from sandbox.lambda_rules import LambdaRules
+from sandbox.runtime import Runtime
+from sandbox.scenario import Scenario
+from sandbox.stack import ACCOUNT_ID, REGION, STACK_NAME, TEMPLATE, Stack, Template, archive, client
+from sandbox.traffic import Behaviour, Routing, Traffic, TrafficCounts
+
+#: StartExecution is on a whole minute; the stack was deployed at none, so schedules do not tick at whole ones.
+STARTED_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC).timestamp()
+DEPLOYED_AT = STARTED_AT - 83
+#: Whatever no event reported is the sweeper's, which comes by every minute: it gets three looks.
+SWEEPS_SECONDS = 180
+#: Nothing that follows a rollout takes this long; what does is broken, and is not waited for.
+PATIENCE_SECONDS = 6 * 3600
+
+_ENDS = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+_FUNCTION = re.compile(rf"(?:.*:function:)?(?P<name>(?!{STACK_NAME}-)[a-zA-Z0-9_-]{{1,64}})(?::.*)?")
+_ALIAS = re.compile(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The function and the alias whose traffic a rollout moves."""
+
+    function_name: str
+    alias_name: str
+
+    @classmethod
+    def named_by(cls, request: object) -> Target:
+        """The target that a request names; what it names no legal name for is the sandbox's own `checkout:live`."""
+        if not isinstance(request, dict):
+            return OWN_TARGET
+        # The stack's own functions exist already, so they are not made once more.
+        function = _FUNCTION.fullmatch(str(request.get("function_name", "")))
+        alias = _ALIAS.fullmatch(str(request.get("alias_name", "")))
+        return cls(
+            function["name"] if function else OWN_TARGET.function_name, alias[0] if alias else OWN_TARGET.alias_name
+        )
+
+    def __str__(self) -> str:
+        return f"{self.function_name}:{self.alias_name}"
+
+
+OWN_TARGET = Target("checkout", "live")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an execution ended: `at` in epoch seconds, the rest as Step Functions reports it."""
+
+    at: float
+    status: str
+    output: str | None
+    error: str | None
+    cause: str | None
+
+
+class World:
+    """A context manager: inside, boto3 talks to this account only, and time is virtual.
+
+    `routings` and `alarm_changes` keep what happened, each with its moment: the target's alias after every change,
+    and every alarm's new state. `served` are the callers' requests up to the rollout's end, or, where that left the
+    alias between two versions, up to the moment at which a guard put it right. `refused` holds what AWS refused to
+    somebody of the timeline.
+    """
+
+    def __init__(self, scenario: Scenario, request: object = None, seed: int = 0, template: Path = TEMPLATE) -> None:
+        _require_supported(scenario)
+        self.scenario = scenario
+        self.request = request
+        self.seed = seed
+        self.target = Target.named_by(request)
+        self.clock = Clock(datetime.fromtimestamp(STARTED_AT - 2 * MINUTE_SECONDS, UTC))
+        plagues = _faults(scenario)
+        self.boundary = Boundary(self.clock, plagues)
+        self.runtime = Runtime(self.clock, self.boundary, plagues, template.parent / "functions")
+        self.eventbridge = EventBridge(self.clock, self.boundary, self.runtime, plagues, seed)
+        self.cloudwatch = CloudWatch(self.clock, scenario.metric_delay_seconds, self._alarm_changed)
+        self.lambda_rules = LambdaRules(self.boundary, self.clock)
+        self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
+        self.stack = Stack(Template.load(template), self.runtime, self.eventbridge)
+        self.traffic = self._traffic(seed)
+        self.routings: list[tuple[float, Routing | None]] = []
+        self.alarm_changes: list[tuple[float, str, str]] = []
+        self.executions: dict[str, End | None] = {}
+        self.served: TrafficCounts = self.traffic.counts
+        self.refused: list[str] = []
+        self._installed = ExitStack()
+
+    # --- Building it --------------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> Self:
+        with ExitStack() as installing:
+            # The session outlives one world: loading the services' models anew would cost more than a whole rollout.
+            config: Any = {
+                "core": {"reset_boto3_session": False},
+                "lambda": {"use_docker": False},
+                "stepfunctions": {"execute_state_machine": True},
+            }
+            installing.enter_context(mock_aws(config=config))
+            installing.enter_context(_seeded(f"world {self.seed}"))
+            installing.enter_context(self.clock)
+            installing.enter_context(self.boundary.installed())
+            installing.enter_context(self.interpreter.installed())
+            self.cloudwatch.serve(self.boundary)
+            self._build()
+            self._installed = installing.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._installed.__exit__(kind, error, trace)
+
+    def _build(self) -> None:
+        self.clock.sleep(DEPLOYED_AT - self.clock.now())
+        self.stack.deploy()
+        self._create_target()
+        self._create_alarms()
+        self.lambda_rules.on_alias_change(self._alias_changes)
+        self.routings.append((STARTED_AT, self.routing))
+        self.clock.sleep(STARTED_AT - self.clock.now())
+        self.traffic.start(STARTED_AT)
+        self.clock.at(STARTED_AT + MINUTE_SECONDS, self._evaluate_alarms, background=True)
+
+    def _traffic(self, seed: int) -> Traffic:
+        scenario = self.scenario
+        return Traffic(
+            self.clock,
+            self.cloudwatch,
+            lambda: self.routing,
+            self.target.function_name,
+            self.target.alias_name,
+            requests_per_minute=scenario.requests_per_minute,
+            stable=_behaviour(scenario.stable),
+            candidate=_behaviour(scenario.candidate),
+            shared_outage=scenario.shared_outage,
+            replay=scenario.replay,
+            seed=seed,
+        )
+
+    def _create_target(self) -> None:
+        """The function, its published versions, a change in $LATEST, and its alias, as the scenario says."""
+        scenario, name = self.scenario, self.target.function_name
+        published = scenario.highest_version_named
+        self._create_function(name)
+        for version in range(1, published + 1):
+            if version > 1:
+                client("lambda").update_function_code(FunctionName=name, ZipFile=archive(f"version {version}"))
+            client("lambda").publish_version(FunctionName=name)
+        self._describe_version(scenario.stable, scenario.alias.function_version)
+        if not scenario.publish.unchanged:
+            client("lambda").update_function_code(FunctionName=name, ZipFile=archive("candidate"))
+            self._describe_version(scenario.candidate, str(published + 1))
+        if scenario.publish.last_update_status:
+            self.lambda_rules.set_last_update_status(name, scenario.publish.last_update_status)
+        if scenario.alias.exists:
+            self._create_alias()
+        self.runtime.route(name, self.traffic.answer)
+
+    def _create_function(self, name: str) -> None:
+        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+        role = client("iam").create_role(
+            RoleName=f"{name[:59]}-role",
+            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+        )["Role"]
+        client("lambda").create_function(
+            FunctionName=name,
+            Runtime="python3.13",
+            Role=role["Arn"],
+            Handler="app.handler",
+            Code={"ZipFile": archive("version 1")},
+        )
+
+    def _describe_version(self, version: scenarios.Version, number: str) -> None:
+        name = self.target.function_name
+        if version.role:
+            role = version.role if version.role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT_ID}:role/{version.role}"
+            self.lambda_rules.set_role(name, number, role)
+        if version.state:
+            self.lambda_rules.set_version_state(name, number, version.state, version.active_after_seconds)
+
+    def _create_alias(self) -> None:
+        alias, target = self.scenario.alias, self.target
+        client("lambda").create_alias(
+            FunctionName=target.function_name,
+            Name=target.alias_name,
+            FunctionVersion=alias.function_version,
+            RoutingConfig={"AdditionalVersionWeights": dict(alias.weights)},
+        )
+        if alias.provisioned_concurrency:
+            self.lambda_rules.set_provisioned_concurrency(
+                target.function_name, target.alias_name, alias.provisioned_concurrency
+            )
+
+    def _create_alarms(self) -> None:
+        for alarm in self.scenario.alarms:
+            if isinstance(alarm, scenarios.CompositeAlarm):
+                client("cloudwatch").put_composite_alarm(AlarmName=alarm.name, AlarmRule=alarm.rule)
+            else:
+                client("cloudwatch").put_metric_alarm(**_metric_alarm(alarm, self.target))
+        for alarm in self.scenario.alarms:
+            self._set_alarm(alarm.name, alarm.state)
+
+    def _evaluate_alarms(self) -> None:
+        self.clock.at(self.clock.now() + MINUTE_SECONDS, self._evaluate_alarms, background=True)
+        self.cloudwatch.alarms.evaluate()
+
+    # --- Living in it -------------------------------------------------------------------------------------------------
+
+    @property
+    def state_machine_arn(self) -> str:
+        """The state machine that rolls out."""
+        (machine,) = self.stack.of_kind("AWS::StepFunctions::StateMachine").values()
+        return machine.ref
+
+    @property
+    def table_name(self) -> str:
+        """The ledger's table."""
+        (table,) = self.stack.of_kind("AWS::DynamoDB::Table").values()
+        return table.ref
+
+    @property
+    def routing(self) -> Routing | None:
+        """The target's alias as it is now: its version and its weights, 0 to 1; None where it does not exist."""
+        return self.lambda_rules.routing(self.target.function_name, self.target.alias_name)
+
+    @property
+    def stable(self) -> str:
+        """The version that the alias pointed to before the rollout."""
+        return self.scenario.alias.function_version
+
+    def start(self) -> str:
+        """Start the rollout, and with it the scenario's timeline; the execution's ARN."""
+        arn = self._start_execution(self.request)
+        for action in self.scenario.timeline:
+            self.clock.spawn(self._act(action, arn), action.do, delay=action.at_second)
+        return arn
+
+    def _start_execution(self, request: object) -> str:
+        name = f"story-{len(self.executions) + 1}"
+        started = client("stepfunctions").start_execution(
+            stateMachineArn=self.state_machine_arn, name=name, input=json.dumps(request)
+        )
+        arn: str = started["executionArn"]
+        self.executions.setdefault(arn, None)
+        return arn
+
+    def follow(self, arn: str) -> End:
+        """Let time pass until an execution has ended.
+
+        Raises:
+            RuntimeError: nothing is left that could end it.
+        """
+        self.clock.run(until=lambda: self.executions[arn] is not None or self.clock.idle())
+        end = self.executions[arn]
+        if end is None:
+            raise RuntimeError(f"Nothing moves {arn} any more, and it has not ended")
+        return end
+
+    def settle(self) -> None:
+        """Let time pass until nothing is left to happen but traffic and schedules, and the sweeper has looked."""
+        limit = self.clock.now() + PATIENCE_SECONDS
+        quiet_from = self.clock.now() + SWEEPS_SECONDS
+        self.clock.run(until=lambda: self.clock.now() >= quiet_from and self.clock.idle(), limit=limit)
+
+    def _act(self, action: scenarios.Action, arn: str) -> Callable[[], None]:
+        """What one entry of the timeline does. What AWS refuses to somebody else is no fault of the story."""
+
+        def act() -> None:
+            try:
+                self._perform(action, arn)
+            except ClientError as error:
+                self.refused.append(f"{action.do}: {error}")
+
+        return act
+
+    def _perform(self, action: scenarios.Action, arn: str) -> None:
+        if isinstance(action, scenarios.StopExecution):
+            client("stepfunctions").stop_execution(executionArn=arn)
+        elif isinstance(action, scenarios.SetAlarm):
+            self._set_alarm(action.name, action.state)
+        elif isinstance(action, scenarios.UpdateAlias):
+            self._update_alias(action)
+        elif isinstance(action, scenarios.StartExecution):
+            self._start_execution(self.request if action.request is None else action.request)
+
+    def _set_alarm(self, name: str, state: str) -> None:
+        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="The scenario says so.")
+
+    def _update_alias(self, action: scenarios.UpdateAlias) -> None:
+        change: dict[str, Any] = {}
+        if action.function_version is not None:
+            change["FunctionVersion"] = action.function_version
+        if action.weights is not None:
+            change["RoutingConfig"] = {"AdditionalVersionWeights": dict(action.weights)}
+        client("lambda").update_alias(FunctionName=self.target.function_name, Name=self.target.alias_name, **change)
+
+    # --- What it is told ----------------------------------------------------------------------------------------------
+
+    def _alias_changes(self, function_name: str, alias_name: str) -> None:
+        """Before a write of an alias takes effect, and after: callers until now met the routing until now."""
+        if (function_name, alias_name) != (self.target.function_name, self.target.alias_name):
+            return
+        self.traffic.catch_up(self.clock.now())
+        before = self.routings[-1][1]
+        if self.routing == before:
+            return
+        self.routings.append((self.clock.now(), self.routing))
+        if before and before[1] and all(self.executions.values()):
+            self.served = self.traffic.counts
+
+    def _alarm_changed(self, detail: dict[str, Any]) -> None:
+        if self.clock.now() < STARTED_AT:
+            return
+        name = detail["alarmName"]
+        self.alarm_changes.append((self.clock.now(), name, detail["state"]["value"]))
+        arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{name}"
+        self.eventbridge.deliver("aws.cloudwatch", "CloudWatch Alarm State Change", detail, "alarm", [arn])
+
+    def _execution_changed(self, detail: dict[str, Any]) -> None:
+        arn, status = detail["executionArn"], detail["status"]
+        if status in _ENDS:
+            if arn == next(iter(self.executions), arn):
+                self.traffic.catch_up(self.clock.now())
+                self.served = self.traffic.counts
+            outcome = (detail.get(key) for key in ("output", "error", "cause"))
+            self.executions[arn] = End(self.clock.now(), status, *outcome)
+        self.eventbridge.deliver("aws.states", "Step Functions Execution Status Change", detail, "execution", [arn])
+
+
+@contextmanager
+def _seeded(seed: str) -> Iterator[None]:
+    """Make the shared random numbers a story's own: botocore draws the jitter of its back-off from them."""
+    before = random.getstate()
+    random.seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before)
+
+
+def _require_supported(scenario: Scenario) -> None:
+    refused = [
+        f"timeline.{index}: commands are not supported yet"
+        for index, action in enumerate(scenario.timeline)
+        if isinstance(action, scenarios.Command)
+    ]
+    if refused:
+        raise scenarios.ScenarioInvalid(refused)
+
+
+def _faults(scenario: Scenario) -> faults.Faults:
+    calls, handlers, events = [], [], []
+    for fault in scenario.faults:
+        if isinstance(fault, scenarios.CallFault):
+            calls.append(faults.CallFault(fault.call, fault.error, fault.times, fault.skip, fault.seconds or 0.0))
+        elif isinstance(fault, scenarios.HandlerFault):
+            handlers.append(faults.HandlerFault(fault.handler, fault.error, fault.times, fault.skip))
+        else:
+            events.append(faults.EventFault(fault.event, fault.error, fault.seconds or 0.0, fault.times, fault.skip))
+    return faults.Faults(calls, handlers, events)
+
+
+def _behaviour(version: scenarios.Version) -> Behaviour:
+    """A version of the scenario, whose defaults are filled in, as the callers meet it."""
+    given = {
+        "error_rate": version.error_rate,
+        "median_ms": version.duration_ms and version.duration_ms.median,
+        "p99_ms": version.duration_ms and version.duration_ms.p99,
+        "error_rate_by_minute": version.error_rate_by_minute,
+        "cold_start_ms": version.cold_start_ms,
+        "cold_starts": version.cold_starts,
+    }
+    return Behaviour(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
+
+
+_PLAIN_STATISTICS = frozenset({"Sum", "Average", "Minimum", "Maximum", "SampleCount"})
+
+
+def _metric_alarm(alarm: scenarios.MetricAlarm, target: Target) -> dict[str, Any]:
+    """PutMetricAlarm's parameters."""
+    dimensions = {"FunctionName": target.function_name}
+    if alarm.on == "alias":
+        dimensions["Resource"] = str(target)
+    statistic = "Statistic" if alarm.statistic in _PLAIN_STATISTICS else "ExtendedStatistic"
+    return {
+        "AlarmName": alarm.name,
+        "Namespace": "AWS/Lambda",
+        "MetricName": alarm.metric,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+        statistic: alarm.statistic,
+        "Period": alarm.period_seconds,
+        "EvaluationPeriods": alarm.evaluation_periods,
+        "Threshold": alarm.threshold,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": alarm.treat_missing_data,
+    }

@@ -1,0 +1,42 @@
+"""The files in events/: each is what its handler is given, and the requests among them are valid."""
+
+import json
+
+import jsonschema
+import pytest
+from rollout.decision import Progress
+from rollout.plan import Plan
+from rollout.request import RolloutRequest, json_schema
+
+from tests.contract import asl_rules
+from tests.contract.artifacts import MACHINE, ROOT
+from tests.contract.test_state_machine import snake
+
+EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
+TASKS = {snake(name): task for name, task in asl_rules.tasks(MACHINE)}
+REQUESTS = [name for name in EVENTS if name not in TASKS and not name.startswith("guard_")]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_tasks_event_has_what_the_state_machine_passes(name):
+    assert set(EVENTS[name]) == set(TASKS[name]["Arguments"]["Payload"])
+
+
+@pytest.mark.parametrize("name", [name for name in EVENTS if "plan" in EVENTS[name]])
+def test_a_tasks_event_holds_a_whole_plan_and_its_progress(name):
+    event = EVENTS[name]
+    assert Plan.from_json(event["plan"]).stable == event["stable"]
+    if event.get("progress"):
+        assert Progress.from_json(event["progress"]).first_shift_at >= event["plan"]["started_at"]
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_a_request_is_valid_for_the_parser_and_for_the_schema(name):
+    assert RolloutRequest.parse(EVENTS[name], region="us-east-1", account="123456789012")
+    jsonschema.validate(EVENTS[name], json_schema())
+
+
+def test_the_guards_event_is_eventbridges():
+    event = EVENTS["guard_execution"]
+    assert event["detail-type"] == "Step Functions Execution Status Change"
+    assert event["detail"]["status"] in ("FAILED", "TIMED_OUT", "ABORTED")

@@ -1,0 +1,133 @@
+"""The arrows of the house: handlers -> aws -> rollout -> the standard library, and what goes with them.
+
+The domain may also use jmespath, a language whose every expression is a function of values.
+
+Read from the source, so that an import nobody runs counts too.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FUNCTIONS = ROOT / "functions"
+
+SDK = {"boto3", "botocore", "mypy_boto3"}
+PYDANTIC = {"pydantic", "pydantic_core", "annotated_types"}
+#: What would let the clock, the environment, chance or the outside into the domain: those come in as values.
+IMPURE = {"logging", "os", "random", "secrets", "socket", "subprocess", "time", "urllib", "uuid"}
+
+LONGEST_FUNCTION_LINES = 60
+LONGEST_FILE_LINES = 500
+NAMELESS = {"common", "helper", "helpers", "misc", "util", "utils"}
+
+
+def sources(*folders: str) -> list[str]:
+    """Every Python file below the folders, relative to the root; none of them may be empty."""
+    found = [str(path.relative_to(ROOT)) for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
+    assert found, folders
+    return found
+
+
+def parse(source: str) -> ast.Module:
+    return ast.parse((ROOT / source).read_text(encoding="utf-8"), filename=source)
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Every module that a file imports, with its full dotted name: `from aws import sdk` gives `aws.sdk`."""
+    for node in ast.walk(parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{source}:{node.lineno} imports relatively, which this test cannot follow"
+            assert node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def packages(source: str) -> set[str]:
+    """The top-level packages that a file imports; the SDK's typed stubs count as one."""
+    names = {module.partition(".")[0] for module in imported_modules(source)}
+    return {"mypy_boto3" if name.startswith("mypy_boto3") else name for name in names}
+
+
+def third_party(source: str) -> set[str]:
+    return packages(source) - sys.stdlib_module_names - {"__future__"}
+
+
+def top_level_functions(source: str) -> set[str]:
+    return {node.name for node in parse(source).body if isinstance(node, ast.FunctionDef)}
+
+
+TOP = [str(path.relative_to(ROOT)) for path in sorted(FUNCTIONS.glob("*.py"))]
+HANDLERS = {Path(source).stem for source in TOP if "handler" in top_level_functions(source)}
+BESIDE_HANDLERS = {Path(source).stem for source in TOP} - HANDLERS
+
+
+@pytest.mark.parametrize("source", sources("functions/rollout"))
+def test_the_domain_knows_nothing_but_itself_and_the_standard_library(source):
+    pydantic = PYDANTIC if Path(source).name == "request.py" else set()
+    assert third_party(source) <= {"rollout", "jmespath"} | pydantic
+
+
+@pytest.mark.parametrize("source", sources("functions/rollout"))
+def test_the_domain_takes_time_chance_and_environment_as_values(source):
+    assert not packages(source) & IMPURE
+
+
+@pytest.mark.parametrize("source", sources("functions/aws"))
+def test_adapters_know_the_domain_and_the_sdk_alone(source):
+    assert third_party(source) <= {"aws", "rollout"} | SDK
+
+
+@pytest.mark.parametrize("source", TOP)
+def test_handlers_reach_aws_only_through_adapters(source):
+    assert third_party(source) <= {"aws", "rollout", "aws_lambda_powertools"} | BESIDE_HANDLERS
+
+
+@pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate"))
+def test_nothing_imports_a_handler(source):
+    assert not packages(source) & HANDLERS
+
+
+def test_only_plan_rollout_pays_for_pydantic():
+    importers = {
+        source
+        for source in sources("functions")
+        if any(
+            module == "rollout.request" or module.startswith("rollout.request.") for module in imported_modules(source)
+        )
+    }
+    assert importers == {"functions/plan_rollout.py"}
+
+
+@pytest.mark.parametrize("source", sources("sandbox"))
+def test_the_sandbox_runs_the_functions_without_importing_them(source):
+    assert not packages(source) & ({"aws", "rollout", "functions"} | HANDLERS | BESIDE_HANDLERS)
+
+
+@pytest.mark.parametrize("source", sources("tidegate"))
+def test_what_people_see_is_drawn_from_values_alone(source):
+    assert third_party(source) <= {"tidegate", "rich"}
+
+
+@pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate", "tests"))
+def test_files_and_functions_stay_small(source):
+    lines = (ROOT / source).read_text(encoding="utf-8").count("\n")
+    assert lines <= LONGEST_FILE_LINES
+    too_long = [
+        f"{node.name}: {length} lines"
+        for node in ast.walk(parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION_LINES
+    ]
+    assert not too_long
+
+
+@pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate", "tests"))
+def test_modules_are_named_after_what_they_are_about(source):
+    assert not {part.lower() for part in Path(source).with_suffix("").parts} & NAMELESS

@@ -1,0 +1,183 @@
+"""The state machine's contract: its rules, its names, its errors, its ends."""
+
+import ast
+import copy
+import re
+from pathlib import Path
+
+import pytest
+from rollout import errors
+
+from tests.contract import asl_rules
+from tests.contract.artifacts import FUNCTIONS, MACHINE, RESOURCES, ROOT
+
+STATES = MACHINE["States"]
+TASKS = dict(asl_rules.tasks(MACHINE))
+
+
+@pytest.mark.parametrize("rule", asl_rules.RULES, ids=lambda rule: rule.__name__)
+def test_the_state_machine_keeps(rule):
+    assert rule(MACHINE) == []
+
+
+def without_default(machine):
+    del machine["States"]["Verdict?"]["Default"]
+
+
+def states_all_first(machine):
+    machine["States"]["Promote"]["Catch"].reverse()
+
+
+def another_action(machine):
+    machine["States"]["Promote"]["Resource"] = "arn:aws:states:::lambda:invokee"
+
+
+def unassigned(machine):
+    del machine["States"]["PlanRollout"]["Assign"]["promoting"]
+
+
+def computing_catch(machine):
+    machine["States"]["Promote"]["Catch"][0]["Assign"]["failure"] = "{% $parse($states.errorOutput.Cause) %}"
+
+
+def no_timeout(machine):
+    del machine["States"]["RollBack"]["TimeoutSeconds"]
+
+
+def broken_expression(machine):
+    machine["States"]["Bake"]["Seconds"] = "{% $progress.wait_seconds + %}"
+
+
+def dangling(machine):
+    machine["States"]["Bake"]["Next"] = "CheckHelth"
+
+
+@pytest.mark.parametrize(
+    ("plant", "rule"),
+    [
+        (without_default, asl_rules.a_choice_without_default),
+        (states_all_first, asl_rules.states_all_not_alone_and_last),
+        (another_action, asl_rules.an_unknown_action),
+        (unassigned, asl_rules.an_undefined_variable),
+        (computing_catch, asl_rules.a_catch_that_computes),
+        (no_timeout, asl_rules.a_task_without_limits),
+        (broken_expression, asl_rules.an_expression_that_does_not_parse),
+        (dangling, asl_rules.an_unreachable_or_missing_state),
+    ],
+    ids=lambda part: part.__name__,
+)
+def test_a_planted_defect_is_found(plant, rule):
+    machine = copy.deepcopy(MACHINE)
+    plant(machine)
+    assert rule(machine)
+
+
+def snake(name):
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_one_verb_has_five_spellings(name):
+    module = snake(name)
+    assert TASKS[name]["Arguments"]["FunctionName"] == f"${{{name}FunctionArn}}"
+    assert FUNCTIONS[f"{name}Function"]["Handler"] == f"{module}.handler"
+    substitutions = RESOURCES["RolloutStateMachine"]["Properties"]["DefinitionSubstitutions"]
+    assert substitutions[f"{name}FunctionArn"] == {"Ref": f"{name}Function.Version"}
+    assert (ROOT / f"functions/{module}.py").read_text().startswith(f'"""{name}: ')
+    assert (ROOT / f"events/{module}.json").exists()
+    assert FUNCTIONS[f"{name}Function"]["Description"].startswith(f"{name}: ")
+
+
+def test_every_handler_is_a_function_of_the_template_and_every_function_a_handler():
+    handlers = {path.stem for path in (ROOT / "functions").glob("*.py") if "\ndef handler(event" in path.read_text()}
+    assert {properties["Handler"].removesuffix(".handler") for properties in FUNCTIONS.values()} == handlers
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_waits_longer_than_its_function_may_run(name):
+    assert TASKS[name]["TimeoutSeconds"] > FUNCTIONS[f"{name}Function"]["Timeout"]
+
+
+@pytest.mark.parametrize("name", ["ShiftTraffic", "CheckHealth", "Promote", "RollBack"])
+def test_once_traffic_may_move_the_history_says_what_to_restore(name):
+    assert {"plan", "stable", "candidate"} <= set(TASKS[name]["Arguments"]["Payload"])
+
+
+def test_only_the_good_ends_succeed():
+    ends = {name: state["Type"] for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
+    assert {name for name, kind in ends.items() if kind == "Succeed"} == {"Promoted", "Unchanged"}
+    assert {name: STATES[name]["Error"] for name, kind in ends.items() if kind == "Fail"} == {
+        name: name for name in ("Rejected", "RolledBack", "Interrupted", "RollbackFailed")
+    }
+    for name in ("Promoted", "Unchanged"):
+        assert set(STATES[name]["Output"]) == {"outcome", "from_version", "to_version", "proven"}
+
+
+def test_before_the_plan_a_failure_rejects_and_after_it_rolls_back():
+    for name, task in TASKS.items():
+        expected = {"PlanRollout": "Rejected", "RollBack": "RollbackFailed"}.get(name, "RollBack")
+        assert task["Catch"][-1]["Next"] == expected
+
+
+def leaves(error):
+    return [leaf for child in error.__subclasses__() for leaf in leaves(child)] or [error]
+
+
+NAMES = {leaf.__name__ for leaf in leaves(errors.RolloutError)}
+RETRIED = {name for task in TASKS.values() for rule in task["Retry"] for name in rule["ErrorEquals"]}
+CAUGHT = {name for task in TASKS.values() for rule in task["Catch"] for name in rule["ErrorEquals"]}
+
+
+def test_every_error_name_in_the_state_machine_is_one_of_ours_or_of_awss():
+    ours = {name for name in RETRIED | CAUGHT if not name.startswith(("States.", "Lambda.", "Sandbox.", "Runtime."))}
+    assert ours <= NAMES
+
+
+def test_every_transient_error_is_retried():
+    assert {leaf.__name__ for leaf in leaves(errors.Transient)} <= RETRIED
+
+
+def test_what_trying_again_cannot_help_is_not_retried():
+    forward = {
+        name
+        for task, state in TASKS.items()
+        if task != "RollBack"
+        for rule in state["Retry"]
+        for name in rule["ErrorEquals"]
+    }
+    assert not forward & {
+        leaf.__name__ for leaf in (*leaves(errors.Rejected), *leaves(errors.Interrupted), errors.PermissionDenied)
+    }
+
+
+def test_every_error_is_raised_somewhere():
+    source = "".join(path.read_text() for path in (ROOT / "functions").rglob("*.py"))
+    assert {name for name in NAMES if f"raise {name}(" not in source} == set()
+
+
+def test_the_drawn_tree_of_errors_is_the_real_one():
+    drawn = set(re.findall(r"[├└]── (\w+)", ast.get_docstring(ast.parse(Path(errors.__file__).read_text()))))
+    defined = {name for name, value in vars(errors).items() if isinstance(value, type)} - {"RolloutError"}
+    assert drawn == defined
+
+
+def test_rollback_keeps_trying_for_a_quarter_of_an_hour():
+    retrier = TASKS["RollBack"]["Retry"][-1]
+    assert retrier["ErrorEquals"] == ["States.ALL"]
+    delays = [
+        min(retrier["MaxDelaySeconds"], retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n)
+        for n in range(retrier["MaxAttempts"])
+    ]
+    # Full jitter waits half of each on average.
+    assert sum(delays) / 2 >= 15 * 60
+
+
+def test_forward_steps_give_up_within_two_minutes_of_waiting():
+    for name, task in TASKS.items():
+        retrier = task["Retry"][-1]
+        if name != "RollBack":
+            delays = [
+                min(retrier["MaxDelaySeconds"], retrier["IntervalSeconds"] * retrier["BackoffRate"] ** n)
+                for n in range(retrier["MaxAttempts"])
+            ]
+            assert sum(delays) <= 120

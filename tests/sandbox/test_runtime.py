@@ -1,0 +1,291 @@
+"""Lambda's runtime: what a handler finds around it, and what its caller is told however it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from sandbox.boundary import AwsError, Boundary
+from sandbox.clock import Clock
+from sandbox.faults import CallFault, Faults, HandlerFault
+from sandbox.runtime import Invocation, Runtime
+
+T0 = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+ROLE = "arn:aws:iam::123456789012:role/handler"
+
+
+class Lambda(SimpleNamespace):
+    clock: Clock
+    runtime: Runtime
+    code: Path
+
+    def function(self, module: str, source: str, name: str = "", **settings: Any) -> str:
+        """Write `source` to a module and register a function with its `handler`."""
+        (self.code / f"{module}.py").write_text(textwrap.dedent(source))
+        settings = {"environment": {}, "timeout_seconds": 30, "role_arn": ROLE, "memory_mb": 256, **settings}
+        self.runtime.register(name or module, handler=f"{module}.handler", **settings)
+        return name or module
+
+    def invoke(self, name: str, payload: Any = None) -> Any:
+        return json.loads(self.runtime.invoke(name, None, json.dumps(payload).encode()).payload)
+
+
+@pytest.fixture
+def aws(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lambda]:
+    faults = Faults(**getattr(request, "param", {}))
+    with mock_aws(), Clock(datetime(2026, 1, 1, tzinfo=UTC)) as clock:
+        boundary = Boundary(clock, faults)
+        with boundary.installed():
+            yield Lambda(clock=clock, runtime=Runtime(clock, boundary, faults, tmp_path), code=tmp_path)
+
+
+def faulty(**faults: Any) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("aws", [faults], indirect=True)
+
+
+def test_a_handler_is_given_event_context_and_environment(aws: Lambda) -> None:
+    name = aws.function(
+        "tell",
+        """
+        import os
+        AT_IMPORT = os.environ["TABLE"], os.environ["AWS_REGION"]
+        def handler(event, context):
+            return [event, AT_IMPORT, os.environ["AWS_LAMBDA_FUNCTION_NAME"], os.environ.get("OUTSIDE"),
+                    context.function_name, context.memory_limit_in_mb, context.invoked_function_arn,
+                    context.get_remaining_time_in_millis(), len(context.aws_request_id)]
+        """,
+        name="stack-Tell-1",
+        environment={"TABLE": "rollouts"},
+    )
+    os.environ["OUTSIDE"] = "yes"
+    try:
+        told = aws.invoke(name, {"a": 1})
+    finally:
+        assert os.environ.pop("OUTSIDE") == "yes"
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:stack-Tell-1"
+    assert told == [{"a": 1}, ["rollouts", "us-east-1"], name, None, name, "256", arn, 30_000, 36]
+    assert "TABLE" not in os.environ
+
+
+def test_a_process_stays_warm_and_each_function_has_its_own_modules(aws: Lambda) -> None:
+    (aws.code / "shared").mkdir()
+    (aws.code / "shared" / "__init__.py").touch()
+    (aws.code / "shared" / "counter.py").write_text("count = 0\n")
+    source = """
+        def handler(event, context):
+            from shared import counter
+            counter.count += 1
+            return counter.count
+        """
+    for module in ("first", "second"):
+        aws.function(module, source)
+    assert [aws.invoke("first"), aws.invoke("first"), aws.invoke("second")] == [1, 2, 1]
+    assert not {"first", "second", "shared", "shared.counter"} & sys.modules.keys()
+    assert str(aws.code) not in sys.path
+
+
+def test_what_runs_at_once_runs_in_different_processes(aws: Lambda) -> None:
+    aws.function(
+        "slow",
+        """
+        import boto3
+        count = 0
+        def handler(event, context):
+            global count
+            count += 1
+            boto3.client("dynamodb").list_tables()
+            return count
+        """,
+    )
+    counts: list[Any] = []
+    for number in range(2):
+        aws.clock.spawn(lambda: counts.append(aws.invoke("slow")), f"caller {number}")
+    aws.clock.run(lambda: len(counts) == 2)
+    assert counts == [1, 1]
+    assert aws.invoke("slow") == 2
+
+
+def test_standard_output_is_kept_and_not_printed(aws: Lambda, capsys: pytest.CaptureFixture[str]) -> None:
+    aws.function(
+        "talk",
+        """
+        import logging, sys
+        log = logging.getLogger("talk")
+        log.addHandler(logging.StreamHandler(sys.stdout))
+        def handler(event, context):
+            print("one\\ntwo")
+            log.warning("three")
+        """,
+    )
+    assert aws.invoke("talk") is None
+    assert aws.runtime.logs == ["one", "two", "three"]
+    assert capsys.readouterr().out == ""
+
+
+def failing(aws: Lambda, source: str, **settings: Any) -> tuple[Invocation, Any]:
+    name = aws.function("fail", source, **settings)
+    result = aws.runtime.invoke(name, None, b"{}")
+    return result, json.loads(result.payload)
+
+
+def test_an_exception_is_reported_under_the_bare_name_of_its_class(aws: Lambda) -> None:
+    result, error = failing(
+        aws,
+        """
+        class Rejected(Exception):
+            pass
+        def handler(event, context):
+            raise Rejected("no such alias")
+        """,
+    )
+    assert result.function_error == "Unhandled"
+    assert (error["errorType"], error["errorMessage"]) == ("Rejected", "no such alias")
+    assert "raise Rejected" in error["stackTrace"][-1]
+    assert len(error["requestId"]) == 36
+
+
+@pytest.mark.parametrize(
+    ("source", "error_type"),
+    [
+        ("import nowhere\n", "Runtime.ImportModuleError"),
+        ("x = 1\n", "Runtime.HandlerNotFound"),
+        ("def handler(e, c):\n    return {1, 2}\n", "Runtime.MarshalError"),
+        ("def handler(e, c):\n    return float('nan')\n", "Runtime.MarshalError"),
+        ("import sys\ndef handler(e, c):\n    sys.exit(1)\n", "Runtime.ExitError"),
+        ("1 / 0\n", "ZeroDivisionError"),
+    ],
+)
+def test_lambda_has_names_for_what_is_no_exception_of_the_handler(aws: Lambda, source: str, error_type: str) -> None:
+    result, error = failing(aws, source)
+    assert result.function_error == "Unhandled"
+    assert error["errorType"] == error_type
+
+
+LOOPING = """
+    import boto3
+    def handler(event, context):
+        while True:
+            boto3.client("dynamodb").list_tables()
+    """
+
+
+def test_a_function_ends_at_its_own_time_out(aws: Lambda) -> None:
+    result, error = failing(aws, LOOPING, timeout_seconds=3)
+    assert error["errorType"] == "Sandbox.Timedout"
+    assert error["errorMessage"].endswith("Error: Task timed out after 3.00 seconds")
+    assert result.function_error == "Unhandled"
+    assert aws.clock.now() == T0 + 3
+
+
+def test_a_handler_goes_on_when_its_caller_is_gone(aws: Lambda) -> None:
+    aws.function(
+        "plod", "import boto3\ndef handler(e, c):\n    boto3.client('dynamodb').list_tables()\n    print('done')\n"
+    )
+    caller = aws.clock.spawn(lambda: aws.runtime.invoke("plod", None, b"{}"), "caller")
+    aws.clock.at(T0 + 0.01, caller.kill)
+    aws.clock.run(lambda: False)
+    assert aws.runtime.logs == ["done"]
+
+
+GOOD = "def handler(event, context):\n    print('ran')\n    return 'fine'\n"
+
+
+@faulty(handlers=[HandlerFault("good", "timeout")])
+def test_a_time_out_fault_hangs_for_the_whole_time_out_and_runs_nothing(aws: Lambda) -> None:
+    aws.function("good", GOOD, timeout_seconds=8)
+    assert aws.invoke("good")["errorType"] == "Sandbox.Timedout"
+    assert aws.clock.now() == T0 + 8
+    assert aws.runtime.logs == []
+    assert aws.invoke("good") == "fine"
+
+
+@faulty(handlers=[HandlerFault("good", "crash")])
+def test_a_crash_fault_is_an_exit_error_at_once(aws: Lambda) -> None:
+    aws.function("good", GOOD)
+    assert aws.invoke("good")["errorType"] == "Runtime.ExitError"
+    assert aws.clock.now() == T0
+    assert aws.invoke("good") == "fine"
+
+
+@faulty(handlers=[HandlerFault("good", "throttled")])
+def test_a_throttled_function_was_never_invoked(aws: Lambda) -> None:
+    aws.function("good", GOOD)
+    with pytest.raises(AwsError) as raised:
+        aws.invoke("good")
+    assert (raised.value.code, raised.value.status) == ("TooManyRequestsException", 429)
+    assert aws.runtime.logs == []
+
+
+@faulty(calls=[CallFault("dynamodb.ListTables", "crash_after")])
+def test_a_crash_in_a_call_loses_the_process_and_what_it_remembered(aws: Lambda) -> None:
+    aws.function(
+        "count",
+        """
+        import boto3
+        count = 0
+        def handler(event, context):
+            global count
+            count += 1
+            boto3.client("dynamodb").list_tables()
+            return count
+        """,
+    )
+    assert aws.invoke("count")["errorType"] == "Runtime.ExitError"
+    assert [aws.invoke("count"), aws.invoke("count")] == [1, 2]
+
+
+def test_invoke_through_the_sdk(aws: Lambda) -> None:
+    aws.function(
+        "echo", "def handler(event, context):\n    return {'got': event, 'version': context.function_version}\n"
+    )
+    functions = boto3.client("lambda", "us-east-1")
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:echo:7"
+    response = functions.invoke(FunctionName=arn, Payload=b'{"a": 1}')
+    assert json.load(response["Payload"]) == {"got": {"a": 1}, "version": "7"}
+    assert (response["StatusCode"], response["ExecutedVersion"]) == (200, "7")
+    assert "FunctionError" not in response
+
+    with pytest.raises(ClientError) as absent:
+        functions.invoke(FunctionName="absent")
+    assert absent.value.response["Error"]["Code"] == "ResourceNotFoundException"
+    with pytest.raises(ClientError) as garbage:
+        functions.invoke(FunctionName="echo", Payload=b"{")
+    assert garbage.value.response["Error"]["Code"] == "InvalidRequestContentException"
+
+
+def test_an_event_invocation_is_not_waited_for(aws: Lambda) -> None:
+    aws.function("good", GOOD)
+    response = boto3.client("lambda", "us-east-1").invoke(FunctionName="good", InvocationType="Event")
+    assert response["StatusCode"] == 202
+    assert aws.runtime.logs == []
+    aws.clock.run(aws.clock.idle)
+    assert aws.runtime.logs == ["ran"]
+
+
+def test_a_routed_function_is_answered_by_its_route(aws: Lambda) -> None:
+    answer: Callable[[str, bytes], tuple[bytes, str | None]] = lambda qualifier, payload: (  # noqa: E731
+        json.dumps({"version": qualifier, "got": json.loads(payload)}).encode(),
+        "Unhandled" if qualifier == "2" else None,
+    )
+    aws.runtime.route("checkout", answer)
+    response = boto3.client("lambda", "us-east-1").invoke(FunctionName="checkout", Qualifier="2", Payload=b"[1]")
+    assert json.load(response["Payload"]) == {"version": "2", "got": [1]}
+    assert (response["FunctionError"], response["ExecutedVersion"]) == ("Unhandled", "2")
+
+
+def test_the_role_of_a_handler_is_known(aws: Lambda) -> None:
+    aws.function("good", GOOD, name="stack-Good-1")
+    assert aws.runtime.role_of("good") == ROLE
+    assert aws.runtime.role_of("unheard_of") is None

@@ -1,0 +1,168 @@
+"""The scenario file: what may stand in it, what is filled in, and that every reason against it is given at once."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sandbox.scenario import SHIPPED, CallFault, Duration, Scenario, ScenarioInvalid, StopExecution, shipped
+
+
+def reasons(raw: object) -> list[str]:
+    with pytest.raises(ScenarioInvalid) as refused:
+        Scenario.of(raw)
+    return refused.value.reasons
+
+
+def test_empty_scenario_has_the_documented_defaults() -> None:
+    scenario = Scenario.of({})
+
+    assert scenario.requests_per_minute == 600
+    assert scenario.stable.error_rate == 0.001
+    assert scenario.stable.duration_ms == Duration(median=80, p99=400)
+    assert scenario.candidate == scenario.stable
+    assert scenario.metric_delay_seconds == 90
+    assert (scenario.alias.exists, scenario.alias.function_version, scenario.alias.weights) == (True, "1", {})
+    assert (scenario.alarms, scenario.timeline, scenario.faults, scenario.replay) == ((), (), (), ())
+
+
+def test_the_documented_example_is_accepted() -> None:
+    Scenario.from_json(
+        """{
+  "description": "one line",
+  "requests_per_minute": 900,
+  "stable":    {"error_rate": 0.002, "duration_ms": {"median": 70, "p99": 300}},
+  "candidate": {"error_rate": 0.05,  "duration_ms": {"median": 90, "p99": 500},
+                "error_rate_by_minute": [0, 0, 0.01, 0.02], "cold_start_ms": 900, "cold_starts": 20,
+                "role": "other-role", "state": "Pending", "active_after_seconds": 90},
+  "publish": {"unchanged": false, "last_update_status": "Failed"},
+  "alias": {"exists": true, "function_version": "1", "weights": {"7": 0.2}, "provisioned_concurrency": 5},
+  "shared_outage": {"from_second": 300, "to_second": 420, "error_rate": 0.3},
+  "replay": [{"t": 0, "b": {"n": 90, "errors": 1, "slow": 0}, "c": {"n": 10, "errors": 0, "slow": 0}}],
+  "metric_delay_seconds": 90,
+  "alarms": [{"name": "checkout-errors", "metric": "Errors", "statistic": "Sum", "threshold": 5,
+              "period_seconds": 60, "evaluation_periods": 1, "on": "alias", "state": "OK",
+              "treat_missing_data": "missing"},
+             {"name": "any", "rule": "ALARM(\\"checkout-errors\\")"}],
+  "timeline": [{"at_second": 200, "do": "stop_execution"},
+               {"at_second": 250, "do": "set_alarm", "name": "checkout-errors", "state": "ALARM"},
+               {"at_second": 260, "do": "update_alias", "function_version": "1", "weights": {"3": 0.2}},
+               {"at_second": 300, "do": "command", "command": "pause"},
+               {"at_second": 301, "do": "start_execution", "request": {}}],
+  "faults": [{"call": "lambda.UpdateAlias", "error": "TooManyRequestsException", "times": 3, "skip": 1},
+             {"call": "lambda.UpdateAlias", "error": "lost_response"},
+             {"call": "lambda.UpdateAlias", "error": "held", "seconds": 20},
+             {"call": "lambda.PublishVersion", "error": "crash_after"},
+             {"handler": "check_health", "error": "timeout"},
+             {"call": "dynamodb.*", "error": "InternalServerError", "times": "always"},
+             {"event": "execution", "error": "late", "seconds": 30}]
+}"""
+    )
+
+
+def test_candidate_is_as_stable_where_it_says_nothing_else() -> None:
+    scenario = Scenario.of(
+        {
+            "stable": {"error_rate": 0.01, "duration_ms": {"median": 20, "p99": 90}},
+            "candidate": {"duration_ms": {"median": 30}},
+        }
+    )
+
+    assert scenario.candidate.error_rate == 0.01
+    assert scenario.candidate.duration_ms == Duration(median=30, p99=90)
+
+
+def test_a_plain_error_rate_outweighs_the_other_version_s_list() -> None:
+    scenario = Scenario.of({"stable": {"error_rate_by_minute": [0.1, 0.2]}, "candidate": {"error_rate": 0.3}})
+
+    assert scenario.candidate.error_rate_by_minute is None
+
+
+def test_faults_count_from_the_first_attempt_and_strike_once_unless_told() -> None:
+    scenario = Scenario.of({"faults": [{"call": "dynamodb.*", "error": "InternalServerError"}]})
+
+    assert scenario.faults == (CallFault(call="dynamodb.*", error="InternalServerError", times=1, skip=0),)
+
+
+def test_versions_that_the_alias_or_the_timeline_names_are_known_beforehand() -> None:
+    scenario = Scenario.of(
+        {
+            "alias": {"weights": {"7": 0.2}},
+            "timeline": [{"at_second": 1, "do": "update_alias", "function_version": "9"}],
+        }
+    )
+
+    assert scenario.highest_version_named == 9
+    assert Scenario.of({"alias": {"function_version": "$LATEST"}}).highest_version_named == 1
+
+
+def test_every_reason_is_given_at_once() -> None:
+    found = reasons(
+        {
+            "requests_per_minut": 600,
+            "stable": {"error_rate": 1.5, "eror_rate": 0},
+            "candidate": {"duration_ms": {"median": 500, "p99": 100}},
+            "alarms": [{"name": "a", "metric": "Errors", "threshold": "5"}, {"name": "a", "rule": "TRUE"}],
+            "timeline": [
+                {"at_second": -1, "do": "stop_execution"},
+                {"at_second": 1, "do": "stop"},
+                {"at_second": 1, "do": "set_alarm", "name": "b", "state": "ALARM"},
+                {"at_second": 1, "do": "update_alias"},
+            ],
+            "faults": [{"call": "lambda.UpdateAlias", "error": "held"}, {"error": "lost"}],
+            "replay": [{"t": 0, "b": {"n": 1, "errors": 2}, "c": {"n": 0}}],
+        }
+    )
+
+    for place in (
+        "requests_per_minut: unknown key",
+        "stable.error_rate: ",
+        "stable.eror_rate: unknown key",
+        "candidate.duration_ms: p99 is below the median",
+        "alarms.0.threshold: ",
+        "alarms: 'a' is there twice",
+        "timeline.0.at_second: ",
+        "timeline.1: do is one of",
+        "timeline.2.name: no alarm is called 'b'",
+        "timeline.3: update_alias gives neither",
+        "faults.0: held needs seconds",
+        "faults.1: a fault has exactly one of",
+        "replay.0.b: more errors",
+    ):
+        assert any(reason.startswith(place) for reason in found), (place, found)
+    assert len(found) == 13
+
+
+@pytest.mark.parametrize("raw", [[], "good_release", 3, None])
+def test_what_is_no_object_is_refused(raw: object) -> None:
+    assert reasons(raw)
+
+
+def test_what_is_not_json_is_refused() -> None:
+    with pytest.raises(ScenarioInvalid, match="not JSON"):
+        Scenario.from_json("{")
+
+
+@pytest.mark.parametrize(
+    "alias", [{"weights": {"1": 0.1}}, {"function_version": "$LATEST", "weights": {"2": 0.1}}, {"weights": {"2": 2}}]
+)
+def test_an_alias_that_lambda_would_refuse_is_refused(alias: dict[str, object]) -> None:
+    assert reasons({"alias": alias})
+
+
+def test_actions_are_told_apart_by_what_they_do() -> None:
+    scenario = Scenario.of({"timeline": [{"at_second": 200, "do": "stop_execution"}]})
+
+    assert scenario.timeline == (StopExecution(at_second=200, do="stop_execution"),)
+
+
+def test_shipped_scenarios_say_in_one_line_what_happens() -> None:
+    scenarios = shipped()
+
+    assert len(scenarios) >= 12
+    assert all(scenario.description and "\n" not in scenario.description for scenario in scenarios.values())
+
+
+@pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
+def test_shipped_scenarios_are_plain_json(path: Path) -> None:
+    assert json.loads(path.read_text())["description"]

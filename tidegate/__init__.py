@@ -1,0 +1,1 @@
+"""Tidegate for people: what a rollout looks like, live in a terminal and afterwards on a page."""

@@ -1,0 +1,217 @@
+"""A rollout while it runs: `render` for a terminal, `lines` for anything that only takes lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from tidegate import view as views
+from tidegate.view import Counts, RolloutView, VerdictView
+
+STABLE, CANDIDATE = "bright_black", "cyan"
+TONE_STYLES = {"good": "green", "bad": "red", "plain": "blue"}
+DECISION_STYLES = {
+    "wait": "bright_black",
+    "hold": "yellow",
+    "advance": "cyan",
+    "step_back": "yellow",
+    "promote": "green",
+    "roll_back": "bold red",
+}
+
+_WIDTH = 96
+_BAR = 48
+_STEPS = 5
+_TREND_MINUTES = 16
+_TREND = "▁▂▃▄▅▆▇█"
+#: The log keeps its height, so that nothing jumps while the rollout runs.
+_LOG = 7
+
+
+def render(view: RolloutView) -> RenderableType:
+    """The rollout as one panel of constant height, at most 96 columns wide; it fits in 80."""
+    parts: list[RenderableType] = [_traffic(view), _steps(view), Text(), _versions(view), Text(), _log(view)]
+    if view.outcome:
+        parts += [Text(), _end(view)]
+    return Panel(
+        Padding(Group(*parts), (1, 2)),
+        title=_title(view),
+        title_align="left",
+        subtitle=_subtitle(view),
+        subtitle_align="right",
+        border_style=_border(view),
+        box=box.ROUNDED,
+        width=_WIDTH,
+    )
+
+
+def lines(view: RolloutView, previous: RolloutView | None = None) -> list[str]:
+    """What changed since `previous`, one plain line each: for logs, pipes and terminals that cannot redraw."""
+    said = [_plan_line(view)] if view.steps and not (previous and previous.steps) else []
+    happened = [
+        (shift.at_second, f"{views.percent(shift.weight_percent)} of the traffic to version {view.candidate}")
+        for shift in view.weights[len(previous.weights) if previous else 0 :]
+    ] + [
+        (verdict.at_second, f"{_spoken(verdict.decision)}: {verdict.reason}")
+        for verdict in view.verdicts[len(previous.verdicts) if previous else 0 :]
+    ]
+    said += [f"{views.timer(second)}  {event}" for second, event in sorted(happened, key=lambda pair: pair[0])]
+    if view.outcome and (previous is None or previous.outcome is None):
+        said.append(f"{views.timer(view.elapsed_seconds)}  {views.outcome_title(view.outcome)}. {views.ending(view)}")
+        said += [view.cause] if view.cause else []
+    return said
+
+
+def _plan_line(view: RolloutView) -> str:
+    steps = [f"{views.percent(step.weight_percent)} for {views.span(step.bake_seconds)}" for step in view.steps]
+    return f"{view.target} on version {view.stable}: {', '.join(steps)}"
+
+
+def _title(view: RolloutView) -> Text:
+    return Text.assemble(
+        (" Tidegate ", "bold default"),
+        (f" {view.target} ", "default"),
+        (f" version {view.stable}", STABLE),
+        (" → ", "default"),
+        (f"{view.candidate or '…'} ", f"bold {CANDIDATE}"),
+    )
+
+
+def _subtitle(view: RolloutView) -> Text:
+    text = Text(f" {views.timer(view.elapsed_seconds)} ", style="bold default")
+    if not view.outcome and view.steps:
+        text.append(f"of about {views.timer(sum(step.bake_seconds for step in view.steps))} ", style="default")
+    return text
+
+
+def _border(view: RolloutView) -> str:
+    return TONE_STYLES[views.TONES.get(view.outcome, "plain")] if view.outcome else STABLE
+
+
+def _traffic(view: RolloutView) -> Text:
+    filled = round(_BAR * view.weight_percent / 100)
+    if 0 < view.weight_percent < 100:  # noqa: PLR2004
+        filled = min(max(filled, 1), _BAR - 1)
+    text = Text(no_wrap=True)
+    text.append("traffic     ", style="bold")
+    text.append("━" * filled, style=CANDIDATE)
+    text.append("━" * (_BAR - filled), style=STABLE)
+    text.append(f"  {views.percent(view.weight_percent)}", style=f"bold {CANDIDATE}")
+    text.append(f" to {view.candidate}" if view.candidate else "")
+    return text
+
+
+def _steps(view: RolloutView) -> Text:
+    text = Text(no_wrap=True, overflow="ellipsis")
+    text.append("steps       ", style="bold")
+    first = max(0, min(view.step - 1, len(view.steps) - _STEPS))
+    text.append("… " if first else "", style=STABLE)
+    for number, step in enumerate(view.steps[first : first + _STEPS], start=first):
+        mark, style = _mark(view, number)
+        text.append(f"{mark} {views.percent(step.weight_percent)}", style=style)
+        text.append(f" {views.span(step.bake_seconds)}   ", style=STABLE)
+    text.append("…" if first + _STEPS < len(view.steps) else "", style=STABLE)
+    return text
+
+
+def _mark(view: RolloutView, number: int) -> tuple[str, str]:
+    if view.outcome == "promoted" or number < view.step:
+        return "✓", "green"
+    if number > view.step or not view.weights:
+        return "○", STABLE
+    return ("✗", "red") if view.outcome else ("●", f"bold {CANDIDATE}")
+
+
+def _versions(view: RolloutView) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style=STABLE)
+    table.add_column("", min_width=9)
+    for heading in ("requests", "errors", "error rate", "last minute"):
+        table.add_column(heading, justify="right")
+    table.add_column("by the minute")
+    rows = (
+        (f"version {view.stable}", STABLE, view.stable_total, [minute.stable for minute in view.minutes]),
+        (
+            f"version {view.candidate or '…'}",
+            CANDIDATE,
+            view.candidate_total,
+            [minute.candidate for minute in view.minutes],
+        ),
+    )
+    highest = max(_rates(minute for row in rows for minute in row[3][-_TREND_MINUTES:]), default=0.0)
+    for name, style, total, minutes in rows:
+        last = minutes[-1] if minutes else Counts()
+        table.add_row(
+            Text(name, style=f"bold {style}"),
+            f"{total.requests:,}",
+            f"{total.errors:,}",
+            views.percent(total.error_percent, 2),
+            views.percent(last.error_percent, 2),
+            Text(_trend(minutes[-_TREND_MINUTES:], highest), style=style),
+        )
+    return table
+
+
+def _rates(minutes: Iterable[Counts]) -> list[float]:
+    return [rate for minute in minutes if (rate := minute.error_percent) is not None]
+
+
+def _trend(minutes: Sequence[Counts], highest: float) -> str:
+    """One sign a minute, both versions to the same scale; blank where nothing was served."""
+    signs = []
+    for minute in minutes:
+        rate = minute.error_percent
+        if rate is None:
+            signs.append(" ")
+        else:
+            # A scale of at least 1 % keeps the noise of a healthy version low.
+            signs.append(_TREND[round(rate / max(highest, 1.0) * (len(_TREND) - 1))])
+    return "".join(signs)
+
+
+def _log(view: RolloutView) -> Table:
+    table = Table.grid(padding=(0, 2, 0, 0), expand=True)
+    table.add_column(no_wrap=True, min_width=7)
+    table.add_column(justify="right", no_wrap=True, min_width=5)
+    table.add_column(no_wrap=True, min_width=9)
+    table.add_column(no_wrap=True, overflow="ellipsis", ratio=1)
+    shown = _folded(view.verdicts)[-_LOG:]
+    for verdict in shown:
+        table.add_row(
+            Text(views.timer(verdict.at_second), style=STABLE),
+            views.percent(verdict.weight_percent),
+            Text(_spoken(verdict.decision), style=DECISION_STYLES.get(verdict.decision, "")),
+            Text(verdict.reason, style=STABLE if verdict.decision == "wait" else ""),
+        )
+    for _ in range(_LOG - len(shown)):
+        table.add_row("", "", "", "")
+    return table
+
+
+def _folded(verdicts: Iterable[VerdictView]) -> list[VerdictView]:
+    """All verdicts but those waits that another wait at the same step followed."""
+    kept: list[VerdictView] = []
+    for verdict in verdicts:
+        if kept and kept[-1].decision == verdict.decision == "wait" and kept[-1].step == verdict.step:
+            kept.pop()
+        kept.append(verdict)
+    return kept
+
+
+def _spoken(decision: str) -> str:
+    return decision.replace("_", " ")
+
+
+def _end(view: RolloutView) -> Text:
+    outcome = view.outcome or ""
+    style = TONE_STYLES[views.TONES.get(outcome, "plain")]
+    return Text.assemble(
+        (f"{views.outcome_title(outcome)}. ", f"bold {style}"),
+        (views.ending(view), style),
+        f"\n{view.cause}" if view.cause else "",
+    )

@@ -1,0 +1,217 @@
+"""What people see of one rollout, as plain values: whoever follows a rollout fills them in, `live` and `report` draw.
+
+Weights and rates are percents, `at_second` and minutes count from the rollout's start, other times are seconds since
+the epoch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+Tone = Literal["good", "bad", "plain"]
+
+#: How each outcome reads: as a success, as something to look into, or as neither.
+TONES: dict[str, Tone] = {
+    "promoted": "good",
+    "unchanged": "plain",
+    "rejected": "bad",
+    "rolled_back": "bad",
+    "interrupted": "bad",
+    "rollback_failed": "bad",
+    "stopped_and_restored": "bad",
+    "stopped": "bad",
+}
+
+_ENDINGS = {
+    "promoted": "Version {candidate} serves all traffic.",
+    "unchanged": "Nothing new to roll out: version {stable} serves on.",
+    "rejected": "Traffic never moved.",
+    "rolled_back": "Version {stable} serves all traffic again.",
+    "interrupted": "Somebody else moved the alias; it was left as found.",
+    "rollback_failed": "The alias needs a person.",
+    "stopped_and_restored": "Version {stable} serves all traffic again.",
+    "stopped": "The alias needs a person.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Requests of one version: all, those that failed, those slower than the limit."""
+
+    requests: int = 0
+    errors: int = 0
+    slow: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.requests + other.requests, self.errors + other.errors, self.slow + other.slow)
+
+    @property
+    def error_percent(self) -> float | None:
+        """Failed requests in percent of all; None where there were none, which is not the same as 0."""
+        return 100 * self.errors / self.requests if self.requests else None
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One weight of the plan, and how long it bakes."""
+
+    weight_percent: float
+    bake_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteView:
+    """Minute `t` of the rollout, counted from 0; the last one may still be filling."""
+
+    t: int
+    weight_percent: float
+    stable: Counts
+    candidate: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """One gate at one verdict: `unit` "" where value and limit are words, as an alarm's are.
+
+    `state` is what the gate found: ignored, healthy, unknown, suspect or harmful.
+    """
+
+    name: str
+    value: float | str | None
+    limit: float | str | None
+    unit: str
+    state: str
+
+    @property
+    def value_text(self) -> str:
+        """The value with its unit; a dash where nothing was measured."""
+        return measure(self.value, self.unit)
+
+    @property
+    def limit_text(self) -> str:
+        """The limit with its unit; a dash where there is none."""
+        return measure(self.limit, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """One look at the candidate: what was decided, why, and every gate it rests on. `step` counts from 0."""
+
+    at_second: float
+    step: int
+    weight_percent: float
+    decision: str
+    reason: str
+    checks: tuple[CheckView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftView:
+    """One change of the candidate's weight."""
+
+    at_second: float
+    weight_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """One rollout at the moment `now`.
+
+    `step` is the step in force, counted from 0. `weight_percent` is the candidate's share of the traffic, so 100 once
+    it is promoted. `candidate` is None until there is one; `outcome` and `cause` are None until the end. `shifts` says
+    to the second when the weight changed; where it is empty, the minutes say.
+    """
+
+    function_name: str
+    alias_name: str
+    stable: str
+    candidate: str | None
+    steps: tuple[StepView, ...]
+    step: int
+    weight_percent: float
+    started_at: float
+    now: float
+    minutes: tuple[MinuteView, ...] = ()
+    verdicts: tuple[VerdictView, ...] = ()
+    outcome: str | None = None
+    cause: str | None = None
+    shifts: tuple[ShiftView, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The alias, as Lambda qualifies it: `function:alias`."""
+        return f"{self.function_name}:{self.alias_name}"
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """From the start until now."""
+        return max(0.0, self.now - self.started_at)
+
+    @property
+    def stable_total(self) -> Counts:
+        """All requests of the stable version since the start."""
+        return sum((minute.stable for minute in self.minutes), Counts())
+
+    @property
+    def candidate_total(self) -> Counts:
+        """All requests of the candidate since the start."""
+        return sum((minute.candidate for minute in self.minutes), Counts())
+
+    @property
+    def weights(self) -> tuple[ShiftView, ...]:
+        """Every weight of the candidate and since when, the present one last; writes that changed none are left out."""
+        changes = self.shifts or tuple(ShiftView(minute.t * 60, minute.weight_percent) for minute in self.minutes)
+        kept: list[ShiftView] = []
+        for change in (*changes, ShiftView(self.elapsed_seconds, self.weight_percent)):
+            if change.weight_percent != (kept[-1].weight_percent if kept else 0.0):
+                kept.append(change)
+        return tuple(kept)
+
+
+def outcome_title(outcome: str) -> str:
+    """An outcome as a title: `rolled_back` is "Rolled back"."""
+    return outcome.replace("_", " ").capitalize()
+
+
+def ending(view: RolloutView) -> str:
+    """One sentence on what the rollout left behind; "" while it runs."""
+    return _ENDINGS.get(view.outcome or "", "").format(stable=view.stable, candidate=view.candidate)
+
+
+def percent(value: float | None, decimals: int | None = None) -> str:
+    """A percentage for reading, "–" for none; shortest form where no number of decimals is given."""
+    if value is None:
+        return "–"
+    return f"{value:g} %" if decimals is None else f"{value:.{decimals}f} %"
+
+
+def measure(value: float | str | None, unit: str) -> str:
+    """A measured value with its unit, to three digits; "–" for none."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    # Three digits are for fractions: a count or a duration is not to become 1.23e+03.
+    number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004
+    return f"{number} {unit}".strip()
+
+
+def timer(seconds: float) -> str:
+    """A time since the start: 04:05, from an hour on 1:04:05."""
+    minutes, second = divmod(int(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute:02}:{second:02}"
+
+
+def span(seconds: float) -> str:
+    """A length of time, as short as it can be said: 45 s, 5 min, 1 h 30 min."""
+    whole = int(seconds)
+    parts = ((whole // 86_400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
+
+
+def moment(epoch_seconds: float) -> str:
+    """A point in time for reading, in UTC to the second."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

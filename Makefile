@@ -21,7 +21,7 @@ SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format lint types template asl unit build deploy clean
+.PHONY: help setup demo test check format lint types template asl unit docs build deploy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -70,6 +70,9 @@ asl: setup
 
 unit: setup
 	$(BIN)/python -m pytest
+
+docs: setup  ## write what the documentation repeats of the code
+	$(BIN)/python docs/generate.py
 
 build: setup  ## sam build, into .aws-sam; needs a python3.13
 	@if [ -z "$(BIN_313)" ]; then \

@@ -73,14 +73,14 @@ def _run(chosen: argparse.Namespace) -> int:
     if chosen.json:
         print(json.dumps(story.to_json(), indent=2))
     if chosen.report and follower.last:
-        chosen.report.write_text(report.html(follower.last))
+        chosen.report.write_text(report.html(follower.last), encoding="utf-8")
     return SUCCEEDED if story.status == "SUCCEEDED" else ENDED_OTHERWISE
 
 
 def _request(path: Path) -> object:
     """The request in a file: any JSON value, since judging it is the rollout's own business."""
     try:
-        request: object = json.loads(path.read_text())
+        request: object = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise ScenarioInvalid([f"{path}: {error}"]) from error
     return request
@@ -90,7 +90,7 @@ def _scenario(path: Path | None) -> Scenario:
     if path is None:
         return Scenario.of({})
     try:
-        return Scenario.from_json(path.read_text())
+        return Scenario.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ScenarioInvalid([f"{path}: {error}"]) from error
     except ScenarioInvalid as error:
@@ -130,7 +130,7 @@ def _demo(chosen: argparse.Namespace) -> int:
         console.print(f"\n[bold]A {name} release[/bold]: {scenarios[scenario].description}.\n")
         view = _watch(console, scenarios[scenario], chosen.seed)
         page = reports / f"{name}.html"
-        page.write_text(report.html(view))
+        page.write_text(report.html(view), encoding="utf-8")
         console.print(f"Report: {page}")
     return SUCCEEDED
 

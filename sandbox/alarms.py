@@ -1,4 +1,4 @@
-"""CloudWatch alarms: states, evaluation, composite rules, history, and the event on every transition.
+"""CloudWatch alarms: states, evaluation, history, and the event on every transition.
 
 Rules from the CloudWatch user guide ("Using Amazon CloudWatch alarms", "Configuring how CloudWatch alarms treat
 missing data", "Alarm events and EventBridge") and from the API reference of the operations that are served here.
@@ -9,21 +9,20 @@ from __future__ import annotations
 import json
 import math
 import operator
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Final, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from botocore.utils import parse_to_aware_datetime
 
+from sandbox.alarm_rule import ALARM_ARN, STATES, AlarmRule
 from sandbox.boundary import AwsError, Boundary
 from sandbox.clock import Clock
+from sandbox.scenario import MissingDataTreatment
 
-ARN_PREFIX: Final = "arn:aws:cloudwatch:us-east-1:123456789012:alarm:"
 NAMES_PER_CALL: Final = 100
-STATES: Final = ("OK", "ALARM", "INSUFFICIENT_DATA")
 KINDS: Final = {"MetricAlarm": "MetricAlarms", "CompositeAlarm": "CompositeAlarms", "LogAlarm": "LogAlarms"}
 COMPARISONS: Final[Mapping[str, tuple[str, Callable[[float, float], bool]]]] = {
     "GreaterThanThreshold": ("greater than", operator.gt),
@@ -33,7 +32,6 @@ COMPARISONS: Final[Mapping[str, tuple[str, Callable[[float, float], bool]]]] = {
 }
 
 T = TypeVar("T")
-Treatment = Literal["missing", "ignore", "breaching", "notBreaching"]
 Values = Callable[[Mapping[str, Any], float, float], list[tuple[float, float]]]
 
 
@@ -61,7 +59,7 @@ class Alarm:
     settings: dict[str, Any]
     configured_at: float
     state: State
-    rule: Rule | None = None
+    rule: AlarmRule | None = None
     stale: bool = True
 
     @property
@@ -77,7 +75,7 @@ class Alarm:
         return {
             "ActionsEnabled": True,
             **shown,
-            "AlarmArn": ARN_PREFIX + self.name,
+            "AlarmArn": ALARM_ARN + self.name,
             "AlarmConfigurationUpdatedTimestamp": datetime.fromtimestamp(self.configured_at, UTC),
             "StateValue": self.state.value,
             "StateReason": self.state.reason,
@@ -100,7 +98,7 @@ class Alarm:
             "dimensions": {each["Name"]: each["Value"] for each in stat["Metric"]["Dimensions"]},
         }
         query = {
-            "id": str(uuid5(NAMESPACE_URL, ARN_PREFIX + self.name)),
+            "id": str(uuid5(NAMESPACE_URL, ALARM_ARN + self.name)),
             "metricStat": {"metric": metric, "period": stat["Period"], "stat": stat["Stat"]},
             "returnData": True,
         }
@@ -156,7 +154,7 @@ class Alarms:
     def put_composite_alarm(self, params: dict[str, Any]) -> dict[str, Any]:
         """PutCompositeAlarm. Its rule may name existing alarms only, by name or by ARN."""
         try:
-            rule = Rule.parse(params["AlarmRule"])
+            rule = AlarmRule.parse(params["AlarmRule"])
         except ValueError as error:
             raise AwsError("ValidationError", f"AlarmRule must not contain syntax errors: {error}") from error
         for name in rule.children:
@@ -165,7 +163,7 @@ class Alarms:
         self._put("CompositeAlarm", params, rule)
         return {}
 
-    def _put(self, kind: str, params: dict[str, Any], rule: Rule | None) -> None:
+    def _put(self, kind: str, params: dict[str, Any], rule: AlarmRule | None) -> None:
         now, known = self._clock.now(), self._alarms.get(params["AlarmName"])
         unchecked = State("INSUFFICIENT_DATA", "Unchecked: Initial alarm creation", "", now, now)
         alarm = Alarm(kind, dict(params), now, known.state if known else unchecked, rule)
@@ -279,14 +277,14 @@ class Alarms:
                 if alarm.rule:
                     self._evaluate_composite(alarm, alarm.rule)
 
-    def _evaluate_composite(self, alarm: Alarm, rule: Rule) -> None:
+    def _evaluate_composite(self, alarm: Alarm, rule: AlarmRule) -> None:
         children = {name: self._alarms[name].state for name in sorted(rule.children) if name in self._alarms}
         holds = rule.holds({name: state.value for name, state in children.items()}.get)
         value = "ALARM" if holds else "OK"
         if value == alarm.state.value:
             return
         triggers = [
-            {"arn": ARN_PREFIX + name, "state": {"value": state.value, "timestamp": _iso(state.updated_at)}}
+            {"arn": ALARM_ARN + name, "state": {"value": state.value, "timestamp": _iso(state.updated_at)}}
             for name, state in children.items()
         ]
         reason = f"{alarm.settings['AlarmRule']} is {'true' if holds else 'false'}"
@@ -345,7 +343,9 @@ def _reason(settings: Mapping[str, Any], value: str, recent: list[float], words:
     )
 
 
-def evaluated(points: Sequence[bool | None], needed: int, to_alarm: int, treatment: Treatment, current: str) -> str:
+def evaluated(
+    points: Sequence[bool | None], needed: int, to_alarm: int, treatment: MissingDataTreatment, current: str
+) -> str:
     """The state that datapoints mean: True breaches, None is missing, oldest first, over the evaluation range.
 
     User guide, "Configuring how CloudWatch alarms treat missing data", its two tables. The most recent real points
@@ -366,77 +366,6 @@ def evaluated(points: Sequence[bool | None], needed: int, to_alarm: int, treatme
             return current
         return "ALARM" if age_of_oldest >= to_alarm else "OK"
     return "OK"
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """A composite alarm's rule, parsed: ALARM(x), OK(x), INSUFFICIENT_DATA(x), TRUE, FALSE, NOT, AND, OR and ().
-
-    API reference, PutCompositeAlarm. NOT binds closer than AND, AND closer than OR.
-    """
-
-    holds: Callable[[Callable[[str], str | None]], bool]
-    children: frozenset[str]
-
-    @classmethod
-    def parse(cls, text: str) -> Rule:
-        """The rule that the text spells; ValueError where it spells none."""
-        tokens = list(_tokens(text))
-        rule = cls._either(tokens)
-        if tokens:
-            raise ValueError(f"unexpected {tokens[0]!r}")
-        return rule
-
-    @classmethod
-    def _either(cls, tokens: list[str]) -> Rule:
-        rule = cls._both(tokens)
-        while tokens and tokens[0] == "OR":
-            tokens.pop(0)
-            rule = rule._joined(cls._both(tokens), any)
-        return rule
-
-    @classmethod
-    def _both(cls, tokens: list[str]) -> Rule:
-        rule = cls._one(tokens)
-        while tokens and tokens[0] == "AND":
-            tokens.pop(0)
-            rule = rule._joined(cls._one(tokens), all)
-        return rule
-
-    @classmethod
-    def _one(cls, tokens: list[str]) -> Rule:
-        word = _take(tokens)
-        if word == "NOT":
-            negated = cls._one(tokens)
-            return cls(lambda state_of: not negated.holds(state_of), negated.children)
-        if word == "(":
-            rule = cls._either(tokens)
-            _take(tokens, ")")
-            return rule
-        if word in {"TRUE", "FALSE"}:
-            return cls(lambda _: word == "TRUE", frozenset())
-        if word in STATES:
-            _take(tokens, "(")
-            name = _take(tokens).strip("\"'").removeprefix(ARN_PREFIX)
-            _take(tokens, ")")
-            return cls(lambda state_of: state_of(name) == word, frozenset({name}))
-        raise ValueError(f"unexpected {word!r}")
-
-    def _joined(self, other: Rule, join: Callable[[Iterable[bool]], bool]) -> Rule:
-        return Rule(
-            lambda state_of: join(part.holds(state_of) for part in (self, other)), self.children | other.children
-        )
-
-
-def _tokens(text: str) -> Iterator[str]:
-    for match in re.finditer(r"\"[^\"]*\"|'[^']*'|[()]|[^\s()\"']+", text):
-        yield match[0]
-
-
-def _take(tokens: list[str], expected: str | None = None) -> str:
-    if not tokens or (expected and tokens[0] != expected):
-        raise ValueError(f"expected {expected or 'an expression'} before {tokens[0] if tokens else 'the end'!r}")
-    return tokens.pop(0)
 
 
 def _kinds(params: Mapping[str, Any]) -> list[str]:

@@ -225,9 +225,9 @@ class _Attempt:
             return None, ReadTimeoutError(endpoint_url=self._request.url, error="lost_response")
         if fault.error in {"crash_before", "crash_after"}:
             self._crash(fault, sent_at, handler)
-        connection_error: Any = getattr(botocore.exceptions, fault.error, None)
-        if isinstance(connection_error, type) and issubclass(connection_error, _NO_ANSWER):
-            return None, connection_error(endpoint_url=self._request.url, error=fault.error)
+        named: Any = getattr(botocore.exceptions, fault.error, None)
+        if isinstance(named, type) and issubclass(named, _NO_ANSWER):
+            return None, named(endpoint_url=self._request.url, error=ConnectionError(fault.error))
         message = f"The scenario lets {self.name} fail."
         return self._refusal(AwsError(fault.error, message, self._status(fault.error))), None
 
@@ -252,7 +252,9 @@ class _Attempt:
     def _status(self, code: str) -> int:
         """The HTTP status of an error, on which the SDK decides whether to retry."""
         service: Any = self._model.service_model
-        shape = service.shape_for_error_code(code)
+        # A scenario may write an error's code, or the name of its shape in the API model, where the two differ.
+        named = service.shape_for(code) if code in service.shape_names else None
+        shape = service.shape_for_error_code(code) or named
         modelled = shape.metadata.get("error", {}).get("httpStatusCode") if shape else None
         return modelled or _STATUS.get(code, HTTPStatus.BAD_REQUEST)
 

@@ -51,8 +51,8 @@ class CloudWatch:
         """Evaluate every alarm once a minute, for the first time a minute after `started_at` (a whole minute)."""
 
         def evaluate() -> None:
-            self.alarms.evaluate()
             self._clock.at(self._clock.now() + MINUTE_SECONDS, evaluate, background=True)
+            self.alarms.evaluate()
 
         self._clock.at(started_at + MINUTE_SECONDS, evaluate, background=True)
 

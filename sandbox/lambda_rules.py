@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
-from sandbox.boundary import AwsError, Boundary
+from sandbox.boundary import AwsError, Boundary, Params, Proceed, Response
 from sandbox.clock import Clock, Handle
 
 LATEST: Final = "$LATEST"
@@ -35,9 +35,9 @@ _NOT_CONFIGURATION: Final = {
 }
 _FORGOTTEN_BY_MOTO: Final = ("DeadLetterConfig", "SnapStart")
 
-Params = dict[str, Any]
-Proceed = Callable[[], dict[str, Any]]
 AliasCallback = Callable[[str, str], None]
+Routing = tuple[str, dict[str, float]]
+"""An alias's version and the weights of others, 0 to 1."""
 
 
 @dataclass(slots=True)
@@ -144,7 +144,7 @@ class LambdaRules:
         """Call `callback(function, alias)` right before each write to an alias takes effect, and right after."""
         self._listeners.append(callback)
 
-    def routing(self, function: str, alias: str) -> tuple[str, dict[str, float]] | None:
+    def routing(self, function: str, alias: str) -> Routing | None:
         """The alias's own version and its additional weights, 0 to 1; None where it does not exist."""
         found = self._of(function).aliases.get(alias)
         return (found.version, dict(found.weights)) if found else None
@@ -163,10 +163,10 @@ class LambdaRules:
 
     # Functions and versions.
 
-    def _create_function(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _create_function(self, params: Params, proceed: Proceed) -> Response:
         return self._remember(params, proceed())
 
-    def _update_function(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _update_function(self, params: Params, proceed: Proceed) -> Response:
         function = self._of(_name(params))
         if LATEST not in function.configurations:
             return proceed()
@@ -174,7 +174,7 @@ class LambdaRules:
         _refuse_stale(params, function.configurations[LATEST]["RevisionId"])
         return self._remember(params, proceed())
 
-    def _remember(self, params: Params, response: dict[str, Any]) -> dict[str, Any]:
+    def _remember(self, params: Params, response: Response) -> Response:
         """Keep $LATEST, and the version where the call published one, as the response shows them."""
         function = self._of(_name(params))
         before = function.configurations.get(LATEST, {})
@@ -197,7 +197,7 @@ class LambdaRules:
             function.states[version].since = self._clock.now()
         return self._shown(function, response)
 
-    def _publish_version(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _publish_version(self, params: Params, proceed: Proceed) -> Response:
         """PublishVersion: refused while an update is on its way, conditional on CodeSha256 and RevisionId, and a
         success that returns the last version where nothing changed, or where what changed could not be applied.
         """
@@ -248,18 +248,18 @@ class LambdaRules:
             shown |= {"SnapStart": {**known["SnapStart"], "OptimizationStatus": "On" if optimized else "Off"}}
         return {**shown, "Role": function.role(version)}
 
-    def _get_function(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _get_function(self, params: Params, proceed: Proceed) -> Response:
         response = proceed()
         return {**response, "Configuration": self._shown(self._of(_name(params)), response["Configuration"])}
 
-    def _get_function_configuration(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _get_function_configuration(self, params: Params, proceed: Proceed) -> Response:
         return self._shown(self._of(_name(params)), proceed())
 
-    def _list_versions(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _list_versions(self, params: Params, proceed: Proceed) -> Response:
         response, function = proceed(), self._of(_name(params))
         return {**response, "Versions": [self._shown(function, each) for each in response["Versions"]]}
 
-    def _delete_function(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _delete_function(self, params: Params, proceed: Proceed) -> Response:
         """DeleteFunction: a version that an alias names, also in its weights, cannot go."""
         name, version = _name(params), params.get("Qualifier")
         for alias, routing in self._of(name).aliases.items():
@@ -275,7 +275,7 @@ class LambdaRules:
 
     # Aliases.
 
-    def _create_alias(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _create_alias(self, params: Params, proceed: Proceed) -> Response:
         name, alias, function = _name(params), params["Name"], self._of(_name(params))
         if alias in function.aliases:
             message = f"Alias already exists: {FUNCTION_ARN}{name}:{alias}"
@@ -286,7 +286,7 @@ class LambdaRules:
         routing = _Alias(params["FunctionVersion"], dict(weights), self._new_revision())
         return self._write_alias(params, proceed, routing)
 
-    def _update_alias(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _update_alias(self, params: Params, proceed: Proceed) -> Response:
         """UpdateAlias: conditional on RevisionId, and partial, so that weights stay where RoutingConfig is absent."""
         name, function = _name(params), self._of(_name(params))
         alias = function.aliases.get(params["Name"])
@@ -299,7 +299,7 @@ class LambdaRules:
         _refuse_routing(name, function, version, weights)
         return self._write_alias(params, proceed, _Alias(version, dict(weights), self._new_revision()))
 
-    def _write_alias(self, params: Params, proceed: Proceed, alias: _Alias) -> dict[str, Any]:
+    def _write_alias(self, params: Params, proceed: Proceed, alias: _Alias) -> Response:
         name, function = _name(params), self._of(_name(params))
         before = function.aliases.get(params["Name"])
         self._tell(name, params["Name"])
@@ -310,7 +310,7 @@ class LambdaRules:
         self._tell(name, params["Name"])
         return _alias_shown(response, alias)
 
-    def _delete_alias(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _delete_alias(self, params: Params, proceed: Proceed) -> Response:
         name = _name(params)
         self._tell(name, params["Name"])
         response = proceed()
@@ -318,10 +318,10 @@ class LambdaRules:
         self._tell(name, params["Name"])
         return response
 
-    def _get_alias(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _get_alias(self, params: Params, proceed: Proceed) -> Response:
         return _alias_shown(proceed(), self._of(_name(params)).aliases.get(params["Name"]))
 
-    def _list_aliases(self, params: Params, proceed: Proceed) -> dict[str, Any]:
+    def _list_aliases(self, params: Params, proceed: Proceed) -> Response:
         response, aliases = proceed(), self._of(_name(params)).aliases
         return {**response, "Aliases": [_alias_shown(each, aliases.get(each["Name"])) for each in response["Aliases"]]}
 
@@ -355,7 +355,7 @@ class LambdaRules:
 
         provisioned.moving = self._clock.at(self._clock.now() + PROVISIONING_SECONDS, ready)
 
-    def _get_provisioned_concurrency(self, params: Params) -> dict[str, Any]:
+    def _get_provisioned_concurrency(self, params: Params) -> Response:
         provisioned = self._of(_name(params)).provisioned.get(params["Qualifier"])
         if provisioned is None:
             message = "No Provisioned Concurrency Config found for this function"

@@ -16,6 +16,8 @@ from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, T
 from pydantic import model_validator as validator
 from pydantic.dataclasses import dataclass
 
+from sandbox.alarm_rule import AlarmState
+
 SHIPPED = Path(__file__).parent / "scenarios"
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -35,7 +37,7 @@ Name = Annotated[str, StringConstraints(min_length=1)]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
 Qualifier = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*|\$LATEST)$")]
 Weights = Annotated[dict[VersionNumber, Rate], Field(max_length=1)]
-AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+MissingDataTreatment = Literal["missing", "ignore", "breaching", "notBreaching"]
 
 
 class ScenarioInvalid(Exception):
@@ -170,7 +172,7 @@ class MetricAlarm:
     evaluation_periods: Annotated[int, Field(ge=1)] = 1
     on: Literal["alias", "function"] = "alias"
     state: AlarmState = "OK"
-    treat_missing_data: Literal["missing", "notBreaching", "breaching", "ignore"] = "missing"
+    treat_missing_data: MissingDataTreatment = "missing"
 
 
 @_shape
@@ -409,4 +411,4 @@ def _repeated(values: list[Any]) -> list[Any]:
 
 def shipped() -> dict[str, Scenario]:
     """The scenarios that ship, by name, in alphabetical order."""
-    return {path.stem: Scenario.from_json(path.read_text()) for path in sorted(SHIPPED.glob("*.json"))}
+    return {path.stem: Scenario.from_json(path.read_text(encoding="utf-8")) for path in sorted(SHIPPED.glob("*.json"))}

@@ -10,8 +10,8 @@ import io
 import json
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -22,6 +22,8 @@ import moto  # noqa: F401 - before any client: moto answers only clients that we
 from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
+
+from sandbox.intrinsics import Created, Properties, Resolver, TemplateUnsupported, references
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -42,13 +44,6 @@ _PSEUDO_PARAMETERS = {
 }
 #: `sam package` replaces local paths by addresses in a bucket; here the key is the local path itself.
 _PACKAGED = "s3://sandbox/"
-_NO_VALUE = object()
-
-Properties = Mapping[str, Any]
-
-
-class TemplateUnsupported(Exception):
-    """The template asks for what the sandbox cannot make; the message lists all of it."""
 
 
 class Runs(Protocol):
@@ -89,7 +84,9 @@ def client(service: str) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A template after the SAM transform. `order` names its resources, each after those that it refers to."""
+    """A template after the SAM transform. `order` names its resources, each after those that it refers to, and
+    `parameters` holds the pseudo parameters too.
+    """
 
     root: Path
     parameters: Mapping[str, Any]
@@ -107,7 +104,7 @@ class Template:
             TemplateUnsupported: it holds resource types that the sandbox cannot make.
             samtranslator.model.exceptions.InvalidDocumentException: SAM refuses it.
         """
-        return _translated(path.read_text(), path.parent, tuple(sorted(parameters.items())))
+        return _translated(path.read_text(encoding="utf-8"), path.parent, tuple(sorted(parameters.items())))
 
 
 @lru_cache(maxsize=16)
@@ -123,7 +120,7 @@ def _translated(text: str, root: Path, parameters: tuple[tuple[str, str], ...]) 
         raise TemplateUnsupported(f"The sandbox cannot make these resource types: {', '.join(unknown)}")
     return Template(
         root=root,
-        parameters={**defaults, **values},
+        parameters={**defaults, **values, **_PSEUDO_PARAMETERS},
         conditions=translation.get("Conditions", {}),
         mappings=translation.get("Mappings", {}),
         outputs=translation.get("Outputs", {}),
@@ -150,121 +147,9 @@ def _dependencies(resources: Mapping[str, Properties]) -> dict[str, list[str]]:
     for logical_id, resource in resources.items():
         declared = resource.get("DependsOn", [])
         named = [declared] if isinstance(declared, str) else list(declared)
-        named += _references(resource.get("Properties", {}))
+        named += references(resource.get("Properties", {}))
         needs[logical_id] = [name for name in dict.fromkeys(named) if name in resources]
     return needs
-
-
-_SUBSTITUTION = re.compile(r"\$\{(?!!)([^}]+)\}")
-
-
-def _references(value: Any) -> Iterator[str]:
-    """Every name that a value refers to by Ref, Fn::GetAtt or Fn::Sub."""
-    if isinstance(value, list):
-        for entry in value:
-            yield from _references(entry)
-    if not isinstance(value, dict):
-        return
-    for key, argument in value.items():
-        if key == "Ref":
-            yield argument
-        elif key == "Fn::GetAtt":
-            yield argument.split(".")[0] if isinstance(argument, str) else argument[0]
-        elif key == "Fn::Sub":
-            text, names = (argument, {}) if isinstance(argument, str) else argument
-            yield from (name.split(".")[0] for name in _SUBSTITUTION.findall(text) if name not in names)
-            yield from _references(names)
-        else:
-            yield from _references(argument)
-
-
-# --- Its intrinsic functions ------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Created:
-    """One resource as it exists: what `Ref` and what `Fn::GetAtt` give of it, and its properties, resolved."""
-
-    kind: str
-    ref: str
-    attributes: Mapping[str, Any] = field(default_factory=dict)
-    properties: Properties = field(default_factory=dict)
-
-
-class Resolver:
-    """Gives values for a template's intrinsic functions, as far as the resources that they refer to exist."""
-
-    def __init__(self, template: Template, created: Mapping[str, Created]) -> None:
-        self._template = template
-        self._created = created
-        self._functions: dict[str, Callable[[Any], Any]] = {
-            "Ref": self._ref,
-            "Fn::GetAtt": self._get_att,
-            "Fn::Sub": self._sub,
-            "Fn::Join": lambda argument: self.resolve(argument[0]).join(map(str, self.resolve(argument[1]))),
-            "Fn::If": lambda argument: self.resolve(argument[1 if self.holds(argument[0]) else 2]),
-            "Fn::Select": lambda argument: self.resolve(argument[1])[int(self.resolve(argument[0]))],
-            "Fn::Split": lambda argument: self.resolve(argument[1]).split(self.resolve(argument[0])),
-            "Fn::FindInMap": self._find_in_map,
-            "Fn::GetAZs": lambda _: [f"{REGION}a", f"{REGION}b"],
-            "Condition": self.holds,
-            "Fn::Equals": lambda argument: self.resolve(argument[0]) == self.resolve(argument[1]),
-            "Fn::Not": lambda argument: not self.resolve(argument[0]),
-            "Fn::And": lambda argument: all(map(self.resolve, argument)),
-            "Fn::Or": lambda argument: any(map(self.resolve, argument)),
-        }
-
-    def resolve(self, value: Any) -> Any:
-        """The value with every intrinsic function in it evaluated; keys set to AWS::NoValue are left out."""
-        if isinstance(value, list):
-            return [entry for entry in map(self.resolve, value) if entry is not _NO_VALUE]
-        if not isinstance(value, dict):
-            return value
-        if len(value) == 1:
-            (name, argument) = next(iter(value.items()))
-            if name in self._functions and (name != "Condition" or isinstance(argument, str)):
-                return self._functions[name](argument)
-            if name.startswith("Fn::"):
-                raise TemplateUnsupported(f"The sandbox does not know the intrinsic function {name}")
-        resolved = {key: self.resolve(entry) for key, entry in value.items()}
-        return {key: entry for key, entry in resolved.items() if entry is not _NO_VALUE}
-
-    def holds(self, condition: str) -> bool:
-        """Whether a condition of the template is true."""
-        return bool(self.resolve(self._template.conditions[condition]))
-
-    def _ref(self, name: str) -> Any:
-        if name == "AWS::NoValue":
-            return _NO_VALUE
-        if name in self._created:
-            return self._created[name].ref
-        if name in _PSEUDO_PARAMETERS:
-            return _PSEUDO_PARAMETERS[name]
-        if name in self._template.parameters:
-            return self._template.parameters[name]
-        raise TemplateUnsupported(f"Nothing is called {name}, or it is a parameter without a value")
-
-    def _get_att(self, argument: str | list[str]) -> Any:
-        name, attribute = argument.split(".", 1) if isinstance(argument, str) else argument
-        created = self._created[name]
-        if attribute not in created.attributes:
-            raise TemplateUnsupported(f"The sandbox does not know the attribute {attribute} of {name} ({created.kind})")
-        return created.attributes[attribute]
-
-    def _sub(self, argument: str | list[Any]) -> str:
-        text, names = (argument, {}) if isinstance(argument, str) else (argument[0], self.resolve(argument[1]))
-
-        def value(match: re.Match[str]) -> str:
-            name = match[1].strip()
-            if name in names:
-                return str(names[name])
-            return str(self._get_att(name) if "." in name else self._ref(name))
-
-        return _SUBSTITUTION.sub(value, text).replace("${!", "${")
-
-    def _find_in_map(self, argument: list[Any]) -> Any:
-        name, first, second = map(self.resolve, argument)
-        return self._template.mappings[name][first][second]
 
 
 # --- Its resources ----------------------------------------------------------------------------------------------------
@@ -278,7 +163,7 @@ class Stack:
         self.runtime = runtime
         self.eventbridge = eventbridge
         self.created: dict[str, Created] = {}
-        self._resolver = Resolver(template, self.created)
+        self._resolver = Resolver(template.parameters, template.conditions, template.mappings, self.created)
 
     def deploy(self) -> None:
         """Create every resource whose condition holds."""
@@ -425,7 +310,7 @@ def _state_machine(stack: Stack, logical_id: str, properties: Properties) -> _Ma
 def _definition(root: Path, properties: Properties) -> str:
     """The definition's text with its substitutions made, as CloudFormation makes them: `${Name}`, as plain text."""
     if "DefinitionS3Location" in properties:
-        text = (root / properties["DefinitionS3Location"]["Key"]).read_text()
+        text = (root / properties["DefinitionS3Location"]["Key"]).read_text(encoding="utf-8")
     elif "DefinitionString" in properties:
         text = properties["DefinitionString"]
     else:

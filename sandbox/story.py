@@ -11,9 +11,9 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from sandbox.cloudwatch import MINUTE_SECONDS
+from sandbox.lambda_rules import Routing
 from sandbox.scenario import Scenario
 from sandbox.stack import client
-from sandbox.traffic import Routing
 from sandbox.world import STARTED_AT, End, World
 from tidegate.view import CheckView, Counts, MinuteView, RolloutView, ShiftView, StepView, VerdictView
 

@@ -19,6 +19,7 @@ from typing import Final
 
 from sandbox.clock import Clock
 from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch, Samples
+from sandbox.lambda_rules import Routing
 from sandbox.scenario import Counts, Outage, ReplayMinute
 
 HISTORY_SECONDS: Final = 24 * 3600
@@ -28,8 +29,6 @@ luck."""
 
 _NORMAL: Final = NormalDist()
 _Z99: Final = _NORMAL.inv_cdf(0.99)
-
-Routing = tuple[str, dict[str, float]]
 
 
 @dataclass(frozen=True, slots=True)

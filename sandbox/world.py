@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import random
-import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -18,16 +17,18 @@ from moto import mock_aws
 
 from sandbox import faults
 from sandbox import scenario as scenarios
+from sandbox.alarm_rule import ALARM_ARN
 from sandbox.boundary import Boundary
 from sandbox.clock import Clock
 from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
 from sandbox.eventbridge import EventBridge
 from sandbox.interpreter import Interpreter
-from sandbox.lambda_rules import LambdaRules
+from sandbox.lambda_rules import LambdaRules, Routing
 from sandbox.runtime import Runtime
 from sandbox.scenario import Scenario
-from sandbox.stack import ACCOUNT_ID, REGION, STACK_NAME, TEMPLATE, Stack, Template, archive, client
-from sandbox.traffic import Behaviour, Routing, Traffic, TrafficCounts
+from sandbox.stack import TEMPLATE, Stack, Template, client
+from sandbox.target import Target, create_alarms, create_target, set_alarm
+from sandbox.traffic import Behaviour, Traffic, TrafficCounts
 
 #: StartExecution is on a whole minute; the stack was deployed at none, so schedules do not tick at whole ones.
 STARTED_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC).timestamp()
@@ -38,34 +39,6 @@ SWEEPS_SECONDS = 180
 PATIENCE_SECONDS = 6 * 3600
 
 _ENDS = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
-_FUNCTION = re.compile(rf"(?:.*:function:)?(?P<name>(?!{STACK_NAME}-)[a-zA-Z0-9_-]{{1,64}})(?::.*)?")
-_ALIAS = re.compile(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}")
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """The function and the alias whose traffic a rollout moves."""
-
-    function_name: str
-    alias_name: str
-
-    @classmethod
-    def named_by(cls, request: object) -> Target:
-        """The target that a request names; what it names no legal name for is the sandbox's own `checkout:live`."""
-        if not isinstance(request, dict):
-            return OWN_TARGET
-        # The stack's own functions exist already, so they are not made once more.
-        function = _FUNCTION.fullmatch(str(request.get("function_name", "")))
-        alias = _ALIAS.fullmatch(str(request.get("alias_name", "")))
-        return cls(
-            function["name"] if function else OWN_TARGET.function_name, alias[0] if alias else OWN_TARGET.alias_name
-        )
-
-    def __str__(self) -> str:
-        return f"{self.function_name}:{self.alias_name}"
-
-
-OWN_TARGET = Target("checkout", "live")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,13 +112,14 @@ class World:
     def _build(self) -> None:
         self.clock.sleep(DEPLOYED_AT - self.clock.now())
         self.stack.deploy()
-        self._create_target()
-        self._create_alarms()
+        create_target(self.target, self.scenario, self.lambda_rules)
+        self.runtime.route(self.target.function_name, self.traffic.answer)
+        create_alarms(self.target, self.scenario.alarms)
         self.lambda_rules.on_alias_change(self._alias_changes)
         self.routings.append((STARTED_AT, self.routing))
         self.clock.sleep(STARTED_AT - self.clock.now())
         self.traffic.start(STARTED_AT)
-        self.clock.at(STARTED_AT + MINUTE_SECONDS, self._evaluate_alarms, background=True)
+        self.cloudwatch.start(STARTED_AT)
 
     def _traffic(self, seed: int) -> Traffic:
         scenario = self.scenario
@@ -162,73 +136,6 @@ class World:
             replay=scenario.replay,
             seed=seed,
         )
-
-    def _create_target(self) -> None:
-        """The function, its published versions, a change in $LATEST, and its alias, as the scenario says."""
-        scenario, name = self.scenario, self.target.function_name
-        published = scenario.highest_version_named
-        self._create_function(name)
-        for version in range(1, published + 1):
-            if version > 1:
-                client("lambda").update_function_code(FunctionName=name, ZipFile=archive(f"version {version}"))
-            client("lambda").publish_version(FunctionName=name)
-        self._describe_version(scenario.stable, scenario.alias.function_version)
-        if not scenario.publish.unchanged:
-            client("lambda").update_function_code(FunctionName=name, ZipFile=archive("candidate"))
-            self._describe_version(scenario.candidate, str(published + 1))
-        if scenario.publish.last_update_status:
-            self.lambda_rules.set_last_update_status(name, scenario.publish.last_update_status)
-        if scenario.alias.exists:
-            self._create_alias()
-        self.runtime.route(name, self.traffic.answer)
-
-    def _create_function(self, name: str) -> None:
-        trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
-        role = client("iam").create_role(
-            RoleName=f"{name[:59]}-role",
-            AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
-        )["Role"]
-        client("lambda").create_function(
-            FunctionName=name,
-            Runtime="python3.13",
-            Role=role["Arn"],
-            Handler="app.handler",
-            Code={"ZipFile": archive("version 1")},
-        )
-
-    def _describe_version(self, version: scenarios.Version, number: str) -> None:
-        name = self.target.function_name
-        if version.role:
-            role = version.role if version.role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT_ID}:role/{version.role}"
-            self.lambda_rules.set_role(name, number, role)
-        if version.state:
-            self.lambda_rules.set_version_state(name, number, version.state, version.active_after_seconds)
-
-    def _create_alias(self) -> None:
-        alias, target = self.scenario.alias, self.target
-        client("lambda").create_alias(
-            FunctionName=target.function_name,
-            Name=target.alias_name,
-            FunctionVersion=alias.function_version,
-            RoutingConfig={"AdditionalVersionWeights": dict(alias.weights)},
-        )
-        if alias.provisioned_concurrency:
-            self.lambda_rules.set_provisioned_concurrency(
-                target.function_name, target.alias_name, alias.provisioned_concurrency
-            )
-
-    def _create_alarms(self) -> None:
-        for alarm in self.scenario.alarms:
-            if isinstance(alarm, scenarios.CompositeAlarm):
-                client("cloudwatch").put_composite_alarm(AlarmName=alarm.name, AlarmRule=alarm.rule)
-            else:
-                client("cloudwatch").put_metric_alarm(**_metric_alarm(alarm, self.target))
-        for alarm in self.scenario.alarms:
-            self._set_alarm(alarm.name, alarm.state)
-
-    def _evaluate_alarms(self) -> None:
-        self.clock.at(self.clock.now() + MINUTE_SECONDS, self._evaluate_alarms, background=True)
-        self.cloudwatch.alarms.evaluate()
 
     # --- Living in it -------------------------------------------------------------------------------------------------
 
@@ -303,14 +210,11 @@ class World:
         if isinstance(action, scenarios.StopExecution):
             client("stepfunctions").stop_execution(executionArn=arn)
         elif isinstance(action, scenarios.SetAlarm):
-            self._set_alarm(action.name, action.state)
+            set_alarm(action.name, action.state)
         elif isinstance(action, scenarios.UpdateAlias):
             self._update_alias(action)
         elif isinstance(action, scenarios.StartExecution):
             self._start_execution(self.request if action.request is None else action.request)
-
-    def _set_alarm(self, name: str, state: str) -> None:
-        client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="The scenario says so.")
 
     def _update_alias(self, action: scenarios.UpdateAlias) -> None:
         change: dict[str, Any] = {}
@@ -339,8 +243,7 @@ class World:
             return
         name = detail["alarmName"]
         self.alarm_changes.append((self.clock.now(), name, detail["state"]["value"]))
-        arn = f"arn:aws:cloudwatch:{REGION}:{ACCOUNT_ID}:alarm:{name}"
-        self.eventbridge.deliver("aws.cloudwatch", "CloudWatch Alarm State Change", detail, "alarm", [arn])
+        self.eventbridge.deliver("aws.cloudwatch", "CloudWatch Alarm State Change", detail, "alarm", [ALARM_ARN + name])
 
     def _execution_changed(self, detail: dict[str, Any]) -> None:
         arn, status = detail["executionArn"], detail["status"]
@@ -397,26 +300,3 @@ def _behaviour(version: scenarios.Version) -> Behaviour:
         "cold_starts": version.cold_starts,
     }
     return Behaviour(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
-
-
-_PLAIN_STATISTICS = frozenset({"Sum", "Average", "Minimum", "Maximum", "SampleCount"})
-
-
-def _metric_alarm(alarm: scenarios.MetricAlarm, target: Target) -> dict[str, Any]:
-    """PutMetricAlarm's parameters."""
-    dimensions = {"FunctionName": target.function_name}
-    if alarm.on == "alias":
-        dimensions["Resource"] = str(target)
-    statistic = "Statistic" if alarm.statistic in _PLAIN_STATISTICS else "ExtendedStatistic"
-    return {
-        "AlarmName": alarm.name,
-        "Namespace": "AWS/Lambda",
-        "MetricName": alarm.metric,
-        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
-        statistic: alarm.statistic,
-        "Period": alarm.period_seconds,
-        "EvaluationPeriods": alarm.evaluation_periods,
-        "Threshold": alarm.threshold,
-        "ComparisonOperator": "GreaterThanThreshold",
-        "TreatMissingData": alarm.treat_missing_data,
-    }

@@ -58,7 +58,7 @@ def lines(view: RolloutView, previous: RolloutView | None = None) -> list[str]:
         (shift.at_second, f"{views.percent(shift.weight_percent)} of the traffic to version {view.candidate}")
         for shift in view.weights[len(previous.weights) if previous else 0 :]
     ] + [
-        (verdict.at_second, f"{_spoken(verdict.decision)}: {verdict.reason}")
+        (verdict.at_second, f"{_spoken(verdict.decision)}: {verdict.reason}{_errors_so_far(view)}")
         for verdict in view.verdicts[len(previous.verdicts) if previous else 0 :]
     ]
     said += [f"{views.timer(second)}  {event}" for second, event in sorted(happened, key=lambda pair: pair[0])]
@@ -66,6 +66,12 @@ def lines(view: RolloutView, previous: RolloutView | None = None) -> list[str]:
         said.append(f"{views.timer(view.elapsed_seconds)}  {views.outcome_title(view.outcome)}. {views.ending(view)}")
         said += [view.cause] if view.cause else []
     return said
+
+
+def _errors_so_far(view: RolloutView) -> str:
+    both = ((view.stable, view.stable_total), (view.candidate, view.candidate_total))
+    rates = [f"version {version} {views.percent(total.error_percent, 2)}" for version, total in both]
+    return f"  [errors: {', '.join(rates)}]"
 
 
 def _plan_line(view: RolloutView) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as NoConnection
 
 from rollout.errors import AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
 
@@ -78,7 +79,7 @@ def refusals(doing: str) -> Iterator[None]:
         if code in _THROTTLED or status >= _SERVER_ERROR:
             raise AwsUnavailable(message) from error
         raise AwsRefused(message, code) from error
-    except HTTPClientError as error:
+    except (HTTPClientError, NoConnection) as error:
         raise AwsUnavailable(f"could not {doing}: no answer from AWS ({type(error).__name__})") from error
     except BotoCoreError as error:
         raise AwsRefused(f"could not {doing}: {error}", type(error).__name__) from error

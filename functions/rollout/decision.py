@@ -48,8 +48,9 @@ class Check:
         if isinstance(self.value, str):
             return f"alarm {self.name} is {self.value}"
         if self.value is None:
-            return f"{self.name}: no requests yet"
-        return f"{self.name}: {self.value:.3g} {self.unit} of {self.of:,} requests (limit {self.limit:g} {self.unit})"
+            return f"no requests yet to look for {self.name} in"
+        share, limit = f"{self.value:.3g} {self.unit} {self.name}", f"limit {self.limit:g} {self.unit}"
+        return f"{share} in the candidate's {self.of:,} requests ({limit})"
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""

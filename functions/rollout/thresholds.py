@@ -16,7 +16,7 @@ from rollout.plan import HealthGate
 #: How improbable the failures must be at the limit itself before they convict.
 CONVICTION_P_VALUE = 0.01
 #: A p99 limit says: at most this share of the requests is slower.
-P99_SLOW_PERCENT = 1.0
+P99_SLOW_PERCENT = 1
 
 
 def checks(health: HealthGate, step: Counts, rollout: Counts) -> tuple[Check, ...]:

@@ -125,8 +125,8 @@ def test_plain_lines_tell_the_story_once_and_in_order():
     assert told == [
         "checkout:live on version 1: 10 % for 5 min, 100 % for 5 min",
         "00:05  10 % of the traffic to version 2",
-        "01:06  wait: 10 % bakes 234 s more",
-        "02:06  roll back: alarm [bold]checkout-errors[/] is ALARM",
+        "01:06  wait: 10 % bakes 234 s more  [errors: version 1 0.67 %, version 2 3.33 %]",
+        "02:06  roll back: alarm [bold]checkout-errors[/] is ALARM  [errors: version 1 0.67 %, version 2 3.33 %]",
         "02:07  0 % of the traffic to version 2",
         "02:10  Rolled back. Version 1 serves all traffic again.",
         "alarm checkout-errors is ALARM",

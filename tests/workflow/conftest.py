@@ -13,7 +13,7 @@ Tell = Callable[..., Story]
 
 @pytest.fixture
 def tell() -> Tell:
-    """`tell(request=…, **scenario)` plays one rollout of checkout:live; request keys come on top of the smallest one."""
+    """`tell(request=…, **scenario)` plays one rollout of checkout:live, the request on top of the smallest one."""
 
     def play_story(request: object | None = None, *, whole: object = ..., seed: int = 0, **scenario: Any) -> Story:
         asked = {"function_name": "checkout", "alias_name": "live", **(request or {})} if whole is ... else whole

@@ -84,13 +84,6 @@ def test_somebody_elses_move_is_left_as_found(tell):
     assert story.events[-1] == "RolloutInterrupted"
 
 
-def test_a_changed_weight_between_our_versions_is_restored(tell):
-    moved = {"at_second": 200, "do": "update_alias", "weights": {"2": 0.9}}
-    story = tell(timeline=[moved])
-    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
-    assert "somebody else moved it" in story.cause
-
-
 def test_stop_restores_the_stable_version(tell):
     story = tell(timeline=[{"at_second": 400, "do": "stop_execution"}])
     assert (story.status, story.outcome, story.alias) == ("ABORTED", "stopped_and_restored", ON_STABLE)

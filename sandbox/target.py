@@ -1,0 +1,133 @@
+"""The target of a rollout: the function and the alias that a request names, set up as the scenario says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox import scenario as scenarios
+from sandbox.lambda_rules import LambdaRules
+from sandbox.stack import ACCOUNT_ID, STACK_NAME, archive, client
+
+_FUNCTION = re.compile(rf"(?:.*:function:)?(?P<name>(?!{STACK_NAME}-)[a-zA-Z0-9_-]{{1,64}})(?::.*)?")
+_ALIAS = re.compile(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The function and the alias whose traffic a rollout moves."""
+
+    function_name: str
+    alias_name: str
+
+    @classmethod
+    def named_by(cls, request: object) -> Target:
+        """The target that a request names; what it names no legal name for is the sandbox's own `checkout:live`."""
+        if not isinstance(request, dict):
+            return OWN_TARGET
+        # The stack's own functions exist already, so they are not made once more.
+        function = _FUNCTION.fullmatch(str(request.get("function_name", "")))
+        alias = _ALIAS.fullmatch(str(request.get("alias_name", "")))
+        return cls(
+            function["name"] if function else OWN_TARGET.function_name, alias[0] if alias else OWN_TARGET.alias_name
+        )
+
+    def __str__(self) -> str:
+        return f"{self.function_name}:{self.alias_name}"
+
+
+OWN_TARGET = Target("checkout", "live")
+
+
+def create_target(target: Target, scenario: scenarios.Scenario, rules: LambdaRules) -> None:
+    """The function, its published versions, a change in $LATEST, and its alias, as the scenario says."""
+    name, published = target.function_name, scenario.highest_version_named
+    _create_function(name)
+    for version in range(1, published + 1):
+        if version > 1:
+            client("lambda").update_function_code(FunctionName=name, ZipFile=archive(f"version {version}"))
+        client("lambda").publish_version(FunctionName=name)
+    _describe_version(name, scenario.alias.function_version, scenario.stable, rules)
+    if not scenario.publish.unchanged:
+        client("lambda").update_function_code(FunctionName=name, ZipFile=archive("candidate"))
+        _describe_version(name, str(published + 1), scenario.candidate, rules)
+    if scenario.publish.last_update_status:
+        rules.set_last_update_status(name, scenario.publish.last_update_status)
+    if scenario.alias.exists:
+        _create_alias(target, scenario.alias, rules)
+
+
+def _create_function(name: str) -> None:
+    trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
+    role = client("iam").create_role(
+        RoleName=f"{name[:59]}-role",
+        AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]}),
+    )["Role"]
+    client("lambda").create_function(
+        FunctionName=name,
+        Runtime="python3.13",
+        Role=role["Arn"],
+        Handler="app.handler",
+        Code={"ZipFile": archive("version 1")},
+    )
+
+
+def _describe_version(name: str, number: str, version: scenarios.Version, rules: LambdaRules) -> None:
+    if version.role:
+        role = version.role if version.role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT_ID}:role/{version.role}"
+        rules.set_role(name, number, role)
+    if version.state:
+        rules.set_version_state(name, number, version.state, version.active_after_seconds)
+
+
+def _create_alias(target: Target, alias: scenarios.Alias, rules: LambdaRules) -> None:
+    client("lambda").create_alias(
+        FunctionName=target.function_name,
+        Name=target.alias_name,
+        FunctionVersion=alias.function_version,
+        RoutingConfig={"AdditionalVersionWeights": dict(alias.weights)},
+    )
+    if alias.provisioned_concurrency:
+        rules.set_provisioned_concurrency(target.function_name, target.alias_name, alias.provisioned_concurrency)
+
+
+def create_alarms(target: Target, alarms: Sequence[scenarios.Alarm]) -> None:
+    """The alarms that watch the target, each in the state that the scenario gives it."""
+    for alarm in alarms:
+        if isinstance(alarm, scenarios.CompositeAlarm):
+            client("cloudwatch").put_composite_alarm(AlarmName=alarm.name, AlarmRule=alarm.rule)
+        else:
+            client("cloudwatch").put_metric_alarm(**_metric_alarm(alarm, target))
+    for alarm in alarms:
+        set_alarm(alarm.name, alarm.state)
+
+
+def set_alarm(name: str, state: str) -> None:
+    """Put an alarm into a state, until its next evaluation says otherwise."""
+    client("cloudwatch").set_alarm_state(AlarmName=name, StateValue=state, StateReason="The scenario says so.")
+
+
+_PLAIN_STATISTICS = frozenset({"Sum", "Average", "Minimum", "Maximum", "SampleCount"})
+
+
+def _metric_alarm(alarm: scenarios.MetricAlarm, target: Target) -> dict[str, Any]:
+    """PutMetricAlarm's parameters."""
+    dimensions = {"FunctionName": target.function_name}
+    if alarm.on == "alias":
+        dimensions["Resource"] = str(target)
+    statistic = "Statistic" if alarm.statistic in _PLAIN_STATISTICS else "ExtendedStatistic"
+    return {
+        "AlarmName": alarm.name,
+        "Namespace": "AWS/Lambda",
+        "MetricName": alarm.metric,
+        "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
+        statistic: alarm.statistic,
+        "Period": alarm.period_seconds,
+        "EvaluationPeriods": alarm.evaluation_periods,
+        "Threshold": alarm.threshold,
+        "ComparisonOperator": "GreaterThanThreshold",
+        "TreatMissingData": alarm.treat_missing_data,
+    }

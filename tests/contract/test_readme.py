@@ -1,0 +1,120 @@
+"""The README keeps its word: every command in it runs, and every JSON in it is what it says."""
+
+import json
+import re
+import runpy
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from botocore.session import Session
+
+from rollout.request import RolloutRequest, json_schema
+from sandbox.scenario import Scenario, ScenarioInvalid
+from tests.contract.artifacts import MACHINE, ROOT
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+COMMANDS = [line.split("   #")[0] for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if line]
+DOCUMENTS = [text for kind, text in BLOCKS if kind == "json"]
+MAKE_TARGETS = sorted(
+    {*re.findall(r"`make (\w+)`", README), *(c.split()[1] for c in COMMANDS if c.startswith("make "))}
+)
+
+
+def test_every_command_is_of_a_kind_that_is_run_here():
+    kinds = ("make ", ".venv/bin/python -m sandbox ", "aws stepfunctions start-execution ", "sam build && sam deploy")
+    assert [command for command in COMMANDS if not command.startswith(kinds)] == []
+
+
+@pytest.mark.parametrize("target", MAKE_TARGETS)
+def test_a_make_target_exists(target):
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE)
+
+
+def test_the_test_command_is_what_continuous_integration_runs():
+    assert "make test" in COMMANDS
+    script = (ROOT / ".ci/run").read_text(encoding="utf-8").splitlines()
+    assert [line for line in script if line and not line.startswith(("#", "set ", "cd "))] == ["exec make test"]
+
+
+@pytest.mark.parametrize("command", [command for command in COMMANDS if " -m sandbox " in command])
+def test_a_sandbox_command_runs(command, tmp_path):
+    words = [str(ROOT / word) if (ROOT / word).is_file() else word for word in shlex.split(command)]
+    # The interpreter that runs the tests is the one of `make setup`; reports go where they do not stay.
+    done = subprocess.run(  # noqa: S603 - the README's own commands
+        [sys.executable, *words[1:]],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode in (0, 1), done.stderr
+    if "--json" in words:
+        assert json.loads(done.stdout)["outcome"] == "rolled_back"
+    if "--report" in words:
+        assert Path(tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_start_execution_is_called_as_the_api_knows_it():
+    (command,) = (command for command in COMMANDS if command.startswith("aws "))
+    words = shlex.split(command)
+    members = Session().get_service_model("stepfunctions").operation_model("StartExecution").input_shape.members
+    known = {"--" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower() for name in members}
+    assert {word for word in words if word.startswith("--")} <= known
+    path = words[words.index("--input") + 1].removeprefix("file://")
+    assert RolloutRequest.parse(json.loads((ROOT / path).read_text()), region="us-east-1", account="123456789012")
+
+
+@pytest.mark.parametrize("text", DOCUMENTS)
+def test_a_json_block_is_a_request_or_a_scenario(text):
+    document = json.loads(text)
+    if "function_name" in document:
+        assert RolloutRequest.parse(document, region="us-east-1", account="123456789012")
+    else:
+        try:
+            Scenario.of(document)
+        except ScenarioInvalid as refused:
+            pytest.fail(str(refused))
+
+
+INLINE = re.findall(r"^\| `(\"(?:strategy|steps)\": .*?)` \|", README, re.MULTILINE)
+OBJECTS = re.findall(r"`(\{\"type\".*?\})`", README.replace("\n", " "))
+
+
+@pytest.mark.parametrize("fragment", [*INLINE, *(f'"strategy": {text}' for text in OBJECTS)])
+def test_a_fragment_of_a_request_is_valid(fragment):
+    assert RolloutRequest.parse(
+        json.loads('{"function_name": "checkout", "alias_name": "live", ' + fragment + "}"),
+        region="us-east-1",
+        account="123456789012",
+    )
+
+
+def test_every_end_of_the_state_machine_is_explained():
+    ends = {name for name, state in MACHINE["States"].items() if state["Type"] in ("Succeed", "Fail")}
+    assert ends <= set(re.findall(r"^\| \*\*(\w+)\*\* ", README, re.MULTILINE))
+
+
+def test_every_state_of_the_diagram_exists():
+    drawn = set(re.findall(r"^    (\w+) -->", README, re.MULTILINE))
+    assert drawn <= set(MACHINE["States"])
+
+
+def test_every_linked_file_exists():
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", README)
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_generated_parts_are_what_the_code_says():
+    before = {
+        path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "docs/request.schema.json")
+    }
+    assert runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]() == before
+    assert json.loads(before[ROOT / "docs/request.schema.json"]) == json_schema()

@@ -1,0 +1,193 @@
+"""Stories that one rollout against one scenario file cannot tell: they live in the world and act in it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sandbox.scenario import Scenario
+from sandbox.stack import client
+from sandbox.world import World
+
+ROOT = Path(__file__).parents[2]
+SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+LIMIT = {**SMALLEST, "health": {"max_error_percent": 1}}
+ON_STABLE = ("1", {})
+
+
+def start_again(world: World, request: object) -> Any:
+    """A second rollout, after the first one has settled."""
+    started = client("stepfunctions").start_execution(
+        stateMachineArn=world.state_machine_arn, name="again", input=json.dumps(request)
+    )
+    arn = started["executionArn"]
+    world.executions[arn] = None
+    end = world.follow(arn)
+    world.settle()
+    return end
+
+
+def run(world: World) -> Any:
+    """The first rollout to its end, and what follows it."""
+    end = world.follow(world.start())
+    world.settle()
+    return end
+
+
+def after(world: World, seconds: float, action: Callable[[], object]) -> None:
+    """Let somebody act so many seconds into the rollout."""
+    world.clock.spawn(lambda: action() and None, "somebody", delay=seconds)
+
+
+def records(world: World) -> list[dict[str, Any]]:
+    """Everything in the ledger."""
+    return client("dynamodb").scan(TableName=world.table_name)["Items"]
+
+
+def test_a_version_that_was_convicted_is_refused_unless_forced():
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}}), LIMIT) as world:
+        assert run(world).error == "RolledBack"
+        refused = start_again(world, LIMIT)
+        assert refused.error == "Rejected"
+        assert "version 2 of checkout failed before" in refused.cause
+        assert world.routing == ON_STABLE
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}}), LIMIT) as world:
+        run(world)
+        assert start_again(world, {**LIMIT, "force": True}).error == "RolledBack"
+
+
+def test_a_version_that_was_merely_stopped_is_no_known_bad_one():
+    scenario = Scenario.of({"timeline": [{"at_second": 200, "do": "stop_execution"}]})
+    with World(scenario, LIMIT) as world:
+        assert run(world).status == "ABORTED"
+        assert world.routing == ON_STABLE
+        assert start_again(world, LIMIT).status == "SUCCEEDED"
+        assert world.routing == ("2", {})
+
+
+def test_a_version_that_failed_its_smoke_test_is_refused_the_next_time():
+    request = {**LIMIT, "smoke_tests": [{"expect": "statusCode == `418`"}]}
+    with World(Scenario.of({}), request) as world:
+        assert run(world).error == "Rejected"
+        assert "failed before" in start_again(world, LIMIT).cause
+
+
+def test_a_weight_changed_by_hand_between_our_versions_is_restored():
+    def meddle() -> None:
+        weights = {"AdditionalVersionWeights": {"2": 0.9}}
+        client("lambda").update_alias(FunctionName="checkout", Name="live", RoutingConfig=weights)
+
+    with World(Scenario.of({}), LIMIT) as world:
+        after(world, 200, meddle)
+        end = run(world)
+        assert (end.error, world.routing) == ("RolledBack", ON_STABLE)
+        assert "somebody else moved it" in end.cause
+
+
+def test_an_alias_deleted_meanwhile_interrupts():
+    with World(Scenario.of({}), LIMIT) as world:
+        after(world, 200, lambda: client("lambda").delete_alias(FunctionName="checkout", Name="live"))
+        assert run(world).error == "Interrupted"
+
+
+def test_an_alarm_deleted_meanwhile_is_a_guard_that_is_gone():
+    scenario = Scenario.of({"alarms": [{"name": "errors"}]})
+    with World(scenario, {**SMALLEST, "alarms": ["errors"]}) as world:
+        after(world, 200, lambda: client("cloudwatch").delete_alarms(AlarmNames=["errors"]))
+        end = run(world)
+        assert (end.error, world.routing) == ("RolledBack", ON_STABLE)
+        assert "alarm errors is missing" in end.cause
+
+
+def test_leftovers_of_a_stop_that_no_guard_heard_of_are_restored_by_the_next_rollout():
+    unheard = [{"event": "execution", "error": "lost", "times": "always"}]
+    stopped = [{"at_second": 200, "do": "stop_execution"}]
+    with World(Scenario.of({"timeline": stopped, "faults": unheard}), LIMIT) as world:
+        assert run(world).status == "ABORTED"
+        assert world.routing == ("1", {"2": 0.1})
+        assert start_again(world, LIMIT).status == "SUCCEEDED"
+        assert world.routing == ("2", {})
+        kept = [item for item in records(world) if item["record"]["S"].startswith("history#")]
+        assert sorted(item["outcome"]["S"] for item in kept) == ["promoted", "rolled_back"]
+        assert not [item for item in records(world) if item["record"]["S"] == "lock"]
+
+
+def test_no_environment_variable_and_no_smoke_test_payload_leaves_its_place():
+    request = {**LIMIT, "smoke_tests": [{"payload": {"token": "of-the-payload"}, "expect": "statusCode == `418`"}]}
+    with World(Scenario.of({}), request) as world:
+        variables = {"Variables": {"DB_PASSWORD": "of-the-environment"}}
+        client("lambda").update_function_configuration(FunctionName="checkout", Environment=variables)
+        end = run(world)
+        arn = next(iter(world.executions))
+        events = client("stepfunctions").get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        kept = json.dumps(records(world)) + "".join(world.runtime.logs) + str(end.cause)
+    assert end.error == "Rejected"
+    assert "of-the-environment" not in json.dumps(events, default=str) + kept
+    # The payload stands in the execution's own input, and in what VerifyCandidate is given; no handler repeats it.
+    said = [event for event in events if {"taskSucceededEventDetails", "taskFailedEventDetails"} & set(event)]
+    assert said
+    assert "of-the-payload" not in json.dumps(said, default=str) + kept
+
+
+def test_every_log_line_of_a_rollout_says_whose_it_is():
+    with World(Scenario.of({}), LIMIT) as world:
+        run(world)
+        lines = [json.loads(line) for line in world.runtime.logs]
+        arn = next(iter(world.executions))
+    logs = [line for line in lines if "level" in line]
+    metrics = [line for line in lines if "_aws" in line]
+    assert logs
+    assert all(line["execution"] == arn and line["function"] == "checkout" and line["alias"] == "live" for line in logs)
+    assert [line["outcome"] for line in metrics if "Rollouts" in line] == ["promoted"]
+
+
+def test_the_history_keeps_plan_and_verdicts_with_their_numbers():
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}}), LIMIT) as world:
+        run(world)
+        (item,) = [item for item in records(world) if item["record"]["S"].startswith("history#")]
+    document = json.loads(item["document"]["S"])
+    assert document["plan"]["steps"][0] == {"weight_percent": 10, "bake_seconds": 300}
+    verdict = document["verdicts"][-1]
+    assert (verdict["action"], verdict["candidate"]["requests"] > 0) == ("roll_back", True)
+    (check,) = verdict["checks"]
+    assert (check["name"], check["limit"], check["finding"]) == ("errors", 1, "harmful")
+    assert check["value"] > 10
+    assert int(item["expires_at"]["N"]) > 0
+
+
+@pytest.fixture
+def altered(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
+    """`altered(change)`: a template like ours whose state machine was changed, as a path."""
+
+    def alter(change: Callable[[dict[str, Any]], None]) -> Path:
+        machine = json.loads((ROOT / "statemachine/rollout.asl.json").read_text())
+        change(machine)
+        (tmp_path / "statemachine").mkdir()
+        (tmp_path / "statemachine/rollout.asl.json").write_text(json.dumps(machine))
+        (tmp_path / "functions").symlink_to(ROOT / "functions")
+        return Path(shutil.copy(ROOT / "template.yaml", tmp_path))
+
+    return alter
+
+
+def test_an_execution_that_times_out_is_restored(altered):
+    template = altered(lambda machine: machine.update(TimeoutSeconds=200))
+    with World(Scenario.of({}), LIMIT, template=template) as world:
+        assert run(world).status == "TIMED_OUT"
+        assert world.routing == ON_STABLE
+        assert not [item for item in records(world) if item["record"]["S"] == "lock"]
+
+
+def test_a_failure_that_no_catch_sees_is_restored(altered):
+    def break_the_wait(machine: dict[str, Any]) -> None:
+        machine["States"]["Bake"]["Seconds"] = "{% $progress.no_such_key %}"
+
+    with World(Scenario.of({}), LIMIT, template=altered(break_the_wait)) as world:
+        end = run(world)
+        assert end.status == "FAILED"
+        assert end.error.startswith("States.")
+        assert world.routing == ON_STABLE
+        assert not [item for item in records(world) if item["record"]["S"] == "lock"]

@@ -43,7 +43,7 @@ $(STAMP): requirements-dev.txt functions/requirements.txt
 demo: setup  ## two rollouts, one good and one bad, live in this terminal; no account needed
 	$(BIN)/python -m sandbox demo
 
-test: check unit  ## everything that must hold before a change goes in
+test: check build unit  ## everything that must hold before a change goes in
 
 check: format lint types template asl  ## format, lint, types, template and state machine
 
@@ -78,7 +78,7 @@ build: setup  ## sam build, into .aws-sam; needs a python3.13
 	@if [ -z "$(BIN_313)" ]; then \
 	  echo "skipped: sam build needs python3.13, found neither on PATH nor under pyenv"; \
 	else \
-	  PATH="$(BIN_313):$$PATH" $(SAM) build --template $(TEMPLATE); \
+	  PATH="$(BIN_313):$$PATH" $(SAM) build --template $(TEMPLATE) && $(BIN)/python tests/contract/weigh_build.py; \
 	fi
 
 deploy: build  ## to your account, asking for each parameter first

@@ -10,11 +10,9 @@ from __future__ import annotations
 
 import copy
 import functools
-import hashlib
 import json
 import logging
 import random
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -24,9 +22,6 @@ from typing import Any, NoReturn
 from unittest.mock import patch
 
 import moto
-from jsonata.jexception import JException
-from jsonata.jsonata import Jsonata
-from jsonata.utils import Utils
 from moto.core.responses import ActionResult
 from moto.stepfunctions.exceptions import InvalidToken
 from moto.stepfunctions.parser import utils as parser_utils
@@ -57,6 +52,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from sandbox import jsonata
 from sandbox.boundary import caller
 from sandbox.clock import Actor, Clock, Signal
 
@@ -85,7 +81,7 @@ class Interpreter:
         self._on_status = on_status
         self._random = random.Random(f"interpreter {seed}")
         self._actors: dict[str, list[Actor]] = {}
-        self._functions = _functions(self._random)
+        self._functions = jsonata.functions(self._random)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -158,7 +154,7 @@ class Interpreter:
         """StartExecution names an unnamed execution and checks a name; the same name and input start nothing new."""
         if name is not None:
             backend._validate_name(name)
-        name = name or _identifier(self._random)
+        name = name or jsonata.identifier(self._random)
         known = [each.execution_arn for each in backend.describe_state_machine(state_machine_arn).executions]
         execution = start_execution(backend, state_machine_arn, name, execution_input or "{}")
         if execution.execution_arn not in known:
@@ -230,7 +226,7 @@ class Interpreter:
                 "stopDate": None if stopped is None else round(stopped.timestamp() * _MILLISECONDS),
                 "input": execution.execution_input or "{}",
                 "inputDetails": {"included": True},
-                "output": _json(execution.output) if succeeded else None,
+                "output": jsonata.as_json(execution.output) if succeeded else None,
                 "outputDetails": {"included": True} if succeeded else None,
                 "error": execution.error,
                 "cause": execution.cause,
@@ -246,16 +242,17 @@ class Interpreter:
         A failure is States.QueryEvaluationError, which a Task's Retry and Catch may name.
         """
         store = env.variable_store
+        states = {key: value for key, value in env.states._states_data.items() if value is not None or key == "input"}
         bindings = {
             **self._functions,
-            "states": _to_jsonata({k: v for k, v in env.states._states_data.items() if v is not None or k == "input"}),
-            **{name: _to_jsonata(value) for name, value in (store._outer_scope | store._inner_scope).items()},
+            "states": jsonata.to_jsonata(states),
+            **{name: jsonata.to_jsonata(value) for name, value in (store._outer_scope | store._inner_scope).items()},
         }
         try:
-            env.stack.append(_value(expression.expression, bindings))
-        except _NotJson as error:
+            env.stack.append(jsonata.evaluate(expression.expression, bindings))
+        except jsonata.NotJson as error:
             raise _query_evaluation_error(env, str(error)) from error
-        except (JException, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        except jsonata.FAILURES as error:
             cause = f"The JSONata expression '{expression.expression}' threw an error during evaluation. {error}"
             raise _query_evaluation_error(env, cause) from error
 
@@ -346,7 +343,7 @@ def _describe_execution(response: Moto) -> ActionResult:
         "cause": execution.cause,
     }
     if execution.exec_status == ExecutionStatus.SUCCEEDED:
-        shown |= {"output": _json(execution.output), "outputDetails": {"included": True}}
+        shown |= {"output": jsonata.as_json(execution.output), "outputDetails": {"included": True}}
     return ActionResult({key: value for key, value in shown.items() if value is not None})
 
 
@@ -428,11 +425,7 @@ def _error_equals(declaration: ErrorEqualsDecl, env: Environment) -> None:
 
 def _assigned_variables(store: VariableStore) -> dict[str, str]:
     """The variables of a state's exit event, as JSON; moto puts quotes around strings and leaves it at that."""
-    return {name: _json(store.get(name)) for name in sorted(store._declaration_tracing)}
-
-
-class _NotJson(Exception):
-    """A JSONata result that is no JSON value."""
+    return {name: jsonata.as_json(store.get(name)) for name in sorted(store._declaration_tracing)}
 
 
 def _query_evaluation_error(env: Environment, cause: str) -> FailureEventException:
@@ -447,83 +440,3 @@ def _query_evaluation_error(env: Environment, cause: str) -> FailureEventExcepti
             event_details=details,
         )
     )
-
-
-@functools.lru_cache(maxsize=1024)
-def _compiled(expression: str) -> Jsonata:
-    return Jsonata(expression)
-
-
-def _value(expression: str, bindings: Mapping[str, Any]) -> Any:
-    compiled = _compiled(expression)
-    Jsonata.CURRENT.jsonata = compiled  # jsonata-python evaluates with whichever was made last
-    compiled.set_output_convert_nulls(False)
-    value = compiled.evaluate(None, bindings)
-    if value is None:
-        raise _NotJson(f"The JSONata expression '{expression}' returned nothing (undefined).")
-    return _from_jsonata(value)
-
-
-def _to_jsonata(value: Any) -> Any:
-    """A copy for jsonata-python, which tells null from undefined."""
-    if value is None:
-        return Utils.NULL_VALUE
-    if isinstance(value, dict):
-        return {key: _to_jsonata(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_to_jsonata(each) for each in value]
-    return _timestamp(value) if isinstance(value, datetime) else value
-
-
-def _from_jsonata(value: Any) -> Any:
-    if value is Utils.NULL_VALUE:
-        return None
-    if isinstance(value, dict):
-        return {key: _from_jsonata(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [_from_jsonata(value[index]) for index in range(len(value))]  # a RangeList iterates one short
-    if value is None or isinstance(value, (str, bool, int, float)):
-        return value
-    raise _NotJson("The JSONata expression returned an unsupported result type.")
-
-
-def _functions(draws: random.Random) -> dict[str, Any]:
-    """Step Functions' own JSONata functions, and $eval, which it does not allow."""
-
-    def seeded(seed: Any = None) -> float:
-        return draws.random() if seed is None else random.Random(repr(seed)).random()
-
-    def parse(text: str) -> Any:
-        return _to_jsonata(json.loads(text))
-
-    def digest(value: Any, algorithm: str) -> str:
-        content = value if isinstance(value, str) else _json(_from_jsonata(value))
-        return hashlib.new(algorithm.replace("-", "").lower(), content.encode()).hexdigest()
-
-    def partition(array: list[Any], size: int) -> list[list[Any]]:
-        return [array[start : start + size] for start in range(0, len(array), size)]
-
-    def numbers(first: int, last: int, step: int) -> list[int]:
-        return list(range(first, last + (1 if step > 0 else -1), step))
-
-    made = {
-        "random": seeded,
-        "parse": parse,
-        "hash": digest,
-        "partition": partition,
-        "range": numbers,
-        "uuid": functools.partial(_identifier, draws),
-    }
-    return {"eval": None, **{name: Jsonata.JLambda(function) for name, function in made.items()}}
-
-
-def _identifier(draws: random.Random) -> str:
-    return str(uuid.UUID(int=draws.getrandbits(128), version=4))
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), default=_timestamp)
-
-
-def _timestamp(value: datetime) -> str:
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -34,6 +34,8 @@ from rollout.strategy import Step
 SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
 MAX_BAKE_SECONDS = 30 * 24 * 3600
 MAX_SMOKE_TEST_SECONDS = 840
+#: A state's input may hold 256 KiB (Step Functions Developer Guide, "Quotas"), and more ends it uncaught.
+MAX_SMOKE_TEST_CHARACTERS = 100_000
 
 _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FUNCTION_ARN = re.compile(
@@ -324,13 +326,16 @@ class RolloutRequest(_Part):
 
     @field_validator("smoke_tests")
     @classmethod
-    def _end_in_time(cls, value: list[SmokeTest]) -> list[SmokeTest]:
+    def _fit(cls, value: list[SmokeTest]) -> list[SmokeTest]:
         total_ms = sum(test.max_duration_ms for test in value)
         if total_ms > MAX_SMOKE_TEST_SECONDS * 1000:
             raise _violation(
                 f"may take {total_ms:,} ms together, and {MAX_SMOKE_TEST_SECONDS * 1000:,} is the limit:"
                 " lower max_duration_ms"
             )
+        size = sum(len(test.model_dump_json()) for test in value)
+        if size > MAX_SMOKE_TEST_CHARACTERS:
+            raise _violation(f"have {size:,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
         return value
 
     @classmethod

@@ -6,8 +6,8 @@ from contextvars import Context
 from typing import Any
 
 import pytest
-from aws import sdk
 
+from aws import sdk
 from sandbox.boundary import caller
 from sandbox.scenario import Scenario
 from sandbox.stack import client
@@ -18,10 +18,14 @@ Inhabit = Callable[..., World]
 
 @pytest.fixture
 def inhabit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inhabit]:
-    """`inhabit(**scenario)` is a world in which the test's calls are a handler's: counted, and struck by faults."""
+    """`inhabit(**scenario)` is a world in which the test's calls are a handler's: counted, and struck by faults.
 
-    def enter(**scenario: Any) -> World:
-        world = open_worlds.enter_context(World(Scenario.of(scenario), {"function_name": "checkout"}))
+    `request` comes on top of the smallest one; nothing is started.
+    """
+
+    def enter(request: dict[str, Any] | None = None, **scenario: Any) -> World:
+        asked = {"function_name": "checkout", "alias_name": "live", **(request or {})}
+        world = open_worlds.enter_context(World(Scenario.of(scenario), asked))
         monkeypatch.setenv("ROLLOUT_TABLE", world.table_name)
         caller.set("check_health")
         return world

@@ -1,10 +1,10 @@
-"""The alias as AWS keeps it: what is read, what a forward write and a restore leave, and when they keep their hands off."""
+"""The alias as AWS keeps it: what is read, what a write and a restore leave, and when they keep their hands off."""
 
 import pytest
+
 from aws import aliases
 from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, PermissionDenied
 from rollout.routing import Routing
-
 from sandbox.boundary import AwsError
 
 STABLE, CANDIDATE = "1", "2"
@@ -301,7 +301,7 @@ def test_restoring_an_alias_that_was_deleted_says_so(inhabit):
 def test_a_restore_that_may_not_be_is_told_apart_from_one_that_could_not_be(inhabit):
     world = inhabit(**SPLIT)
 
-    def refuse(params, proceed):
+    def refuse(_params, _proceed):
         raise AwsError("AccessDeniedException", "not authorized to perform: lambda:UpdateAlias", 403)
 
     world.boundary.correct("lambda.UpdateAlias", refuse)

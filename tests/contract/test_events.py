@@ -4,10 +4,10 @@ import json
 
 import jsonschema
 import pytest
+
 from rollout.decision import Progress
 from rollout.plan import Plan
 from rollout.request import RolloutRequest, json_schema
-
 from tests.contract import asl_rules
 from tests.contract.artifacts import MACHINE, ROOT
 from tests.contract.test_state_machine import snake

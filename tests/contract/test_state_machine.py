@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from rollout import errors
 
+from rollout import errors
 from tests.contract import asl_rules
 from tests.contract.artifacts import FUNCTIONS, MACHINE, RESOURCES, ROOT
 

@@ -1,10 +1,12 @@
 """The template's contract: described parameters, roles as small as their handlers, nothing public."""
 
+import json
 import re
 from pathlib import Path
 
 import pytest
 
+from telemetry import count
 from tests.contract.artifacts import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
 
 SOURCE = (ROOT / "template.yaml").read_text()
@@ -92,6 +94,18 @@ def test_tidegates_own_alarms_tell_the_topic():
     alarms = [r["Properties"] for r in RESOURCES.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
     assert len(alarms) == 2
     assert all(alarm["AlarmActions"]["If"][0] == "Notifies" for alarm in alarms)
+
+
+def test_the_alarm_on_a_failed_rollback_watches_the_metric_that_is_sent(capsys, monkeypatch):
+    service = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
+    count("Rollouts", outcome="rollback_failed")
+    sent = json.loads(capsys.readouterr().out)
+    alarm = RESOURCES["RollbackFailedAlarm"]["Properties"]
+    (metric,) = sent["_aws"]["CloudWatchMetrics"]
+    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
+    (names,) = metric["Dimensions"]
+    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {name: sent[name] for name in names}
 
 
 def test_an_upgrade_does_not_change_a_running_rollout():

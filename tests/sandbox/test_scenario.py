@@ -5,7 +5,16 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.scenario import SHIPPED, CallFault, Duration, Scenario, ScenarioInvalid, StopExecution, shipped
+from sandbox.scenario import (
+    SHIPPED,
+    CallFault,
+    Duration,
+    MetricAlarm,
+    Scenario,
+    ScenarioInvalid,
+    StopExecution,
+    shipped,
+)
 
 
 def reasons(raw: object) -> list[str]:
@@ -76,6 +85,25 @@ def test_a_plain_error_rate_outweighs_the_other_version_s_list() -> None:
     scenario = Scenario.of({"stable": {"error_rate_by_minute": [0.1, 0.2]}, "candidate": {"error_rate": 0.3}})
 
     assert scenario.candidate.error_rate_by_minute is None
+
+
+def test_an_alarm_fires_above_five_errors_a_minute_unless_told() -> None:
+    (alarm,) = Scenario.of({"alarms": [{"name": "checkout-errors"}]}).alarms
+
+    assert isinstance(alarm, MetricAlarm)
+    assert (alarm.metric, alarm.statistic, alarm.threshold) == ("Errors", "Sum", 5)
+    assert (alarm.period_seconds, alarm.evaluation_periods) == (60, 1)
+    assert (alarm.on, alarm.state, alarm.treat_missing_data) == ("alias", "OK", "missing")
+
+
+@pytest.mark.parametrize("rate", [0, 0.5, 2.25, 600])
+def test_requests_per_minute_may_be_a_fraction(rate: float) -> None:
+    assert Scenario.of({"requests_per_minute": rate}).requests_per_minute == rate
+
+
+@pytest.mark.parametrize("rate", [-0.5, 1_000_000.5, "0.5", None])
+def test_requests_per_minute_that_cannot_be_are_refused(rate: object) -> None:
+    assert reasons({"requests_per_minute": rate})[0].startswith("requests_per_minute: ")
 
 
 def test_faults_count_from_the_first_attempt_and_strike_once_unless_told() -> None:
@@ -165,4 +193,4 @@ def test_shipped_scenarios_say_in_one_line_what_happens() -> None:
 
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
 def test_shipped_scenarios_are_plain_json(path: Path) -> None:
-    assert json.loads(path.read_text())["description"]
+    assert json.loads(path.read_text(encoding="utf-8"))["description"]

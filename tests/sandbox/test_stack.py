@@ -13,8 +13,9 @@ from sandbox.boundary import Boundary
 from sandbox.clock import Clock
 from sandbox.eventbridge import EventBridge
 from sandbox.faults import EventFault, Faults
+from sandbox.intrinsics import TemplateUnsupported
 from sandbox.runtime import Runtime
-from sandbox.stack import TEMPLATE, Stack, Template, TemplateUnsupported, client
+from sandbox.stack import TEMPLATE, Stack, Template, client
 
 SMALL = """
 AWSTemplateFormatVersion: "2010-09-09"

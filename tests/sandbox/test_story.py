@@ -9,7 +9,8 @@ import pytest
 from sandbox.__main__ import main
 from sandbox.scenario import Scenario, ScenarioInvalid, shipped
 from sandbox.story import Story, play, rollout_view
-from sandbox.world import OWN_TARGET, Target, World
+from sandbox.target import OWN_TARGET, Target
+from sandbox.world import World
 
 REQUEST = {"function_name": "checkout", "alias_name": "live", "health": {"max_error_percent": 1}}
 STABLE_ALONE = {"function_version": "1", "weights": {}}

@@ -202,6 +202,25 @@ def test_stable_version_has_served_a_day_of_the_same_traffic(shops: Shops) -> No
     assert shop.metric("Invocations", STABLE, minutes=(-25 * 60, -24 * 60)) == []
 
 
+@pytest.mark.parametrize(("rate", "requests"), [(0.5, [0, 1, 0, 1, 0, 1]), (2.5, [2, 3, 2, 3, 2, 3])])
+def test_fraction_of_a_request_a_minute_makes_whole_requests_in_time(
+    shops: Shops, rate: float, requests: list[int]
+) -> None:
+    shop = shops.open(requests_per_minute=rate)
+    for second in (45.5, 90, 360):
+        shop.pass_time(second)
+    invocations = [sum(shop.metric("Invocations", ALIAS, minutes=(minute, minute + 1))) for minute in range(6)]
+    assert invocations == requests
+    assert shop.traffic.counts.requests == sum(requests)
+
+
+def test_history_of_half_a_request_a_minute_is_thirty_in_an_hour(shops: Shops) -> None:
+    """A minute without a request leaves no datapoint, as in Lambda."""
+    shop = shops.open(requests_per_minute=0.5)
+    for dimensions in (STABLE, ALIAS, {"FunctionName": "checkout"}):
+        assert shop.metric("Invocations", dimensions, minutes=(-60, 0)) == [1] * 30
+
+
 def test_metrics_come_late(shops: Shops) -> None:
     shop = shops.open(delay_seconds=90)
     shop.pass_time(149)

@@ -1,6 +1,7 @@
 """What several unit tests start from."""
 
 import pytest
+
 from rollout.plan import Plan
 from rollout.strategy import DEFAULT_STEPS
 

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from rollout.decision import Check, Finding, Progress, alarm_check, decide
 from rollout.observation import AlarmReading, Counts
 from rollout.plan import AlarmGate, HealthGate

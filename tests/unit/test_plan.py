@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rollout.errors import PlanTooLong
 from rollout.plan import (
     HISTORY_BUDGET,

@@ -1,6 +1,7 @@
 """What must hold of the alias and its alarms before anything starts."""
 
 import pytest
+
 from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady
 from rollout.observation import AlarmReading
 from rollout.plan import AlarmGate
@@ -34,7 +35,7 @@ def test_every_missing_and_broken_alarm_is_named():
         "broken": AlarmReading("broken", "OK", broken=True),
         "well": AlarmReading("well", "OK"),
     }
-    with pytest.raises(AlarmUnusable, match="no alarm gone .* alarm broken cannot"):
+    with pytest.raises(AlarmUnusable, match=r"no alarm gone .* alarm broken cannot"):
         require_ready_alarms(gates, readings)
 
 

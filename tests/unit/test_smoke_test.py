@@ -1,6 +1,7 @@
 """Smoke tests: an answer passes, or the sentence says why, and repeats no more than an excerpt."""
 
 import pytest
+
 from rollout.smoke_test import Answer, SmokeTest, failure
 
 OK = b'{"statusCode": 200, "body": "fine"}'

@@ -1,10 +1,12 @@
 """Strategies: whatever the way of writing them, the steps rise to 100 %."""
 
 import re
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rollout import strategy
 from rollout.strategy import Step
 
@@ -57,7 +59,7 @@ def test_the_named_examples_of_the_documentation():
 def rises_to_all(steps):
     weights = [step.weight_percent for step in steps]
     assert weights[-1] == 100
-    assert all(later > earlier for earlier, later in zip(weights, weights[1:], strict=False))
+    assert all(later > earlier for earlier, later in pairwise(weights))
     assert all(0 < weight <= 100 and round(weight, 2) == weight for weight in weights)
 
 

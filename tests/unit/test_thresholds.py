@@ -5,6 +5,7 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rollout.decision import Finding
 from rollout.observation import Counts
 from rollout.plan import HealthGate

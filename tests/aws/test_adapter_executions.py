@@ -1,0 +1,192 @@
+"""What executions of the real state machine say of themselves: whether they have ended, and what they left undone."""
+
+from contextvars import Context
+
+import pytest
+
+from aws import executions, ledger
+from aws.executions import Execution
+from rollout.errors import AwsRefused, AwsUnavailable
+
+UNKNOWN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:nobody"
+HISTORY = "stepfunctions.GetExecutionHistory"
+#: Nothing moves before a version is Active, which this one never is.
+PENDING = {"candidate": {"state": "Pending"}}
+
+
+@pytest.fixture
+def stop(somebody):
+    return lambda arn: somebody("stepfunctions.stop_execution", executionArn=arn)
+
+
+def start(world):
+    """Start the rollout as anybody but a handler."""
+    return Context().run(world.start)
+
+
+def test_an_execution_is_known_by_its_arn():
+    arn = "arn:aws-cn:states:cn-north-1:210987654321:execution:Rollout-1a2b:release-7"
+    assert Execution.parse(arn) == Execution(arn, "cn-north-1", "210987654321", "release-7")
+
+
+# Whether it has ended.
+
+
+def test_a_running_execution_has_not_ended_however_old_it_is(inhabit):
+    world = inhabit()
+    arn = start(world)
+    world.clock.sleep(400)
+    assert not executions.has_ended(arn, age_seconds=400)
+
+
+def test_an_execution_that_succeeded_has_ended(inhabit):
+    world = inhabit()
+    arn = start(world)
+    assert world.follow(arn).status == "SUCCEEDED"
+    assert executions.has_ended(arn, age_seconds=1)
+
+
+def test_an_execution_that_failed_has_ended(inhabit):
+    world = inhabit(alias={"exists": False})
+    arn = start(world)
+    assert world.follow(arn).status == "FAILED"
+    assert executions.has_ended(arn, age_seconds=1)
+
+
+def test_an_execution_that_was_stopped_has_ended_at_once(inhabit, stop):
+    world = inhabit()
+    arn = start(world)
+    world.clock.sleep(100)
+    stop(arn)
+    assert executions.has_ended(arn, age_seconds=1)
+
+
+@pytest.mark.parametrize(("age_seconds", "ended"), [(0, False), (300, False), (301, True)])
+def test_an_unknown_execution_has_ended_only_if_it_should_be_known_by_now(inhabit, age_seconds, ended):
+    """DescribeExecution is eventually consistent (API reference)."""
+    inhabit()
+    assert executions.has_ended(UNKNOWN, age_seconds) is ended
+
+
+@pytest.mark.parametrize(
+    ("status", "ended"), [("TIMED_OUT", True), ("PENDING_REDRIVE", False), ("SOMETHING_NEW", False)]
+)
+def test_only_a_known_end_counts_as_ended(inhabit, status, ended):
+    world = inhabit()
+    arn = start(world)
+    world.boundary.correct("stepfunctions.DescribeExecution", lambda _, proceed: {**proceed(), "status": status})
+    assert executions.has_ended(arn, age_seconds=10_000) is ended
+
+
+def test_an_execution_that_cannot_be_described_has_not_ended_for_certain(inhabit):
+    call = {"call": "stepfunctions.DescribeExecution", "error": "ThrottlingException", "times": "always"}
+    inhabit(faults=[call])
+    with pytest.raises(AwsUnavailable, match="describe execution"):
+        executions.has_ended(UNKNOWN, age_seconds=10_000)
+
+
+# What its history says.
+
+
+def test_the_history_of_a_stopped_rollout_says_what_to_restore_with_the_ledger_gone(inhabit, stop, somebody):
+    world = inhabit()
+    arn = start(world)
+    world.clock.sleep(100)
+    recorded = ledger.read_lock("checkout:live")
+    stop(arn)
+    somebody("dynamodb.delete_table", TableName=world.table_name)
+    found = executions.trace(arn)
+    assert (found.plan, found.candidate) == (recorded.plan, "2")
+    assert (found.exposed, found.promoting) == (True, False)
+
+
+def test_a_rollout_that_never_planned_leaves_no_trace(inhabit):
+    world = inhabit(alias={"exists": False})
+    arn = start(world)
+    world.follow(arn)
+    assert executions.trace(arn) is None
+
+
+def test_a_rollout_that_was_still_publishing_exposed_nothing(inhabit, stop):
+    world = inhabit(**PENDING)
+    arn = start(world)
+    world.clock.sleep(60)
+    stop(arn)
+    found = executions.trace(arn)
+    assert (found.plan.target, found.plan.execution_arn) == ("checkout:live", arn)
+    assert (found.candidate, found.exposed, found.promoting) == (None, False, False)
+
+
+def test_a_rollout_in_its_smoke_tests_exposed_nothing_and_names_its_candidate(inhabit, stop):
+    world = inhabit(faults=[{"handler": "verify_candidate", "error": "timeout", "times": "always"}])
+    arn = start(world)
+    world.clock.sleep(10)
+    stop(arn)
+    found = executions.trace(arn)
+    assert (found.candidate, found.exposed, found.promoting) == ("2", False, False)
+
+
+def test_a_rollout_whose_first_shift_was_under_way_may_have_exposed_the_candidate(inhabit, stop):
+    world = inhabit(faults=[{"handler": "shift_traffic", "error": "timeout", "times": "always"}])
+    arn = start(world)
+    world.clock.sleep(10)
+    stop(arn)
+    found = executions.trace(arn)
+    assert (found.candidate, found.exposed, found.promoting) == ("2", True, False)
+    assert world.routing == ("1", {})
+
+
+def test_a_rollout_stopped_while_promoting_may_have_promoted(inhabit, stop):
+    held = {"call": "lambda.UpdateAlias", "error": "held", "seconds": 20, "skip": 1}
+    world = inhabit(request={"strategy": {"type": "all_at_once"}}, faults=[held])
+    arn = start(world)
+    world.clock.sleep(10)
+    world.clock.run(until=lambda: Context().run(ledger.read_lock, "checkout:live").promoting)
+    stop(arn)
+    found = executions.trace(arn)
+    assert (found.candidate, found.exposed, found.promoting) == ("2", True, True)
+
+
+def test_a_promoted_rollout_tells_so(inhabit):
+    world = inhabit()
+    arn = start(world)
+    world.follow(arn)
+    found = executions.trace(arn)
+    assert (found.candidate, found.exposed, found.promoting) == ("2", True, True)
+
+
+def test_the_first_shift_of_a_long_rollout_is_found_behind_the_newest_page(inhabit, stop):
+    """GetExecutionHistory, maxResults: at most 1,000 events a page."""
+    world = inhabit(request={"steps": [{"weight": 10, "bake_seconds": 9000}, {"weight": 100, "bake_seconds": 0}]})
+    arn = start(world)
+    world.clock.sleep(8900)
+    stop(arn)
+    before = world.boundary.calls[HISTORY]
+    found = executions.trace(arn)
+    assert (found.candidate, found.exposed, found.promoting) == ("2", True, False)
+    assert world.boundary.calls[HISTORY] - before == 2
+
+
+def test_a_short_history_takes_one_call(inhabit, stop):
+    world = inhabit()
+    arn = start(world)
+    world.clock.sleep(100)
+    stop(arn)
+    before = world.boundary.calls[HISTORY]
+    executions.trace(arn)
+    assert world.boundary.calls[HISTORY] - before == 1
+
+
+def test_the_history_of_an_unknown_execution_is_refused_with_its_code(inhabit):
+    inhabit()
+    with pytest.raises(AwsRefused) as refused:
+        executions.trace(UNKNOWN)
+    assert refused.value.code == "ExecutionDoesNotExist"
+
+
+def test_a_history_that_cannot_be_read_is_not_taken_for_none(inhabit):
+    world = inhabit(faults=[{"call": HISTORY, "error": "ThrottlingException", "times": "always"}])
+    arn = start(world)
+    world.clock.sleep(100)
+    with pytest.raises(AwsUnavailable, match="read the history of"):
+        executions.trace(arn)

@@ -1,0 +1,390 @@
+"""The ledger: one holder at a time, one history item a rollout, and books that never outgrow an item."""
+
+import json
+from dataclasses import replace
+
+import pytest
+from boto3.dynamodb.types import TypeDeserializer
+
+from aws import ledger
+from aws.ledger import Closing
+from rollout.decision import Check, Decision, Finding, Progress
+from rollout.errors import AwsUnavailable, LockLost
+from rollout.observation import Counts
+from rollout.plan import AlarmGate, Plan
+from rollout.strategy import DEFAULT_STEPS, Step
+from sandbox.world import STARTED_AT
+
+TARGET = "checkout:live"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:"
+FIRST, SECOND = ARN + "first", ARN + "second"
+DAY = 86_400
+ITEM_BYTES = 400 * 1024
+
+PLAN = Plan(
+    rollout_id="first",
+    execution_arn=FIRST,
+    region="us-east-1",
+    function_name="checkout",
+    alias_name="live",
+    started_at=STARTED_AT,
+    stable="1",
+    revision_id="r1",
+    steps=DEFAULT_STEPS,
+    poll_seconds=60,
+    longest_seconds=1500,
+    restore_command="aws lambda update-alias …",
+    alarms=(AlarmGate("errors"),),
+)
+OTHER_PLAN = replace(PLAN, rollout_id="second", execution_arn=SECOND)
+
+
+def take(arn=FIRST, now=STARTED_AT, **how):
+    return ledger.take_lock(TARGET, arn, now, **how)
+
+
+def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=()):
+    progress = Progress(1, 50.0, "r2", first_shift_at=plan.started_at, shifted_at=plan.started_at)
+    decision = Decision(action, "50 % bakes 240 s more", tuple(checks), progress)
+    ledger.record_verdict(plan, decision, Counts(900, 3, 7), Counts(100, 1, 2), now)
+
+
+#: Each thing that a rollout writes while it runs.
+RECORDS = {
+    "plan": lambda: ledger.record_plan(PLAN),
+    "candidate": lambda: ledger.record_candidate(PLAN, "2"),
+    "shift": lambda: ledger.record_shift(PLAN, 0, 10),
+    "promotion": lambda: ledger.record_promotion(PLAN),
+    "verdict": record_verdict,
+}
+
+
+def closing(**changes):
+    return Closing(
+        **{"plan": PLAN, "candidate": "2", "outcome": "rolled_back", "cause": "alarm errors is ALARM"} | changes
+    )
+
+
+def fault(call, error, **more):
+    return {"faults": [{"call": f"dynamodb.{call}", "error": error, **more}]}
+
+
+@pytest.fixture
+def items(somebody):
+    """Everything in the table, by its range key."""
+
+    def read(world):
+        found = somebody("dynamodb.scan", TableName=world.table_name)["Items"]
+        plain = [{name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in found]
+        return {item["record"]: item for item in plain}
+
+    return read
+
+
+# The lock.
+
+
+def test_a_free_lock_is_taken_once(inhabit):
+    inhabit()
+    assert ledger.read_lock(TARGET) is None
+    assert take()
+    assert not take(SECOND)
+    held = ledger.read_lock(TARGET)
+    assert (held.execution_arn, held.taken_at) == (FIRST, STARTED_AT)
+    assert (held.plan, held.candidate, held.exposed, held.promoting, held.verdicts) == (None, None, False, False, ())
+
+
+def test_a_lock_is_kept_by_the_execution_that_holds_it(inhabit):
+    inhabit()
+    assert take()
+    assert take()
+    assert ledger.read_lock(TARGET).execution_arn == FIRST
+
+
+def test_locks_of_different_aliases_are_independent(inhabit):
+    inhabit()
+    assert take()
+    assert ledger.take_lock("checkout:beta", SECOND, STARTED_AT)
+
+
+def test_a_lock_whose_taking_got_no_answer_is_held(inhabit):
+    world = inhabit(**fault("PutItem", "lost_response"))
+    assert take()
+    assert world.boundary.calls["dynamodb.PutItem"] == 2
+
+
+def test_a_lock_is_taken_over_only_from_the_execution_that_is_known_to_have_ended(inhabit):
+    inhabit()
+    take()
+    assert not take(SECOND, ended_holder=ARN + "third")
+    assert take(SECOND, now=STARTED_AT + 900, ended_holder=FIRST)
+    assert ledger.read_lock(TARGET).execution_arn == SECOND
+
+
+def test_a_lock_that_is_taken_over_forgets_the_rollout_before(inhabit):
+    inhabit()
+    take()
+    for record in RECORDS.values():
+        record()
+    take(SECOND, ended_holder=FIRST)
+    held = ledger.read_lock(TARGET)
+    assert (held.plan, held.candidate, held.exposed, held.promoting, held.verdicts) == (None, None, False, False, ())
+
+
+def test_of_two_that_take_over_the_same_lock_one_gets_it(inhabit):
+    inhabit()
+    take()
+    assert [take(arn, ended_holder=FIRST) for arn in (SECOND, ARN + "third")] == [True, False]
+
+
+def test_a_lock_is_dropped_by_its_holder_alone(inhabit):
+    inhabit()
+    take()
+    ledger.drop_lock(TARGET, SECOND)
+    assert ledger.read_lock(TARGET).execution_arn == FIRST
+    ledger.drop_lock(TARGET, FIRST)
+    assert ledger.read_lock(TARGET) is None
+    ledger.drop_lock(TARGET, FIRST)
+
+
+def test_a_lock_that_cannot_be_read_is_not_taken_for_free(inhabit):
+    inhabit(**fault("GetItem", "InternalServerError", times="always"))
+    with pytest.raises(AwsUnavailable, match="read the lock of checkout:live"):
+        ledger.read_lock(TARGET)
+
+
+def test_a_lock_that_cannot_be_asked_for_is_not_held_by_another(inhabit):
+    inhabit(**fault("PutItem", "ProvisionedThroughputExceededException", times="always"))
+    with pytest.raises(AwsUnavailable, match="take the lock of checkout:live"):
+        take()
+
+
+# What a rollout records while it runs.
+
+
+def test_the_lock_tells_how_far_the_rollout_is(inhabit):
+    inhabit()
+    take()
+    told = []
+    for record in list(RECORDS.values())[:4]:
+        record()
+        held = ledger.read_lock(TARGET)
+        told.append((held.plan, held.candidate, held.exposed, held.promoting))
+    assert told == [
+        (PLAN, None, False, False),
+        (PLAN, "2", False, False),
+        (PLAN, "2", True, False),
+        (PLAN, "2", True, True),
+    ]
+
+
+def test_a_weight_is_recorded_before_it_is_set(inhabit, items):
+    world = inhabit()
+    take()
+    ledger.record_shift(PLAN, 0, 12.34)
+    lock = items(world)["lock"]
+    assert (lock["step"], float(lock["weight_percent"])) == (0, 12.34)
+    assert ledger.read_lock(TARGET).exposed
+
+
+@pytest.mark.parametrize("what", RECORDS)
+def test_whoever_lost_the_lock_records_nothing_and_stops(inhabit, items, what):
+    world = inhabit()
+    take()
+    take(SECOND, ended_holder=FIRST)
+    before = items(world)
+    with pytest.raises(LockLost, match="no longer holds the lock of checkout:live"):
+        RECORDS[what]()
+    assert items(world) == before
+
+
+@pytest.mark.parametrize("what", RECORDS)
+def test_without_a_lock_nothing_is_recorded(inhabit, items, what):
+    world = inhabit()
+    with pytest.raises(LockLost):
+        RECORDS[what]()
+    assert items(world) == {}
+
+
+def test_a_verdict_is_kept_with_its_numbers_and_every_check(inhabit, items):
+    world = inhabit()
+    take()
+    record_verdict(
+        checks=[
+            Check("errors", "OK", "OK", "", Finding.HEALTHY),
+            Check("error rate", 0.98765, 1.0, "%", Finding.HEALTHY, of=100),
+        ]
+    )
+    (verdict,) = ledger.read_lock(TARGET).verdicts
+    assert verdict == items(world)["lock"]["last_verdict"]
+    assert json.loads(verdict) == {
+        "at": STARTED_AT + 60,
+        "step": 1,
+        "weight_percent": 50.0,
+        "action": "wait",
+        "reason": "50 % bakes 240 s more",
+        "proven": False,
+        "checks": [
+            {"name": "errors", "value": "OK", "limit": "OK", "unit": "", "finding": "healthy", "of": None},
+            {"name": "error rate", "value": 0.988, "limit": 1.0, "unit": "%", "finding": "healthy", "of": 100},
+        ],
+        "stable": {"requests": 900, "errors": 3, "slow": 7},
+        "candidate": {"requests": 100, "errors": 1, "slow": 2},
+    }
+
+
+def test_verdicts_are_kept_in_order(inhabit):
+    inhabit()
+    take()
+    for minute in range(1, 26):
+        record_verdict(now=STARTED_AT + 60 * minute)
+    kept = [(json.loads(verdict)["at"] - STARTED_AT) / 60 for verdict in ledger.read_lock(TARGET).verdicts]
+    assert kept == list(range(1, 26))
+
+
+def test_the_books_of_a_long_rollout_fit_an_item(inhabit, items):
+    """DynamoDB, "Quotas": an item holds 400 KB. A day of minutes, with three gates, and its history beside it."""
+    world = inhabit()
+    day = replace(PLAN, steps=(Step(50, DAY), Step(100, 0)), longest_seconds=DAY)
+    gates = [
+        Check("checkout-live-errors", "OK", "OK", "", Finding.HEALTHY),
+        Check("error rate", 0.123, 1.0, "%", Finding.HEALTHY, of=1_000_000),
+        Check("slower than 800 ms", 0.456, 1.0, "%", Finding.HEALTHY, of=1_000_000),
+    ]
+    take()
+    ledger.record_plan(day)
+    for minute in range(1, 1441):
+        record_verdict(day, STARTED_AT + 60 * minute, checks=gates)
+    record_verdict(day, STARTED_AT + DAY + 1, "promote", gates)
+    assert 200 < len(ledger.read_lock(TARGET).verdicts) <= 401
+    assert len(json.dumps(items(world)["lock"], default=str)) < ITEM_BYTES
+    assert ledger.close(closing(plan=day), STARTED_AT + DAY)
+    (history,) = items(world).values()
+    assert len(json.dumps(history, default=str)) < ITEM_BYTES
+
+
+def test_every_turn_of_a_long_rollout_is_kept(inhabit):
+    inhabit()
+    take()
+    week = replace(PLAN, longest_seconds=7 * DAY)
+    for seconds in range(61, 61 + 60 * 50, 60):
+        record_verdict(week, STARTED_AT + seconds, "advance")
+    assert len(ledger.read_lock(TARGET).verdicts) == 50
+
+
+def test_the_last_verdict_is_kept_also_where_the_list_leaves_it_out(inhabit, items):
+    world = inhabit()
+    take()
+    week = replace(PLAN, longest_seconds=7 * DAY)
+    record_verdict(week, STARTED_AT + 60)
+    lock = items(world)["lock"]
+    assert "verdicts" not in lock
+    assert json.loads(lock["last_verdict"])["at"] == STARTED_AT + 60
+
+
+# The end.
+
+
+def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabit, items):
+    world = inhabit()
+    take()
+    ledger.record_plan(PLAN)
+    record_verdict()
+    now = STARTED_AT + 600
+    assert ledger.close(closing(outcome="promoted", cause="every gate is healthy", proven=True), now)
+    ((record, item),) = items(world).items()
+    assert record == "history#2026-01-05T12:00:00Z#first"
+    assert (item["target"], item["execution_arn"]) == (TARGET, FIRST)
+    assert (item["outcome"], item["cause"]) == ("promoted", "every gate is healthy")
+    assert item["expires_at"] == now + 90 * DAY
+    document = json.loads(item["document"])
+    assert Plan.from_json(document["plan"]) == PLAN
+    assert [verdict["at"] for verdict in document["verdicts"]] == [STARTED_AT + 60]
+    assert (document["candidate"], document["proven"], document["ended_at"]) == ("2", True, now)
+    assert world.boundary.calls["dynamodb.TransactWriteItems"] == 1
+    assert not world.boundary.calls["dynamodb.DeleteItem"]
+
+
+def test_closing_that_fails_leaves_both_the_lock_and_no_history(inhabit, items):
+    world = inhabit(**fault("TransactWriteItems", "InternalServerError", times=4))
+    take()
+    before = items(world)
+    with pytest.raises(AwsUnavailable, match="close the rollout of checkout:live"):
+        ledger.close(closing(), STARTED_AT + 600)
+    assert items(world) == before
+    assert ledger.close(closing(), STARTED_AT + 700)
+
+
+def test_closing_a_second_time_changes_nothing_and_says_so(inhabit, items):
+    world = inhabit()
+    take()
+    assert ledger.close(closing(), STARTED_AT + 600)
+    before = items(world)
+    assert not ledger.close(closing(outcome="promoted", cause="late"), STARTED_AT + 700)
+    assert items(world) == before
+
+
+def test_closing_a_second_time_frees_a_lock_that_was_kept(inhabit, items):
+    world = inhabit()
+    take()
+    assert ledger.close(closing(outcome="rollback_failed", keep_lock=True), STARTED_AT + 600)
+    assert set(items(world)) == {"lock", "history#2026-01-05T12:00:00Z#first"}
+    assert not ledger.close(closing(), STARTED_AT + 700)
+    (history,) = items(world).values()
+    assert history["outcome"] == "rollback_failed"
+
+
+def test_a_kept_lock_stays_however_often_it_is_closed(inhabit):
+    inhabit()
+    take()
+    kept = closing(outcome="rollback_failed", keep_lock=True)
+    assert [ledger.close(kept, STARTED_AT + second) for second in (600, 700)] == [True, False]
+    assert ledger.read_lock(TARGET).execution_arn == FIRST
+    assert not take(SECOND)
+
+
+def test_closing_leaves_the_lock_of_another_execution_alone(inhabit, items):
+    world = inhabit()
+    take()
+    take(SECOND, ended_holder=FIRST)
+    ledger.record_candidate(OTHER_PLAN, "3")
+    assert ledger.close(closing(), STARTED_AT + 600)
+    left = items(world)
+    assert (left["lock"]["execution_arn"], left["lock"]["candidate"]) == (SECOND, "3")
+    assert json.loads(left["history#2026-01-05T12:00:00Z#first"]["document"])["verdicts"] == []
+
+
+def test_two_rollouts_of_one_alias_each_have_their_history(inhabit, items):
+    world = inhabit()
+    for plan in (PLAN, OTHER_PLAN):
+        take(plan.execution_arn)
+        assert ledger.close(closing(plan=plan), STARTED_AT + 600)
+    assert [record.rpartition("#")[2] for record in items(world)] == ["first", "second"]
+
+
+# Versions known to be bad.
+
+
+def test_a_convicted_version_is_remembered_with_its_cause(inhabit, items):
+    world = inhabit()
+    take()
+    assert ledger.known_bad("checkout", "2") is None
+    ledger.close(closing(convicts=True), STARTED_AT + 600)
+    assert ledger.known_bad("checkout", "2") == "alarm errors is ALARM"
+    assert ledger.known_bad("checkout", "3") is None
+    assert ledger.known_bad("basket", "2") is None
+    assert items(world)["bad#2"]["expires_at"] == STARTED_AT + 600 + 90 * DAY
+
+
+@pytest.mark.parametrize("how", [{"convicts": False}, {"convicts": True, "candidate": None}])
+def test_no_version_is_known_to_be_bad_without_a_verdict_on_it(inhabit, items, how):
+    world = inhabit()
+    take()
+    ledger.close(closing(**how), STARTED_AT + 600)
+    assert len(items(world)) == 1
+
+
+def test_a_version_that_cannot_be_looked_up_is_not_taken_for_good(inhabit):
+    inhabit(**fault("GetItem", "ThrottlingException", times="always"))
+    with pytest.raises(AwsUnavailable, match="look up version 2 of checkout"):
+        ledger.known_bad("checkout", "2")

@@ -227,7 +227,9 @@ class _Attempt:
             self._crash(fault, sent_at, handler)
         named: Any = getattr(botocore.exceptions, fault.error, None)
         if isinstance(named, type) and issubclass(named, _NO_ANSWER):
-            return None, named(endpoint_url=self._request.url, error=ConnectionError(fault.error))
+            return None, named(
+                endpoint_url=self._request.url, proxy_url=self._request.url, error=ConnectionError(fault.error)
+            )
         message = f"The scenario lets {self.name} fail."
         return self._refusal(AwsError(fault.error, message, self._status(fault.error))), None
 

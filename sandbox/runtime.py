@@ -323,11 +323,13 @@ class _Process:
         self._variables = function.variables()
         self._modules: dict[str, ModuleType] = {}
         self._loggers: dict[str, Any] = {}
-        self._outside: tuple[dict[str, str], dict[str, ModuleType], set[str], Any] | None = None
+        self._outside: tuple[dict[str, str], dict[str, ModuleType], dict[str, Any], Any] | None = None
 
     def enter(self) -> None:
         variables, modules = _wear(self._variables), self._code.take_modules()
-        self._outside = variables, modules, set(_LOGGERS), sys.stdout
+        self._outside = variables, modules, dict(_LOGGERS), sys.stdout
+        for name in [name for name, logger in _LOGGERS.items() if _is_powertools(logger)]:
+            del _LOGGERS[name]  # made by whoever imported our modules outside
         sys.modules.update(self._modules)
         _LOGGERS.update(self._loggers)
         sys.path.insert(0, self._code.path)
@@ -339,7 +341,10 @@ class _Process:
         variables, modules, loggers, sys.stdout = self._outside
         sys.path.remove(self._code.path)
         self._modules = self._code.take_modules()
-        self._loggers = {name: _LOGGERS.pop(name) for name in _LOGGERS.keys() - loggers}
+        self._loggers = {name: logger for name, logger in _LOGGERS.items() if loggers.get(name) is not logger}
+        for name in self._loggers:
+            del _LOGGERS[name]
+        _LOGGERS.update(loggers)
         sys.modules.update(modules)
         self._variables = _wear(variables)
         self._outside = None
@@ -351,6 +356,10 @@ class _Process:
             module, self._function.handler.rpartition(".")[2], None
         )
         return found
+
+
+def _is_powertools(logger: Any) -> bool:
+    return hasattr(logger, "powertools_handler")
 
 
 class _Lines(io.TextIOBase):

@@ -21,6 +21,7 @@ from sandbox.alarm_rule import ALARM_ARN
 from sandbox.boundary import Boundary
 from sandbox.clock import Clock
 from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
+from sandbox.dynamodb_rules import DynamoDbRules
 from sandbox.eventbridge import EventBridge
 from sandbox.interpreter import Interpreter
 from sandbox.lambda_rules import LambdaRules, Routing
@@ -74,6 +75,7 @@ class World:
         self.eventbridge = EventBridge(self.clock, self.boundary, self.runtime, plagues, seed)
         self.cloudwatch = CloudWatch(self.clock, scenario.metric_delay_seconds, self._alarm_changed)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
+        DynamoDbRules(self.boundary)
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
         self.stack = Stack(Template.load(template), self.runtime, self.eventbridge)
         self.traffic = self._traffic(seed)

@@ -50,8 +50,15 @@ def _reading(name: str, alarm: dict[str, Any] | None, since: float | None, seen:
     fired = False
     if since is not None and transitioned_at is not None and transitioned_at >= since:
         fired = alarm["StateValue"] == "ALARM" or (seen.get(name) != transitioned_at and _fired_since(name, since))
-    broken = alarm.get("EvaluationState") == "EVALUATION_ERROR"
-    return AlarmReading(name, alarm["StateValue"], transitioned_at, fired, broken)
+    evaluation = alarm.get("EvaluationState")
+    return AlarmReading(
+        name,
+        alarm["StateValue"],
+        transitioned_at,
+        fired,
+        broken=evaluation == "EVALUATION_ERROR",
+        stale=evaluation == "EVALUATION_FAILURE",
+    )
 
 
 def _fired_since(name: str, since: float) -> bool:

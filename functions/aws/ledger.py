@@ -20,15 +20,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws import sdk
-from rollout.decision import Decision
-from rollout.errors import AwsRefused, LockLost
+from rollout.decision import Check, Decision
+from rollout.errors import AwsRefused, AwsUnavailable, LockLost
 from rollout.observation import Counts
 from rollout.plan import Plan
 
 LOCK = "lock"
 _DAY_SECONDS = 86_400
-#: An item holds 400 KB; a verdict takes some 500 bytes, and a day of polls makes a thousand.
-_MAX_VERDICTS = 400
+#: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes at most 1 KB, so all that are kept take
+#: less than half of that.
+_MAX_VERDICTS = 150
+_MAX_CHECKS = 5
+_MAX_REASON_CHARACTERS = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +103,8 @@ def read_lock(target: str) -> Lock | None:
         candidate=item["candidate"]["S"] if "candidate" in item else None,
         exposed="step" in item,
         promoting="promoting" in item,
-        verdicts=tuple(verdict["S"] for verdict in item.get("verdicts", {}).get("L", [])),
+        # A lost response makes the SDK append a verdict twice.
+        verdicts=tuple(dict.fromkeys(verdict["S"] for verdict in item.get("verdicts", {}).get("L", []))),
     )
 
 
@@ -151,7 +155,7 @@ def record_promotion(plan: Plan) -> None:
 
 
 def record_verdict(plan: Plan, decision: Decision, stable: Counts, candidate: Counts, now: float) -> None:
-    """Append one verdict with its numbers.
+    """Append one verdict with its numbers, as long as there is room for it; the last one is always kept beside.
 
     Raises:
         LockLost: another execution holds the lock.
@@ -161,20 +165,32 @@ def record_verdict(plan: Plan, decision: Decision, stable: Counts, candidate: Co
         "step": decision.progress.step,
         "weight_percent": decision.progress.weight_percent,
         "action": decision.action,
-        "reason": decision.reason,
+        "reason": decision.reason[:_MAX_REASON_CHARACTERS],
         "proven": decision.proven,
-        "checks": [check.to_json() for check in decision.checks],
+        "checks": [check.to_json() for check in _telling(decision.checks)],
         "stable": {"requests": stable.requests, "errors": stable.errors, "slow": stable.slow},
         "candidate": {"requests": candidate.requests, "errors": candidate.errors, "slow": candidate.slow},
     }
     document = json.dumps(verdict, separators=(",", ":"))
-    values = {"last_verdict": _text(document)}
-    # A long bake looks more often than an item has room for: then only every n-th look is kept, and every turn.
+    # A long rollout looks more often than the item has room for: then only every n-th wait is kept, and every turn.
+    turns = len(plan.steps) + 1
     polls = plan.longest_seconds // plan.poll_seconds
-    keep_every = polls // _MAX_VERDICTS + 1
+    keep_every = polls // max(1, _MAX_VERDICTS - turns) + 1
     look = round((now - plan.started_at) / plan.poll_seconds)
     kept = decision.action != "wait" or look % keep_every == 0
-    _update(plan, values, append={"verdicts": document} if kept else {})
+    last = {"last_verdict": _text(document)}
+    try:
+        _update(plan, last, append={"verdicts": document} if kept else {})
+    except AwsRefused as error:
+        # No room left: what is not written down must not end a healthy rollout.
+        if error.code != "ValidationException" or not kept:
+            raise
+        _update(plan, last)
+
+
+def _telling(checks: tuple[Check, ...]) -> list[Check]:
+    """The checks that say most, most severe first; limits before alarms that are well."""
+    return sorted(checks, key=lambda check: (-check.finding.severity, check.of is None))[:_MAX_CHECKS]
 
 
 def known_bad(function_name: str, version: str) -> str | None:
@@ -186,25 +202,32 @@ def known_bad(function_name: str, version: str) -> str | None:
 
 
 def close(closing: Closing, now: float) -> bool:
-    """Write the history item and release the lock, both or neither; False where that was done before."""
+    """Write the history item and release the lock, both or neither; False where that was done before.
+
+    Raises:
+        AwsUnavailable: neither was done.
+    """
     plan = closing.plan
     lock = read_lock(plan.target)
     ours = lock is not None and lock.execution_arn == plan.execution_arn
     verdicts = [json.loads(verdict) for verdict in lock.verdicts] if lock is not None and ours else []
-    actions: list[dict[str, Any]] = [{"Put": _history(closing, verdicts, now)}]
-    if ours and not closing.keep_lock:
-        actions.append({"Delete": {"TableName": _table(), **_held_lock(plan.target, plan.execution_arn)}})
+    actions: list[dict[str, Any]] = [{"Put": _history(closing, verdicts[-_MAX_VERDICTS:], now)}]
     if closing.convicts and closing.candidate:
         actions.append({"Put": {"TableName": _table(), "Item": _bad_version(closing, now)}})
+    if ours and not closing.keep_lock:
+        actions.append({"Delete": {"TableName": _table(), **_held_lock(plan.target, plan.execution_arn)}})
     try:
         with sdk.refusals(f"close the rollout of {plan.target}"):
             _client().transact_write_items(TransactItems=actions)
     except AwsRefused as error:
-        if error.code == "TransactionCanceledException":
-            if not closing.keep_lock:
-                drop_lock(plan.target, plan.execution_arn)
-            return False
-        raise
+        if error.code != "TransactionCanceledException":
+            raise
+        if sdk.cancellation_reasons(error)[:1] != ["ConditionalCheckFailed"]:
+            # Another write was in the way, or the lock changed hands just now: nothing of ours was written.
+            raise AwsUnavailable(str(error)) from error
+        if not closing.keep_lock:
+            drop_lock(plan.target, plan.execution_arn)
+        return False
     return True
 
 

@@ -14,11 +14,11 @@ from botocore.exceptions import ConnectionError as NoConnection
 
 from rollout.errors import AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
 
-#: The state machine retries too, and waits longer: a handler gives up soon.
+#: The state machine retries too, and waits longer: a handler gives up well before its own time is over.
 _CONFIG = Config(
-    connect_timeout=3,
-    read_timeout=10,
-    retries={"mode": "standard", "total_max_attempts": 4},
+    connect_timeout=2,
+    read_timeout=6,
+    retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra="tidegate",
 )
 
@@ -34,11 +34,15 @@ _THROTTLED = frozenset(
         "RequestLimitExceeded",
         "ProvisionedThroughputExceededException",
         "RequestThrottled",
+        "TransactionConflictException",
         "TransactionInProgressException",
+        "SnapStartNotReadyException",
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"})
 _SERVER_ERROR = 500
+#: Request Timeout and Too Many Requests, whatever their code is called.
+_TRY_AGAIN = frozenset({408, 429})
 
 
 @lru_cache
@@ -54,6 +58,13 @@ def patient_client(service: str, read_timeout_seconds: int) -> Any:
     return _new_client(service, config=_CONFIG.merge(config))
 
 
+def cancellation_reasons(error: AwsRefused) -> list[str]:
+    """Why DynamoDB cancelled a transaction: one code per action, in order; "None" for one that was not the reason."""
+    cause = error.__cause__
+    reasons = cause.response.get("CancellationReasons", []) if isinstance(cause, ClientError) else []
+    return [reason.get("Code", "None") for reason in reasons]
+
+
 @contextmanager
 def refusals(doing: str) -> Iterator[None]:
     """Translate botocore's exceptions, once; `doing` begins the message ("update alias checkout:live").
@@ -61,7 +72,7 @@ def refusals(doing: str) -> Iterator[None]:
     Codes are compared as text, since an older SDK knows a newer error only as a plain ClientError.
 
     Raises:
-        AwsUnavailable: throttled, 5xx, or no answer.
+        AwsUnavailable: throttled, not ready, 5xx, or no answer.
         FunctionUpdating: Lambda's ResourceConflictException (409), which the SDK does not retry.
         PermissionDenied: the role may not.
         AwsRefused: anything else, with AWS's code.
@@ -76,7 +87,7 @@ def refusals(doing: str) -> Iterator[None]:
             raise PermissionDenied(message) from error
         if code == "ResourceConflictException":
             raise FunctionUpdating(message) from error
-        if code in _THROTTLED or status >= _SERVER_ERROR:
+        if code in _THROTTLED or status in _TRY_AGAIN or status >= _SERVER_ERROR:
             raise AwsUnavailable(message) from error
         raise AwsRefused(message, code) from error
     except (HTTPClientError, NoConnection) as error:

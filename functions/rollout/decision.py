@@ -137,6 +137,8 @@ def alarm_check(gate: AlarmGate, reading: AlarmReading, started_at: float) -> Ch
         finding, value = Finding.HARMFUL, f"{reading.state}, and was in ALARM since traffic moved"
     elif reading.state == "INSUFFICIENT_DATA":
         finding = Finding.UNKNOWN
+    elif reading.stale:
+        finding, value = Finding.UNKNOWN, f"{reading.state}, and could not be evaluated just now"
     return Check(gate.name, value, "OK", "", finding)
 
 

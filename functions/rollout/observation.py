@@ -14,7 +14,8 @@ class AlarmReading:
     """One alarm as CloudWatch reports it; `state` is None where CloudWatch knows no such alarm.
 
     `transitioned_at` is when `state` last changed, in seconds since the epoch. `fired_since_shift` says
-    whether it was in ALARM at any time since traffic first moved. `broken` means CloudWatch cannot evaluate it.
+    whether it was in ALARM at any time since traffic first moved. `broken` means that it is set up so that CloudWatch
+    cannot evaluate it, `stale` that CloudWatch could not just now.
     """
 
     name: str
@@ -22,11 +23,12 @@ class AlarmReading:
     transitioned_at: float | None = None
     fired_since_shift: bool = False
     broken: bool = False
+    stale: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Requests of one version: all, those that failed, and those slower than the limit (None: not asked for)."""
+    """Requests of one version: all, those that failed, and those slower than the limit (0 where there is none)."""
 
     requests: int = 0
     errors: int = 0

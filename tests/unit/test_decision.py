@@ -117,6 +117,8 @@ def test_nothing_is_promoted_as_proven_without_a_healthy_gate_and_none_that_is_n
         (AlarmReading("a", None), Finding.HARMFUL),
         (AlarmReading("a", "OK", 5.0, broken=True), Finding.HARMFUL),
         (AlarmReading("a", "OK", 500.0, fired_since_shift=True), Finding.HARMFUL),
+        (AlarmReading("a", "OK", 5.0, stale=True), Finding.UNKNOWN),
+        (AlarmReading("a", "ALARM", 5.0, stale=True), Finding.HARMFUL),
     ],
 )
 def test_an_alarm_speaks_of_harm_when_it_fires_fired_is_gone_or_is_broken(reading, finding):

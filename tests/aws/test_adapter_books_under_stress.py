@@ -1,0 +1,95 @@
+"""The books under stress: many alarms, long bakes, writes that cross, answers that are lost."""
+
+from contextvars import Context
+from dataclasses import replace
+
+import pytest
+
+from aws import ledger, versions
+from aws.ledger import Closing
+from rollout.decision import Check, Decision, Finding, Progress
+from rollout.errors import AwsUnavailable
+from rollout.observation import Counts
+from rollout.plan import Plan
+from rollout.smoke_test import SmokeTest
+from rollout.strategy import Step
+from sandbox.boundary import AwsError
+from sandbox.world import STARTED_AT
+
+TARGET, HOUR = "checkout:live", 3600
+ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:first"
+PLAN = Plan(
+    rollout_id="first",
+    execution_arn=ARN,
+    region="us-east-1",
+    function_name="checkout",
+    alias_name="live",
+    started_at=STARTED_AT,
+    stable="1",
+    revision_id="r1",
+    steps=(Step(50, HOUR), Step(100, 0)),
+    poll_seconds=60,
+    longest_seconds=HOUR,
+    restore_command="x",
+)
+PROGRESS = Progress(0, 50.0, "r2", first_shift_at=STARTED_AT, shifted_at=STARTED_AT)
+
+
+def look(minute, checks=(), plan=PLAN):
+    decision = Decision("wait", "50 % bakes on", checks, PROGRESS)
+    ledger.record_verdict(plan, decision, Counts(900, 3, 7), Counts(100, 1, 2), STARTED_AT + 60 * minute)
+
+
+@pytest.mark.parametrize(("alarms", "seconds"), [(100, HOUR), (10, 24 * HOUR)])
+def test_the_books_fit_an_item_whatever_a_request_may_ask_for(inhabit, alarms, seconds):
+    inhabit()
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+    plan = replace(PLAN, longest_seconds=seconds, steps=(Step(50, seconds), Step(100, 0)))
+    checks = tuple(Check(f"alarm-{n:03}".ljust(40, "x"), "OK", "OK", "", Finding.HEALTHY) for n in range(alarms))
+    for minute in range(1, seconds // 60 + 1):
+        look(minute, checks, plan)
+    assert sum(map(len, ledger.read_lock(TARGET).verdicts)) < 400 * 1024
+
+
+@pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError"])
+def test_a_transaction_cancelled_for_another_reason_was_not_closed_before(inhabit, reason):
+    world = inhabit()
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+
+    def cancel(_params, _proceed):
+        reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": reason}]}
+        raise AwsError("TransactionCanceledException", f"... specific reasons [None, {reason}]", 400, reasons)
+
+    world.boundary.correct("dynamodb.TransactWriteItems", cancel)
+    with pytest.raises(AwsUnavailable):
+        ledger.close(Closing(PLAN, "2", "rolled_back", "x"), STARTED_AT + 60)
+    assert Context().run(ledger.read_lock, TARGET) is not None
+
+
+def test_a_write_that_meets_a_transaction_is_to_be_tried_again(inhabit):
+    inhabit(faults=[{"call": "dynamodb.UpdateItem", "error": "TransactionConflictException", "times": "always"}])
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+    with pytest.raises(AwsUnavailable):
+        ledger.record_shift(PLAN, 0, 10)
+
+
+@pytest.mark.parametrize(
+    "code", ["SnapStartNotReadyException", "SnapStartTimeoutException", "EFSMountTimeoutException"]
+)
+def test_a_version_that_is_not_ready_to_be_invoked_is_tried_again_later(inhabit, code):
+    inhabit(faults=[{"call": "lambda.Invoke", "error": code}])
+    with pytest.raises(AwsUnavailable):
+        versions.invoke("checkout", "1", SmokeTest())
+
+
+def test_a_verdict_whose_recording_got_no_answer_is_recorded_once(inhabit):
+    inhabit(faults=[{"call": "dynamodb.UpdateItem", "error": "lost_response"}])
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+    look(1)
+    assert len(ledger.read_lock(TARGET).verdicts) == 1
+
+
+def test_closing_whose_response_was_lost_closed_it(inhabit):
+    inhabit(faults=[{"call": "dynamodb.TransactWriteItems", "error": "lost_response"}])
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+    assert ledger.close(Closing(PLAN, "2", "promoted", "x"), STARTED_AT + 60)

@@ -17,8 +17,8 @@ from rollout.errors import AwsRefused, AwsUnavailable, FunctionUpdating, Permiss
 #: The state machine retries too, and waits longer: a handler gives up well before its own time is over.
 _CONFIG = Config(
     connect_timeout=2,
-    read_timeout=6,
-    retries={"mode": "standard", "total_max_attempts": 3},
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 4},
     user_agent_extra="tidegate",
 )
 

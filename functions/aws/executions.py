@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -53,29 +54,36 @@ def has_ended(execution_arn: str, age_seconds: float) -> bool:
 
 
 def trace(execution_arn: str) -> Trace | None:
-    """What the execution did last, from its newest task that names a candidate; None where none ever did.
+    """What the execution did last, from its newest task that has a plan; None where none ever did.
 
     Every task from ShiftTraffic on has plan, stable and candidate in its arguments.
     """
+    entered: set[str] = set()
+    payload: dict[str, Any] | None = None
+    for event in _newest_first(execution_arn):
+        entered.add(event.get("stateEnteredEventDetails", {}).get("name", ""))
+        payload = payload or _payload(event)
+        if payload and "ShiftTraffic" in entered:
+            break
+    if payload is None:
+        return None
+    return Trace(
+        Plan.from_json(payload["plan"]),
+        payload.get("candidate") or None,
+        exposed="ShiftTraffic" in entered,
+        promoting="Promote" in entered,
+    )
+
+
+def _newest_first(execution_arn: str) -> Iterator[dict[str, Any]]:
     request: dict[str, Any] = {"executionArn": execution_arn, "reverseOrder": True, "maxResults": 1000}
-    newest: Trace | None = None
-    promoting = exposed = False
     while True:
         with sdk.refusals(f"read the history of {execution_arn}"):
             page = sdk.client("stepfunctions").get_execution_history(**request)
-        for event in page["events"]:
-            entered = event.get("stateEnteredEventDetails", {}).get("name")
-            promoting = promoting or entered == "Promote"
-            exposed = exposed or entered == "ShiftTraffic"
-            payload = _payload(event)
-            if newest is None and payload is not None:
-                newest = Trace(
-                    Plan.from_json(payload["plan"]), payload.get("candidate") or None, exposed=False, promoting=False
-                )
-        if not page.get("nextToken") or exposed:
-            break
+        yield from page["events"]
+        if not page.get("nextToken"):
+            return
         request["nextToken"] = page["nextToken"]
-    return newest and Trace(newest.plan, newest.candidate, exposed, promoting)
 
 
 def _payload(event: dict[str, Any]) -> dict[str, Any] | None:

@@ -6,9 +6,9 @@ import time
 
 from aws import alarms, aliases, ledger, metrics
 from rollout import thresholds
-from rollout.decision import Check, Decision, Progress, alarm_check, decide
-from rollout.errors import AliasMoved
-from rollout.observation import AlarmReading, Minute, candidate_total, stable_total
+from rollout.decision import Decision, Progress, alarm_check, decide
+from rollout.errors import AliasMoved, RolloutError
+from rollout.observation import Counts, total
 from rollout.plan import Plan
 from rollout.routing import Routing
 from telemetry import Document, logger, task
@@ -33,9 +33,15 @@ def handler(event: Document) -> Document:
         end=now,
         slow_above_ms=plan.health.max_duration_p99_ms,
     )
-    served = candidate_total(minutes, progress.first_shift_at)
-    decision = decide(plan, progress.seeing(readings), _checks(plan, progress, readings, minutes), served, now)
-    ledger.record_verdict(plan, decision, stable_total(minutes, progress.first_shift_at), served, now)
+    # A minute that began before the last shift says nothing of this weight alone.
+    in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
+    in_rollout = total(minute.candidate for minute in minutes)
+    checks = (
+        *(alarm_check(gate, readings[gate.name], plan.started_at) for gate in plan.alarms),
+        *thresholds.checks(plan.health, step=in_step, rollout=in_rollout),
+    )
+    decision = decide(plan, progress.seeing(readings), checks, in_step, in_rollout, now)
+    _record(plan, decision, total(minute.stable for minute in minutes), in_rollout, now)
     logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in decision.checks])
     return _result(decision)
 
@@ -47,17 +53,14 @@ def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> None:
         raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: somebody else moved it")
 
 
-def _checks(
-    plan: Plan, progress: Progress, readings: dict[str, AlarmReading], minutes: tuple[Minute, ...]
-) -> tuple[Check, ...]:
-    return (
-        *(alarm_check(gate, readings[gate.name], plan.started_at) for gate in plan.alarms),
-        *thresholds.checks(
-            plan.health,
-            step=candidate_total(minutes, progress.shifted_at),
-            rollout=candidate_total(minutes, progress.first_shift_at),
-        ),
-    )
+def _record(plan: Plan, decision: Decision, stable: Counts, candidate: Counts, now: float) -> None:
+    try:
+        ledger.record_verdict(plan, decision, stable, candidate, now)
+    except RolloutError as error:
+        # A verdict to roll back does not wait for the books.
+        if decision.action != "roll_back":
+            raise
+        logger.warning("verdict not recorded", reason=str(error))
 
 
 def _result(decision: Decision) -> Document:

@@ -6,7 +6,7 @@ import time
 
 from aws import events, ledger
 from aws.ledger import Closing
-from telemetry import best_effort, count, logger
+from telemetry import Document, best_effort, count, logger
 
 _EVENTS = {
     "promoted": "RolloutPromoted",
@@ -19,19 +19,45 @@ _EVENTS = {
 
 
 def close(closing: Closing) -> None:
-    """Write the books, then tell; a second call for the same rollout does nothing.
+    """Write the books, then tell. Telling is at least once: whoever repeats this after a crash tells again.
 
     Raises:
-        AwsUnavailable: the ledger could not be reached; nothing was told.
+        AwsUnavailable: the ledger could not be reached, or a handler was still in flight; nothing was told.
     """
-    if ledger.close(closing, time.time()):
-        tell(closing)
+    ledger.close(closing, time.time())
+    tell(closing)
 
 
 def tell(closing: Closing) -> None:
     """Log, count and announce how the rollout ended; never fails."""
     logger.info(f"rollout {closing.outcome}", cause=closing.cause, proven=closing.proven)
-    count("Rollouts", outcome=closing.outcome)
-    detail = closing.plan.about(closing.candidate, outcome=closing.outcome, cause=closing.cause, proven=closing.proven)
+    _announce(
+        closing.outcome,
+        closing.plan.about(closing.candidate, outcome=closing.outcome, cause=closing.cause, proven=closing.proven),
+    )
+
+
+def tell_refused(execution_arn: str, request: object, cause: str) -> None:
+    """The same for a rollout that never had a plan; `request` is any JSON."""
+    asked = request if isinstance(request, dict) else {}
+    detail = {
+        "execution_arn": execution_arn,
+        "function_name": _excerpt(asked.get("function_name")),
+        "alias_name": _excerpt(asked.get("alias_name")),
+        "from_version": None,
+        "to_version": None,
+        "outcome": "rejected",
+        "cause": cause,
+        "proven": None,
+    }
+    _announce("rejected", detail)
+
+
+def _excerpt(name: object) -> str | None:
+    return name[:140] if isinstance(name, str) else None
+
+
+def _announce(outcome: str, detail: Document) -> None:
+    count("Rollouts", outcome=outcome)
     with best_effort("announce the end"):
-        events.emit(_EVENTS[closing.outcome], detail)
+        events.emit(_EVENTS[outcome], detail)

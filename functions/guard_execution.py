@@ -1,4 +1,4 @@
-"""guard_execution: an execution failed, was stopped or timed out; restore what is still open."""
+"""guard_execution: an execution ended, failed, was stopped or timed out; restore and close what is still open."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 from aws import aliases, executions, ledger
 from aws.executions import Trace
 from aws.ledger import Closing
-from closing import close
-from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, PermissionDenied, RolloutError
+from closing import close, tell
+from rollout.errors import AliasMoved, AliasNotFound, RolloutError, Transient
 from telemetry import Document, identify, logger, task
 
 #: Our own end states by their Error; anything else is an end that no state of ours reached.
@@ -25,32 +25,47 @@ def handler(event: Document) -> Document:
     """Event: EventBridge's "Step Functions Execution Status Change". Result: what was done.
 
     Raises:
-        RolloutError: neither ledger nor history answered, or the alias could not be restored: Lambda
-            invokes the guard again, and then hands the event to the dead-letter queue.
+        RolloutError: neither ledger nor history answered, the alias could not be restored, or a handler of the
+            execution was still in flight: Lambda invokes the guard again, and then hands the event to the
+            dead-letter queue.
     """
     detail = event["detail"]
-    execution_arn = detail["executionArn"]
-    found = _open_rollout(execution_arn, detail)
+    identify({"execution_arn": detail["executionArn"]})
+    found = _open_rollout(detail)
     if found is None:
         return {"outcome": "nothing open"}
     identify({"plan": found.plan.to_json(), "candidate": found.candidate})
+    closing = _succeeded(found) if detail["status"] == "SUCCEEDED" else _ended_badly(found, detail)
+    close(closing)
+    return {"outcome": closing.outcome}
+
+
+def _succeeded(found: Trace) -> Closing:
+    """The books of a success that could not be closed; its alias is where it should be."""
+    outcome = "promoted" if found.promoting else "unchanged"
+    return Closing(found.plan, found.candidate, outcome, "closed after the execution had ended", exposed=found.exposed)
+
+
+def _ended_badly(found: Trace, detail: Document) -> Closing:
     error_name = detail.get("error") or ""
     outcome = _ENDS.get(error_name, "rolled_back" if found.exposed else "rejected")
     cause = f"execution {detail['status']}: {error_name} {detail.get('cause') or ''}".rstrip(": ")
-    try:
-        if found.exposed:
-            outcome, cause = _restore(found, outcome, cause)
-    except (PermissionDenied, AwsRefused) as error:
-        cause = f"{error}. Run: {found.plan.restore_command}"
-        closing = Closing(found.plan, found.candidate, "rollback_failed", cause, keep_lock=True)
-        close(closing)
-        raise
-    close(Closing(found.plan, found.candidate, outcome, cause))
-    return {"outcome": outcome}
+    if found.exposed:
+        outcome, cause = _restore(found, outcome, cause)
+    return Closing(
+        found.plan,
+        found.candidate,
+        outcome,
+        cause,
+        convicts=found.convicted,
+        exposed=found.exposed,
+        promoting=found.promoting,
+    )
 
 
-def _open_rollout(execution_arn: str, detail: Document) -> Trace | None:
+def _open_rollout(detail: Document) -> Trace | None:
     """What the ended execution left open: by the ledger, or else by its history; None where nothing is."""
+    execution_arn = detail["executionArn"]
     try:
         target = _target(detail)
         lock = ledger.read_lock(target) if target else None
@@ -64,7 +79,7 @@ def _open_rollout(execution_arn: str, detail: Document) -> Trace | None:
     if lock.plan is None:
         ledger.drop_lock(target, execution_arn)
         return None
-    return Trace(lock.plan, lock.candidate, lock.exposed, lock.promoting)
+    return Trace(lock.plan, lock.candidate, lock.exposed, lock.promoting, lock.convicted)
 
 
 def _target(detail: Document) -> str | None:
@@ -82,5 +97,20 @@ def _restore(found: Trace, outcome: str, cause: str) -> tuple[str, str]:
         aliases.restore(plan.function_name, plan.alias_name, plan.stable, found.candidate, promoting=found.promoting)
     except (AliasMoved, AliasNotFound) as error:
         return "interrupted", f"{error} (after {cause})"
+    except RolloutError as error:
+        if outcome == "rollback_failed" or not isinstance(error, Transient):
+            _give_up(found, error)
+        raise
     logger.info("stable version restored")
     return ("rolled_back" if outcome == "rollback_failed" else outcome), cause
+
+
+def _give_up(found: Trace, error: RolloutError) -> None:
+    """Say so at once; whether Lambda's next try succeeds or not, a person should look."""
+    cause = f"{error}. Run: {found.plan.restore_command}"
+    closing = Closing(found.plan, found.candidate, "rollback_failed", cause, keep_lock=True)
+    try:
+        close(closing)
+    except RolloutError as unwritten:
+        logger.warning("ledger not closed", reason=str(unwritten))
+        tell(closing)

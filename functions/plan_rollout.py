@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 
 from aws import alarms, aliases, events, executions, ledger, versions
-from aws.executions import Execution
+from aws.executions import End, Execution
 from aws.ledger import Closing, Lock
+from closing import close, tell_refused
 from rollout import preflight
 from rollout.errors import (
     AliasMoved,
     AliasNotFound,
     AliasNotReady,
+    AwsRefused,
+    PermissionDenied,
     Rejected,
     RolloutError,
     RolloutRunning,
@@ -23,6 +26,9 @@ from rollout.request import FromAlias, RolloutRequest
 from rollout.routing import restore_command
 from telemetry import Document, best_effort, identify, logger, task
 
+#: What trying again will not change.
+_FINAL = (Rejected, PermissionDenied, AwsRefused)
+
 
 @task("PlanRollout")
 def handler(event: Document) -> Document:
@@ -31,10 +37,8 @@ def handler(event: Document) -> Document:
     try:
         request = RolloutRequest.parse(event["request"], region=execution.region, account=execution.account)
         plan = _plan_under_lock(request, execution)
-    except Rejected as error:
-        with best_effort("announce the rejection"):
-            cause = {"execution_arn": execution.arn, "error": type(error).__name__, "cause": str(error)}
-            events.emit("RolloutRejected", cause)
+    except _FINAL as error:
+        tell_refused(execution.arn, event["request"], f"{type(error).__name__}: {error}")
         raise
     identify({"plan": plan.to_json()})
     logger.info("planned", plan=plan.to_json())
@@ -49,6 +53,10 @@ def _plan_under_lock(request: RolloutRequest, execution: Execution) -> Plan:
     try:
         plan = _plan(request, execution, started_at)
         ledger.record_plan(plan)
+    except _FINAL as error:
+        with best_effort("keep the refusal"):
+            ledger.refuse(target, execution, started_at, f"{type(error).__name__}: {error}")
+        raise
     except RolloutError:
         with best_effort("release the lock"):
             ledger.drop_lock(target, execution.arn)
@@ -62,26 +70,39 @@ def _take_lock(target: str, execution: Execution) -> float:
     if ledger.take_lock(target, execution.arn, now):
         return now
     held = ledger.read_lock(target)
-    if held is not None and executions.has_ended(held.execution_arn, now - held.taken_at):
-        _restore_leftovers(held)
+    end = executions.end_of(held.execution_arn, now - held.taken_at) if held is not None else None
+    if held is not None and end is not None:
+        _close_leftovers(held, end)
         if ledger.take_lock(target, execution.arn, now, ended_holder=held.execution_arn):
             return now
     holder = held.execution_arn if held else "another execution"
     raise RolloutRunning(f"{target} is being rolled out by {holder}: wait for it, or stop it")
 
 
-def _restore_leftovers(held: Lock) -> None:
+def _close_leftovers(held: Lock, end: End) -> None:
+    """Close what an ended rollout left open; a split of its two versions is restored, a promotion is left alone."""
     plan = held.plan
     if plan is None:
         return
-    cause = "found ended, with its lock still held"
-    if held.exposed:
+    outcome, cause = "rolled_back" if held.exposed else "rejected", "found ended, with its lock still held"
+    if end == "succeeded":
+        outcome = "promoted" if held.promoting else "unchanged"
+    elif held.exposed:
         try:
-            aliases.restore(plan.function_name, plan.alias_name, plan.stable, held.candidate, promoting=held.promoting)
+            aliases.restore(plan.function_name, plan.alias_name, plan.stable, held.candidate)
         except (AliasMoved, AliasNotFound) as error:
-            cause = f"{cause}; {error}"
-    outcome = "rolled_back" if held.exposed else "rejected"
-    ledger.close(Closing(plan, held.candidate, outcome, cause), time.time())
+            outcome, cause = "interrupted", f"{cause}; {error}"
+    close(
+        Closing(
+            plan,
+            held.candidate,
+            outcome,
+            cause,
+            convicts=held.convicted,
+            exposed=held.exposed,
+            promoting=held.promoting,
+        )
+    )
 
 
 def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> Plan:

@@ -16,8 +16,8 @@ from telemetry import Document, task
 def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate` and `progress`. Result: `outcome`.
 
-    From the moment the alias is written the rollout has succeeded: what fails afterwards is retried, and
-    never undoes it.
+    Once the alias is written and this has said so, books that cannot be closed do not undo it. A handler that never
+    gets as far as saying so leaves a doubt, and doubt ends on the stable version.
     """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     progress = Progress.from_json(event["progress"])

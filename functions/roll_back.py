@@ -7,7 +7,7 @@ from datetime import datetime
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from aws import aliases
+from aws import aliases, ledger
 from aws.ledger import Closing
 from closing import close, tell
 from rollout.errors import (
@@ -27,7 +27,7 @@ from telemetry import Document, count, logger, task
 
 @task("RollBack")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` ("" before there is one), `progress`, `failure`, `exposed`, `promoting`.
+    """Event: `plan`, `stable`, `candidate` (null before there is one), `progress`, `failure`, `exposed`, `promoting`.
 
     Result: `outcome` (rolled_back, rejected or interrupted) and `cause`, for the end state that follows.
     """
@@ -50,7 +50,7 @@ def _restore(
     plan: Plan, candidate: str | None, failure: Failure | None, cause: str, event: Document
 ) -> tuple[str, str]:
     """Restore where traffic may have moved; the outcome, and its cause."""
-    if failure and failure.error_name == LockLost.__name__:
+    if failure and failure.error_name == LockLost.__name__ and _is_held_by_another(plan):
         return "interrupted", cause
     if not event["exposed"]:
         return "rejected", cause
@@ -64,3 +64,12 @@ def _restore(
     count("RollbackSeconds", max(0.0, seconds), MetricUnit.Seconds)
     logger.info("stable version restored", seconds=round(seconds, 1))
     return "rolled_back", cause
+
+
+def _is_held_by_another(plan: Plan) -> bool:
+    """Whether another rollout has the alias by now; a lock that is gone or cannot be read says nothing."""
+    try:
+        lock = ledger.read_lock(plan.target)
+    except RolloutError:
+        return False
+    return lock is not None and lock.execution_arn != plan.execution_arn

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aws import versions
-from rollout import smoke_test
+from aws import alarms, versions
+from rollout import preflight, smoke_test
 from rollout.errors import SmokeTestFailed
 from rollout.plan import Plan
 from rollout.smoke_test import SmokeTest
@@ -21,5 +21,7 @@ def handler(event: Document) -> Document:
         why = smoke_test.failure(test, versions.invoke(plan.function_name, candidate, test))
         if why is not None:
             raise SmokeTestFailed(f"smoke test {number} of version {candidate} of {plan.function_name} {why}")
+    # Minutes may have passed since the plan: what fires now, fires without the candidate.
+    preflight.require_ready_alarms(plan.alarms, alarms.read(gate.name for gate in plan.alarms))
     logger.info("candidate verified", smoke_tests=len(tests))
     return {"smoke_tests_passed": len(tests)}

@@ -47,9 +47,13 @@ def _reading(name: str, alarm: dict[str, Any] | None, since: float | None, seen:
         return AlarmReading(name, None)
     moved = alarm.get("StateTransitionedTimestamp") or alarm.get("StateUpdatedTimestamp")
     transitioned_at = moved.timestamp() if moved else None
-    fired = False
+    fired, settled = False, True
     if since is not None and transitioned_at is not None and transitioned_at >= since:
-        fired = alarm["StateValue"] == "ALARM" or (seen.get(name) != transitioned_at and _fired_since(name, since))
+        fired = alarm["StateValue"] == "ALARM"
+        if not fired and seen.get(name) != transitioned_at:
+            transitions = _transitions(name, since)
+            fired = "ALARM" in transitions
+            settled = alarm["StateValue"] in transitions
     evaluation = alarm.get("EvaluationState")
     return AlarmReading(
         name,
@@ -58,10 +62,12 @@ def _reading(name: str, alarm: dict[str, Any] | None, since: float | None, seen:
         fired,
         broken=evaluation == "EVALUATION_ERROR",
         stale=evaluation == "EVALUATION_FAILURE",
+        settled=settled,
     )
 
 
-def _fired_since(name: str, since: float) -> bool:
+def _transitions(name: str, since: float) -> set[str]:
+    """The states that the alarm has gone into."""
     with sdk.refusals(f"read the history of alarm {name}"):
         pages = (
             sdk.client("cloudwatch")
@@ -73,8 +79,7 @@ def _fired_since(name: str, since: float) -> bool:
                 StartDate=datetime.fromtimestamp(since, UTC),
             )
         )
-        items = [item for page in pages for item in page.get("AlarmHistoryItems", [])]
-    return any(_new_state(item) == "ALARM" for item in items)
+        return {_new_state(item) for page in pages for item in page.get("AlarmHistoryItems", [])}
 
 
 def _new_state(item: Mapping[str, Any]) -> str:

@@ -83,7 +83,9 @@ def restore(
                 f" over version {stable} did not write: left as found"
             )
         try:
-            return _update(function_name, alias_name, desired, found.revision_id)
+            restored = _update(function_name, alias_name, desired, found.revision_id)
+            if restored.routing == desired:
+                return restored
         except AwsRefused as error:
             # Somebody wrote between the read and this write: look again before deciding whose alias it is.
             if error.code != "PreconditionFailedException":

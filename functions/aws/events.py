@@ -20,6 +20,6 @@ def emit(name: str, detail: dict[str, Any]) -> None:
     """
     entry = {"Source": SOURCE, "DetailType": name, "Detail": json.dumps({"version": DETAIL_VERSION, **detail})}
     with sdk.refusals(f"send event {name}"):
-        response = sdk.client("events").put_events(Entries=[entry])
+        response = sdk.hasty_client("events").put_events(Entries=[entry])
     if response.get("FailedEntryCount"):
         raise AwsUnavailable(f"could not send event {name}: {response['Entries'][0].get('ErrorCode')}")

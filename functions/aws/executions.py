@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from aws import sdk
 from rollout.errors import AwsRefused
@@ -13,6 +13,9 @@ from rollout.plan import Plan
 
 #: DescribeExecution is eventually consistent: "does not exist" of a young execution proves nothing.
 _CONSISTENT_AFTER_SECONDS = 300
+
+
+End = Literal["succeeded", "failed", "gone"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,28 +36,31 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What an execution's own history says it was doing. `exposed`: traffic may have moved."""
+    """What a rollout was doing. `exposed`: traffic may have moved; `convicted`: the last verdict spoke against it."""
 
     plan: Plan
     candidate: str | None
     exposed: bool
     promoting: bool
+    convicted: bool = False
 
 
-def has_ended(execution_arn: str, age_seconds: float) -> bool:
-    """Whether the execution has ended for certain; `age_seconds` is how long ago it was last seen alive."""
+def end_of(execution_arn: str, age_seconds: float) -> End | None:
+    """How the execution ended, or None unless it has for certain; `age_seconds`: since it was last seen alive."""
     try:
         with sdk.refusals(f"describe execution {execution_arn}"):
             status = sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)["status"]
     except AwsRefused as error:
         if error.code == "ExecutionDoesNotExist":
-            return age_seconds > _CONSISTENT_AFTER_SECONDS
+            return "gone" if age_seconds > _CONSISTENT_AFTER_SECONDS else None
         raise
-    return str(status) in {"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"}
+    if status == "SUCCEEDED":
+        return "succeeded"
+    return "failed" if status in {"FAILED", "TIMED_OUT", "ABORTED"} else None
 
 
 def trace(execution_arn: str) -> Trace | None:
-    """What the execution did last, from its newest task that has a plan; None where none ever did.
+    """What the execution did last, from its newest task that was given a plan; None where none ever did.
 
     Every task from ShiftTraffic on has plan, stable and candidate in its arguments.
     """

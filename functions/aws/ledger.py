@@ -15,11 +15,12 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aws import sdk
+from aws.executions import Execution
 from rollout.decision import Check, Decision
 from rollout.errors import AwsRefused, AwsUnavailable, LockLost
 from rollout.observation import Counts
@@ -27,8 +28,7 @@ from rollout.plan import Plan
 
 LOCK = "lock"
 _DAY_SECONDS = 86_400
-#: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes at most 1 KB, so all that are kept take
-#: less than half of that.
+#: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes less than 2 KB, and mostly half a KB.
 _MAX_VERDICTS = 150
 _MAX_CHECKS = 5
 _MAX_REASON_CHARACTERS = 300
@@ -39,7 +39,7 @@ class Lock:
     """The lock of one alias, as its holder left it.
 
     `plan` and `candidate` are None until they are known. `exposed`: a weight may have been set; `promoting`:
-    the candidate may have been made the alias's own version.
+    the candidate may have been made the alias's own version; `convicted`: the last verdict spoke against it.
     """
 
     execution_arn: str
@@ -48,6 +48,7 @@ class Lock:
     candidate: str | None
     exposed: bool
     promoting: bool
+    convicted: bool
     verdicts: tuple[str, ...]
 
 
@@ -55,7 +56,8 @@ class Lock:
 class Closing:
     """How a rollout ended: what its history item says. `convicts` remembers the candidate as bad.
 
-    `keep_lock` is for a rollout that a person must end: no other one may start meanwhile.
+    `exposed` and `promoting` say what the closing is based on: where the lock has come to say more since, a handler
+    was still in flight, and nothing is closed. `keep_lock` is for a rollout that a person must end.
     """
 
     plan: Plan
@@ -64,6 +66,8 @@ class Closing:
     cause: str
     proven: bool | None = None
     convicts: bool = False
+    exposed: bool = True
+    promoting: bool = True
     keep_lock: bool = False
 
 
@@ -103,19 +107,37 @@ def read_lock(target: str) -> Lock | None:
         candidate=item["candidate"]["S"] if "candidate" in item else None,
         exposed="step" in item,
         promoting="promoting" in item,
+        convicted="last_verdict" in item and bool(json.loads(item["last_verdict"]["S"])["convicts"]),
         # A lost response makes the SDK append a verdict twice.
         verdicts=tuple(dict.fromkeys(verdict["S"] for verdict in item.get("verdicts", {}).get("L", []))),
     )
 
 
 def drop_lock(target: str, execution_arn: str) -> None:
-    """Give the lock back where this execution holds it; harmless where it does not."""
+    """Give back a lock without a plan where this execution holds it; harmless where it does not."""
     try:
         with sdk.refusals(f"release the lock of {target}"):
-            _client().delete_item(TableName=_table(), **_held_lock(target, execution_arn))
+            _client().delete_item(TableName=_table(), **_held_lock(target, execution_arn, without=("plan",)))
     except AwsRefused as error:
         if error.code != "ConditionalCheckFailedException":
             raise
+
+
+def refuse(target: str, execution: Execution, started_at: float, cause: str) -> None:
+    """Write the history item of a rollout that was refused before it had a plan, and release its lock."""
+    document: dict[str, Any] = {
+        "plan": None,
+        "candidate": None,
+        "outcome": "rejected",
+        "cause": cause,
+        "proven": None,
+        "verdicts": [],
+    }
+    record = _history_record(started_at, execution.name)
+    item = _history_item(target, record, execution.arn, {**document, "ended_at": started_at}, started_at)
+    held = _held_lock(target, execution.arn, without=("plan",))
+    with sdk.refusals(f"refuse the rollout of {target}"):
+        _client().transact_write_items(TransactItems=[{"Put": item}, {"Delete": {"TableName": _table(), **held}}])
 
 
 def record_plan(plan: Plan) -> None:
@@ -167,6 +189,7 @@ def record_verdict(plan: Plan, decision: Decision, stable: Counts, candidate: Co
         "action": decision.action,
         "reason": decision.reason[:_MAX_REASON_CHARACTERS],
         "proven": decision.proven,
+        "convicts": decision.convicts,
         "checks": [check.to_json() for check in _telling(decision.checks)],
         "stable": {"requests": stable.requests, "errors": stable.errors, "slow": stable.slow},
         "candidate": {"requests": candidate.requests, "errors": candidate.errors, "slow": candidate.slow},
@@ -215,7 +238,9 @@ def close(closing: Closing, now: float) -> bool:
     if closing.convicts and closing.candidate:
         actions.append({"Put": {"TableName": _table(), "Item": _bad_version(closing, now)}})
     if ours and not closing.keep_lock:
-        actions.append({"Delete": {"TableName": _table(), **_held_lock(plan.target, plan.execution_arn)}})
+        unseen = [name for name, seen in (("step", closing.exposed), ("promoting", closing.promoting)) if not seen]
+        held = _held_lock(plan.target, plan.execution_arn, without=unseen)
+        actions.append({"Delete": {"TableName": _table(), **held}})
     try:
         with sdk.refusals(f"close the rollout of {plan.target}"):
             _client().transact_write_items(TransactItems=actions)
@@ -225,8 +250,8 @@ def close(closing: Closing, now: float) -> bool:
         if sdk.cancellation_reasons(error)[:1] != ["ConditionalCheckFailed"]:
             # Another write was in the way, or the lock changed hands just now: nothing of ours was written.
             raise AwsUnavailable(str(error)) from error
-        if not closing.keep_lock:
-            drop_lock(plan.target, plan.execution_arn)
+        if ours and not closing.keep_lock:
+            _release(plan)
         return False
     return True
 
@@ -242,11 +267,18 @@ def _history(closing: Closing, verdicts: list[Any], now: float) -> dict[str, Any
         "ended_at": round(now, 1),
         "verdicts": verdicts,
     }
+    record = _history_record(plan.started_at, plan.rollout_id)
+    return _history_item(plan.target, record, plan.execution_arn, document, now)
+
+
+def _history_item(
+    target: str, record: str, execution_arn: str, document: Mapping[str, Any], now: float
+) -> dict[str, Any]:
     item = {
-        **_key(plan.target, _history_record(plan)),
-        "execution_arn": _text(plan.execution_arn),
-        "outcome": _text(closing.outcome),
-        "cause": _text(closing.cause or "-"),
+        **_key(target, record),
+        "execution_arn": _text(execution_arn),
+        "outcome": _text(document["outcome"]),
+        "cause": _text(document["cause"] or "-"),
         "document": _text(json.dumps(document, separators=(",", ":"))),
         "expires_at": _expiry(now),
     }
@@ -258,9 +290,8 @@ def _history(closing: Closing, verdicts: list[Any], now: float) -> dict[str, Any
     }
 
 
-def _history_record(plan: Plan) -> str:
-    started = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(plan.started_at))
-    return f"history#{started}#{plan.rollout_id}"
+def _history_record(started_at: float, rollout_id: str) -> str:
+    return f"history#{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(started_at))}#{rollout_id}"
 
 
 def _bad_version(closing: Closing, now: float) -> dict[str, Any]:
@@ -295,11 +326,23 @@ def _update(plan: Plan, values: Mapping[str, dict[str, str]], append: Mapping[st
         raise
 
 
-def _held_lock(target: str, execution_arn: str) -> dict[str, Any]:
+def _release(plan: Plan) -> None:
+    try:
+        with sdk.refusals(f"release the lock of {plan.target}"):
+            _client().delete_item(TableName=_table(), **_held_lock(plan.target, plan.execution_arn))
+    except AwsRefused as error:
+        if error.code != "ConditionalCheckFailedException":
+            raise
+
+
+def _held_lock(target: str, execution_arn: str, without: Sequence[str] = ()) -> dict[str, Any]:
+    conditions = ["execution_arn = :me", *(f"attribute_not_exists(#{name})" for name in without)]
+    names = {"ExpressionAttributeNames": {f"#{name}": name for name in without}} if without else {}
     return {
         "Key": _key(target, LOCK),
-        "ConditionExpression": "execution_arn = :me",
+        "ConditionExpression": " AND ".join(conditions),
         "ExpressionAttributeValues": {":me": _text(execution_arn)},
+        **names,
     }
 
 

@@ -58,7 +58,7 @@ def _queries(
     statistics = {"requests": ("Invocations", "Sum"), "errors": ("Errors", "Sum")}
     if slow_above_ms is not None:
         # A trimmed count; its lower bound is exclusive (CloudWatch User Guide, "Statistics definitions").
-        statistics["slow"] = ("Duration", f"TC({slow_above_ms:g}:)")
+        statistics["slow"] = ("Duration", f"TC({slow_above_ms:.3f}:)")
     return [
         {
             "Id": f"{role}_{name}",

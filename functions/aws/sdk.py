@@ -52,6 +52,13 @@ def client(service: str) -> Any:
 
 
 @lru_cache
+def hasty_client(service: str) -> Any:
+    """A client that gives up at once: for what must not take the time of what matters."""
+    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
+    return _new_client(service, config=_CONFIG.merge(config))
+
+
+@lru_cache
 def patient_client(service: str, read_timeout_seconds: int) -> Any:
     """A client that waits so long for an answer and never asks twice: for calls with effects of their own."""
     config = Config(connect_timeout=3, read_timeout=read_timeout_seconds, retries={"total_max_attempts": 1})

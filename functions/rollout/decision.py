@@ -35,7 +35,10 @@ class Finding(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One gate's value beside its limit; `of` is how many requests it rests on, where it rests on any."""
+    """One gate's value beside its limit; `of` is how many requests it rests on, where it rests on any.
+
+    `convicts`: where it is harmful, it speaks against the candidate, and not only against going on.
+    """
 
     name: str
     value: float | str | None
@@ -43,6 +46,7 @@ class Check:
     unit: str
     finding: Finding
     of: int | None = None
+    convicts: bool = False
 
     def __str__(self) -> str:
         if isinstance(self.value, str):
@@ -95,7 +99,11 @@ class Progress:
 
     def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
         """The progress that remembers each alarm's last transition."""
-        moved = {name: at for name, reading in readings.items() if (at := reading.transitioned_at) is not None}
+        moved = {
+            name: reading.transitioned_at
+            for name, reading in readings.items()
+            if reading.settled and reading.transitioned_at is not None
+        }
         return replace(self, alarms_seen=moved)
 
     def to_json(self) -> dict[str, Any]:
@@ -139,23 +147,28 @@ def alarm_check(gate: AlarmGate, reading: AlarmReading, started_at: float) -> Ch
         finding = Finding.UNKNOWN
     elif reading.stale:
         finding, value = Finding.UNKNOWN, f"{reading.state}, and could not be evaluated just now"
-    return Check(gate.name, value, "OK", "", finding)
+    # An alarm that is gone, or fired before the candidate had any traffic, says nothing of the candidate.
+    return Check(gate.name, value, "OK", "", finding, convicts=reading.fired_since_shift)
 
 
-def decide(plan: Plan, progress: Progress, checks: tuple[Check, ...], served: Counts, now: float) -> Decision:
+def decide(
+    plan: Plan, progress: Progress, checks: tuple[Check, ...], in_step: Counts, in_rollout: Counts, now: float
+) -> Decision:
     """What to do now.
 
     Args:
         plan: the fixed plan.
         progress: where the rollout stands.
         checks: every gate's finding.
-        served: the candidate's requests over the whole rollout.
+        in_step: the candidate's requests at the present weight alone.
+        in_rollout: the candidate's requests over the whole rollout.
         now: seconds since the epoch.
     """
     harmful = [check for check in checks if check.finding is Finding.HARMFUL]
     if harmful:
         reason = "; ".join(map(str, harmful))
-        return Decision("roll_back", reason, checks, progress, convicts=True)
+        convicts = any(check.convicts for check in harmful)
+        return Decision("roll_back", reason, checks, progress, convicts=convicts)
     step = plan.steps[progress.step]
     remaining = progress.shifted_at + step.bake_seconds - now
     if remaining > 0:
@@ -165,14 +178,19 @@ def decide(plan: Plan, progress: Progress, checks: tuple[Check, ...], served: Co
         if suspect:
             return _extend(plan, progress, checks, suspect) or _give_up(progress, checks, suspect)
         return Decision("advance", f"{step.weight_percent:g} % has baked", checks, progress)
-    return _last_step(plan, progress, checks, suspect, served)
+    return _last_step(plan, progress, checks, suspect, in_step, in_rollout)
 
 
 def _last_step(
-    plan: Plan, progress: Progress, checks: tuple[Check, ...], suspect: list[Check], served: Counts
+    plan: Plan,
+    progress: Progress,
+    checks: tuple[Check, ...],
+    suspect: list[Check],
+    in_step: Counts,
+    in_rollout: Counts,
 ) -> Decision:
     unknown = [check for check in checks if check.finding is Finding.UNKNOWN]
-    enough = served.requests >= plan.health.minimum_invocations
+    enough = in_step.requests >= plan.health.minimum_invocations
     if not suspect and not unknown and enough:
         proven = any(check.finding is Finding.HEALTHY for check in checks)
         reason = "every gate is healthy" if proven else "no gate is set, and nothing spoke against the candidate"
@@ -181,7 +199,7 @@ def _last_step(
         return extended
     if suspect:
         return _give_up(progress, checks, suspect)
-    return _inconclusive(plan, progress, checks, unknown, served)
+    return _inconclusive(plan, progress, checks, unknown, in_rollout)
 
 
 def _inconclusive(
@@ -199,7 +217,7 @@ def _inconclusive(
 
 def _give_up(progress: Progress, checks: tuple[Check, ...], suspect: list[Check]) -> Decision:
     reason = "above the limit to the end of the extension: " + "; ".join(map(str, suspect))
-    return Decision("roll_back", reason, checks, progress, convicts=True)
+    return Decision("roll_back", reason, checks, progress)
 
 
 def _extend(plan: Plan, progress: Progress, checks: tuple[Check, ...], because: list[Check]) -> Decision | None:

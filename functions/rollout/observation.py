@@ -15,7 +15,8 @@ class AlarmReading:
 
     `transitioned_at` is when `state` last changed, in seconds since the epoch. `fired_since_shift` says
     whether it was in ALARM at any time since traffic first moved. `broken` means that it is set up so that CloudWatch
-    cannot evaluate it, `stale` that CloudWatch could not just now.
+    cannot evaluate it, `stale` that CloudWatch could not just now; `settled` is whether its history tells of that
+    transition already.
     """
 
     name: str
@@ -24,6 +25,7 @@ class AlarmReading:
     fired_since_shift: bool = False
     broken: bool = False
     stale: bool = False
+    settled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +49,6 @@ class Minute:
     candidate: Counts
 
 
-def candidate_total(minutes: Iterable[Minute], since: float) -> Counts:
-    """The candidate's requests of every minute that ended after `since`."""
-    return sum((minute.candidate for minute in minutes if minute.at + 60 > since), Counts())
-
-
-def stable_total(minutes: Iterable[Minute], since: float) -> Counts:
-    """The stable version's requests of every minute that ended after `since`."""
-    return sum((minute.stable for minute in minutes if minute.at + 60 > since), Counts())
+def total(counts: Iterable[Counts]) -> Counts:
+    """All of them together."""
+    return sum(counts, Counts())

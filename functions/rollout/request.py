@@ -11,6 +11,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 import jmespath
+from jmespath.exceptions import JMESPathError, ParseError, UnknownFunctionError
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -31,6 +32,8 @@ from rollout.errors import RequestInvalid
 from rollout.plan import AlarmGate, AlarmPolicy, HealthGate, InconclusivePolicy
 from rollout.strategy import Step
 
+#: A Cause holds 32,768 characters (Step Functions API reference, Fail state), and Lambda writes the message as JSON.
+MAX_MESSAGE_CHARACTERS = 20_000
 SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
 MAX_BAKE_SECONDS = 30 * 24 * 3600
 MAX_SMOKE_TEST_SECONDS = 840
@@ -191,7 +194,7 @@ class HealthRequest(_Part):
         None, ge=0, le=100, description="Errors in percent of the candidate's own invocations."
     )
     max_duration_p99_ms: float | None = Field(
-        None, gt=0, description="p99 of the candidate's own duration, in milliseconds."
+        None, gt=0, le=900_000, description="p99 of the candidate's own duration, in milliseconds."
     )
     minimum_invocations: int = Field(
         10, ge=1, description="Below this many invocations of the candidate nothing is concluded."
@@ -217,7 +220,9 @@ class SmokeTest(_Part):
 
     payload: Any = Field(None, description="What the candidate is invoked with: any JSON.")
     expect: str | None = Field(
-        None, description="JMESPath over the response's payload; the test passes where the result is true."
+        None,
+        max_length=500,
+        description="JMESPath over the response's payload; the test passes where the result is true.",
     )
     max_duration_ms: int = Field(10_000, ge=1, le=300_000, description="The longest the invocation may take.")
 
@@ -226,10 +231,12 @@ class SmokeTest(_Part):
     def _is_jmespath(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                jmespath.compile(value)
-            except jmespath.exceptions.ParseError as error:
+                jmespath.compile(value).search(None)
+            except (ParseError, UnknownFunctionError) as error:
                 reason = str(error).splitlines()[0]
                 raise _violation(f"is not JMESPath: {reason}") from error
+            except JMESPathError:
+                pass  # a function that does not take null, which the real answer need not be
         return value
 
 
@@ -272,7 +279,10 @@ class RolloutRequest(_Part):
     description: str | None = Field(None, max_length=256, description="For the published version and the history.")
     strategy: Strategy | None = Field(None, description="A named or free strategy. Default: 10, 50, 100 %.")
     steps: list[StepRequest] | None = Field(
-        None, min_length=1, description="Free steps instead of a strategy: rising weights, the last one 100."
+        None,
+        min_length=1,
+        max_length=1_000,
+        description="Free steps instead of a strategy: rising weights, the last one 100.",
     )
     alarms: list[Alarm] = Field([], max_length=100, description="Alarms that end the rollout when they fire.")
     health: HealthRequest = Field(HealthRequest(), description="Limits for the candidate.")
@@ -395,7 +405,8 @@ def _violations(error: ValidationError) -> str:
     found = error.errors(include_url=False, include_context=True)
     lines = [_one_violation(violation) for violation in found]
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    return f"{count} in the request: " + "; ".join(lines)
+    text = f"{count} in the request: " + "; ".join(lines)
+    return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[:MAX_MESSAGE_CHARACTERS] + " … and more of the kind"
 
 
 def _one_violation(violation: Any) -> str:

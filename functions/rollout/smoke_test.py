@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import jmespath
+from jmespath.exceptions import JMESPathError
 
 #: How much of a failing answer is repeated; the rest stays with the function.
 EXCERPT_CHARACTERS = 200
@@ -48,9 +49,12 @@ def failure(test: SmokeTest, answer: Answer) -> str | None:
         document = json.loads(answer.payload or b"null")
     except ValueError:
         return f"did not answer JSON: {_excerpt(answer.payload)}"
-    if jmespath.search(test.expect, document) is not True:
-        return f"does not satisfy {test.expect!r}: {_excerpt(answer.payload)}"
-    return None
+    try:
+        satisfied = jmespath.search(test.expect, document) is True
+    except JMESPathError as error:
+        # Its text repeats the whole value that it could not take.
+        return f"cannot be held against {test.expect!r} ({type(error).__name__}): {_excerpt(answer.payload)}"
+    return None if satisfied else f"does not satisfy {test.expect!r}: {_excerpt(answer.payload)}"
 
 
 def _excerpt(payload: bytes) -> str:

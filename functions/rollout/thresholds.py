@@ -15,12 +15,17 @@ from rollout.plan import HealthGate
 
 #: How improbable the failures must be at the limit itself before they convict.
 CONVICTION_P_VALUE = 0.01
+#: Among too few requests, this many failures at least.
+FEWEST_FAILURES = 3
 #: A p99 limit says: at most this share of the requests is slower.
 P99_SLOW_PERCENT = 1
 
 
 def checks(health: HealthGate, step: Counts, rollout: Counts) -> tuple[Check, ...]:
-    """Every limit that is set, held against the counts of this step and of the whole rollout, whichever is worse."""
+    """Every limit that is set, held against the counts of this step and of the whole rollout, whichever is worse.
+
+    What the rollout has shown before does not make a step healthy that nobody has seen yet.
+    """
     found = []
     if health.max_error_percent is not None:
         both = [(counts.errors, counts.requests) for counts in (step, rollout)]
@@ -34,22 +39,26 @@ def checks(health: HealthGate, step: Counts, rollout: Counts) -> tuple[Check, ..
 
 def _worse(name: str, limit_percent: float, windows: list[tuple[int, int]], minimum: int) -> Check:
     shares = [_share(name, limit_percent, count, requests, minimum) for count, requests in windows]
-    # A window too young to tell says nothing against what the other one has shown.
-    known = [check for check in shares if check.finding is not Finding.UNKNOWN] or shares[-1:]
-    return max(known, key=lambda check: check.finding.severity)
+    return max(shares, key=lambda check: check.finding.severity)
 
 
 def _share(name: str, limit_percent: float, count: int, requests: int, minimum: int) -> Check:
     percent = 100 * count / requests if requests else None
-    if requests < minimum or percent is None:
-        finding = Finding.UNKNOWN
-    elif percent <= limit_percent:
-        finding = Finding.HEALTHY
-    elif upper_tail(count, requests, limit_percent / 100) <= CONVICTION_P_VALUE:
+    beyond = percent is not None and percent > limit_percent
+    if beyond and _is_no_chance(count, requests, limit_percent, minimum):
         finding = Finding.HARMFUL
-    else:
+    elif beyond:
         finding = Finding.SUSPECT
-    return Check(name, percent, limit_percent, "%", finding, of=requests)
+    else:
+        finding = Finding.HEALTHY if requests >= minimum else Finding.UNKNOWN
+    return Check(name, percent, limit_percent, "%", finding, of=requests, convicts=finding is Finding.HARMFUL)
+
+
+def _is_no_chance(count: int, requests: int, limit_percent: float, minimum: int) -> bool:
+    """Below the minimum a single failure, however improbable, convicts nobody."""
+    if requests < minimum and count < FEWEST_FAILURES:
+        return False
+    return upper_tail(count, requests, limit_percent / 100) <= CONVICTION_P_VALUE
 
 
 def upper_tail(count: int, trials: int, probability: float) -> float:

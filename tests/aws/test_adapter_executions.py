@@ -36,21 +36,21 @@ def test_a_running_execution_has_not_ended_however_old_it_is(inhabit):
     world = inhabit()
     arn = start(world)
     world.clock.sleep(400)
-    assert not executions.has_ended(arn, age_seconds=400)
+    assert not executions.end_of(arn, age_seconds=400)
 
 
 def test_an_execution_that_succeeded_has_ended(inhabit):
     world = inhabit()
     arn = start(world)
     assert world.follow(arn).status == "SUCCEEDED"
-    assert executions.has_ended(arn, age_seconds=1)
+    assert executions.end_of(arn, age_seconds=1)
 
 
 def test_an_execution_that_failed_has_ended(inhabit):
     world = inhabit(alias={"exists": False})
     arn = start(world)
     assert world.follow(arn).status == "FAILED"
-    assert executions.has_ended(arn, age_seconds=1)
+    assert executions.end_of(arn, age_seconds=1)
 
 
 def test_an_execution_that_was_stopped_has_ended_at_once(inhabit, stop):
@@ -58,14 +58,14 @@ def test_an_execution_that_was_stopped_has_ended_at_once(inhabit, stop):
     arn = start(world)
     world.clock.sleep(100)
     stop(arn)
-    assert executions.has_ended(arn, age_seconds=1)
+    assert executions.end_of(arn, age_seconds=1)
 
 
 @pytest.mark.parametrize(("age_seconds", "ended"), [(0, False), (300, False), (301, True)])
 def test_an_unknown_execution_has_ended_only_if_it_should_be_known_by_now(inhabit, age_seconds, ended):
     """DescribeExecution is eventually consistent (API reference)."""
     inhabit()
-    assert executions.has_ended(UNKNOWN, age_seconds) is ended
+    assert (executions.end_of(UNKNOWN, age_seconds) is not None) is ended
 
 
 @pytest.mark.parametrize(
@@ -75,14 +75,14 @@ def test_only_a_known_end_counts_as_ended(inhabit, status, ended):
     world = inhabit()
     arn = start(world)
     world.boundary.correct("stepfunctions.DescribeExecution", lambda _, proceed: {**proceed(), "status": status})
-    assert executions.has_ended(arn, age_seconds=10_000) is ended
+    assert (executions.end_of(arn, age_seconds=10_000) is not None) is ended
 
 
 def test_an_execution_that_cannot_be_described_has_not_ended_for_certain(inhabit):
     call = {"call": "stepfunctions.DescribeExecution", "error": "ThrottlingException", "times": "always"}
     inhabit(faults=[call])
     with pytest.raises(AwsUnavailable, match="describe execution"):
-        executions.has_ended(UNKNOWN, age_seconds=10_000)
+        executions.end_of(UNKNOWN, age_seconds=10_000)
 
 
 # What its history says.

@@ -224,6 +224,7 @@ def test_a_verdict_is_kept_with_its_numbers_and_its_checks_limits_first(inhabit,
         "action": "wait",
         "reason": "50 % bakes 240 s more",
         "proven": False,
+        "convicts": False,
         "checks": [
             {"name": "error rate", "value": 0.988, "limit": 1.0, "unit": "%", "finding": "healthy", "of": 100},
             {"name": "errors", "value": "OK", "limit": "OK", "unit": "", "finding": "healthy", "of": None},

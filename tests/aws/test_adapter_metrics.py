@@ -104,7 +104,7 @@ def test_the_dimensions_are_exactly_those_of_the_alias_and_the_version(inhabit):
         for count, what in {
             "requests": ("Invocations", "Sum"),
             "errors": ("Errors", "Sum"),
-            "slow": ("Duration", "TC(1000:)"),
+            "slow": ("Duration", "TC(1000.000:)"),
         }.items()
     }
     for name, stat in queries.items():

@@ -14,16 +14,16 @@ SERVED = Counts(1000, 0, 0)
 
 
 def check(finding):
-    return Check("errors", 1.0, 1.0, "%", finding, of=100)
+    return Check("errors", 1.0, 1.0, "%", finding, of=100, convicts=finding is Finding.HARMFUL)
 
 
 def at_step(step, weight=10.0, extended=0):
     return Progress(step, weight, "r2", first_shift_at=0.0, shifted_at=0.0, extended_seconds=extended)
 
 
-def decision(plan, *findings, step=2, now=300.0, served=SERVED, extended=0):
+def decision(plan, *findings, step=2, now=300.0, in_step=SERVED, in_rollout=None, extended=0):
     progress = at_step(step, plan.steps[step].weight_percent, extended)
-    return decide(plan, progress, tuple(map(check, findings)), served, now)
+    return decide(plan, progress, tuple(map(check, findings)), in_step, in_rollout or in_step, now)
 
 
 def test_harm_rolls_back_at_once_and_remembers_the_version(plan):
@@ -45,12 +45,25 @@ def test_a_suspect_step_holds_and_then_rolls_back(plan):
     held = decision(plan, Finding.SUSPECT, step=0)
     assert (held.action, held.progress.extended_seconds) == ("wait", 60)
     given_up = decision(plan, Finding.SUSPECT, step=0, extended=600)
-    assert (given_up.action, given_up.convicts) == ("roll_back", True)
+    assert (given_up.action, given_up.convicts) == ("roll_back", False)
 
 
 def test_proof_promotes(plan):
     decided = decision(plan, Finding.HEALTHY)
     assert (decided.action, decided.proven) == ("promote", True)
+
+
+def test_what_earlier_steps_served_is_no_proof_of_the_last_one(plan):
+    assert decision(plan, Finding.HEALTHY, in_step=Counts(), in_rollout=SERVED).action == "wait"
+
+
+def test_harm_that_is_not_the_candidates_convicts_nobody(plan):
+    gone = alarm_check(AlarmGate("a"), AlarmReading("a", None), started_at=100.0)
+    early = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 150.0), started_at=100.0)
+    fired = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 250.0, fired_since_shift=True), started_at=100.0)
+    for harm, convicts in ((gone, False), (early, False), (fired, True)):
+        decided = decide(plan, at_step(0), (harm,), SERVED, SERVED, 10.0)
+        assert (decided.action, decided.convicts) == ("roll_back", convicts)
 
 
 def test_without_any_gate_a_promotion_is_not_proven(plan):
@@ -60,8 +73,8 @@ def test_without_any_gate_a_promotion_is_not_proven(plan):
 
 def test_too_few_requests_extend_the_last_bake_and_then_roll_back_with_advice(plan):
     nobody = Counts()
-    assert decision(plan, served=nobody).action == "wait"
-    decided = decision(plan, served=nobody, extended=600)
+    assert decision(plan, in_step=nobody).action == "wait"
+    decided = decision(plan, in_step=nobody, extended=600)
     assert (decided.action, decided.convicts) == ("roll_back", False)
     assert "health.when_inconclusive" in decided.reason
 
@@ -75,7 +88,7 @@ def test_an_unknown_gate_promotes_unproven_after_the_extension_where_the_candida
 @pytest.mark.parametrize(("policy", "action"), [("promote", "promote"), ("roll_back", "roll_back")])
 def test_the_request_says_what_inconclusive_means(plan, policy, action):
     plan = replace(plan, health=HealthGate(when_inconclusive=policy))
-    decided = decision(plan, Finding.UNKNOWN, served=Counts(), extended=600)
+    decided = decision(plan, Finding.UNKNOWN, in_step=Counts(), extended=600)
     assert (decided.action, decided.proven) == (action, False)
 
 
@@ -95,7 +108,7 @@ def test_suspicion_is_never_promoted(plan):
 def test_nothing_is_promoted_as_proven_without_a_healthy_gate_and_none_that_is_not(
     plan, findings, step, now, requests, extended
 ):
-    decided = decision(plan, *findings, step=step, now=now, served=Counts(requests, 0, 0), extended=extended)
+    decided = decision(plan, *findings, step=step, now=now, in_step=Counts(requests, 0, 0), extended=extended)
     if decided.proven:
         assert decided.action == "promote"
         assert Finding.HEALTHY in findings

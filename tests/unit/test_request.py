@@ -85,6 +85,9 @@ def test_a_version_to_adopt():
         ({"alarms": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"]}, "give the alarm's name"),
         ({"health": {"max_error_percent": -1}}, "health.max_error_percent"),
         ({"smoke_tests": [{"expect": "a =="}]}, "is not JMESPath"),
+        ({"smoke_tests": [{"expect": "foo(@)"}]}, "is not JMESPath"),
+        ({"health": {"max_duration_p99_ms": 2_000_000}}, "less than or equal to 900000"),
+        ({"steps": [{"weight": 1, "bake_seconds": 1}] * 1001}, "at most 1000 items"),
         ({"smoke_tests": [{"max_duration_ms": 300_000}] * 3}, "840,000 is the limit"),
         ({"smoke_tests": [{"payload": "x" * 200_000}]}, "100,000 is the limit"),
         ({"expected_code_sha256": "abc"}, "expected_code_sha256"),
@@ -116,6 +119,12 @@ def test_fifty_problems_are_listed_in_one_message():
     assert message.startswith("51 problems in the request: ")
     assert all(f"steps[{n}].weight" in message and f"steps[{n}].bake_seconds" in message for n in range(24))
     assert len(message) < 10_000
+
+
+def test_a_message_stays_short_enough_to_be_read_whatever_is_wrong():
+    message = refusal({**SMALLEST, "steps": [{"weight": 200 + n, "bake_seconds": -1} for n in range(900)]})
+    assert message.startswith("1800 problems in the request: ")
+    assert len(message) < 21_000
 
 
 def test_a_smoke_tests_payload_is_never_repeated():

@@ -21,10 +21,16 @@ def test_an_answer_in_time_passes():
         (SmokeTest(expect="statusCode"), Answer(OK, None, 50), "does not satisfy 'statusCode'"),
         (SmokeTest(expect="a"), Answer(b"<html>", None, 50), "did not answer JSON"),
         (SmokeTest(expect="a == `1`"), Answer(b"", None, 50), "does not satisfy"),
+        (SmokeTest(expect="length(body) > `9`"), Answer(b'{"body": 7}', None, 50), "(JMESPathTypeError)"),
     ],
 )
 def test_a_failing_answer_says_why(test, answer, why):
     assert why in (failure(test, answer) or "")
+
+
+def test_an_expectation_that_cannot_take_the_answer_repeats_no_more_than_an_excerpt():
+    answer = Answer(b'{"body": {"secret": "' + b"x" * 5000 + b'"}}', None, 50)
+    assert len(failure(SmokeTest(expect="abs(body) == `1`"), answer) or "") < 400
 
 
 def test_only_an_excerpt_of_the_answer_is_repeated():

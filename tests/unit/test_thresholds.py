@@ -19,10 +19,20 @@ def finding(errors, requests, limit=1.0, minimum=10):
     return check.finding
 
 
-def test_no_requests_are_unknown_and_never_healthy():
+def test_too_few_requests_are_unknown_and_never_healthy():
     assert finding(0, 0) is Finding.UNKNOWN
     assert finding(0, 9) is Finding.UNKNOWN
-    assert finding(9, 9) is Finding.UNKNOWN
+
+
+def test_too_few_requests_do_not_hide_harm():
+    assert finding(9, 9) is Finding.HARMFUL
+    assert finding(300, 400, minimum=5000) is Finding.HARMFUL
+    assert finding(1, 3) is Finding.SUSPECT
+
+
+def test_a_single_failure_among_too_few_requests_convicts_nobody():
+    assert finding(1, 1) is Finding.SUSPECT
+    assert finding(1, 5, limit=0) is Finding.SUSPECT
 
 
 def test_below_the_limit_is_healthy():
@@ -51,10 +61,12 @@ def test_a_step_that_fails_convicts_although_the_rollout_looks_well():
     assert str(check) == "5 % errors in the candidate's 300 requests (limit 1 %)"
 
 
-def test_a_young_step_does_not_hide_what_the_rollout_has_shown():
+def test_a_step_that_nobody_has_seen_yet_is_not_healthy_because_earlier_ones_were():
     gate = HealthGate(max_error_percent=1)
     (check,) = checks(gate, step=Counts(0, 0, 0), rollout=Counts(10_000, 20, 0))
-    assert check.finding is Finding.HEALTHY
+    assert check.finding is Finding.UNKNOWN
+    (check,) = checks(gate, step=Counts(0, 0, 0), rollout=Counts(100, 50, 0))
+    assert check.finding is Finding.HARMFUL
 
 
 def test_a_p99_limit_allows_one_request_in_a_hundred_to_be_slower():

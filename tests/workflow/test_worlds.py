@@ -191,3 +191,128 @@ def test_a_failure_that_no_catch_sees_is_restored(altered):
         assert end.error.startswith("States.")
         assert world.routing == ON_STABLE
         assert not [item for item in records(world) if item["record"]["S"] == "lock"]
+
+
+def history_of(world: World) -> list[str]:
+    """The outcomes of all finished rollouts, in order of their start."""
+    kept = [item for item in records(world) if item["record"]["S"].startswith("history#")]
+    return [item["outcome"]["S"] for item in sorted(kept, key=lambda item: item["record"]["S"])]
+
+
+def test_a_promotion_whose_books_stayed_open_is_never_taken_back():
+    dead = [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 40}]
+    with World(Scenario.of({"faults": dead}), LIMIT) as world:
+        assert run(world).status == "SUCCEEDED"
+        assert world.routing == ("2", {})
+        again = start_again(world, LIMIT)
+        assert (again.status, world.routing) == ("SUCCEEDED", ("2", {}))
+        assert json.loads(again.output)["outcome"] == "unchanged"
+        assert history_of(world) == ["promoted", "unchanged"]
+
+
+def test_books_that_a_success_left_open_are_closed_when_it_is_reported():
+    stumbling = [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 16}]
+    with World(Scenario.of({"faults": stumbling}), LIMIT) as world:
+        assert run(world).status == "SUCCEEDED"
+        assert history_of(world) == ["promoted"]
+        assert not [item for item in records(world) if item["record"]["S"] == "lock"]
+        assert [event["detail-type"] for event in world.eventbridge.put][-1] == "RolloutPromoted"
+
+
+@pytest.mark.parametrize("second", [1, 1.5, 2, 4, 8, 15])
+def test_stop_while_the_first_shift_is_on_its_way_leaves_nothing_split(second):
+    """Throttled before it records itself, the shift goes on after the guard has looked."""
+    throttled = [{"call": "dynamodb.UpdateItem", "error": "ThrottlingException", "skip": 2, "times": 3}]
+    held = [{"call": "lambda.UpdateAlias", "error": "held", "seconds": 10}]
+    for faults in (throttled, held, throttled + held):
+        timeline = [{"at_second": second, "do": "stop_execution"}]
+        with World(Scenario.of({"timeline": timeline, "faults": faults}), LIMIT) as world:
+            assert run(world).status == "ABORTED"
+            assert world.routing == ON_STABLE
+            assert not [item for item in records(world) if item["record"]["S"] == "lock"]
+            assert start_again(world, LIMIT).status == "SUCCEEDED"
+
+
+def test_a_lock_that_vanished_does_not_keep_the_alias_split():
+    def vanish() -> None:
+        key = {"target": {"S": "checkout:live"}, "record": {"S": "lock"}}
+        client("dynamodb").delete_item(TableName=world.table_name, Key=key)
+
+    with World(Scenario.of({}), LIMIT) as world:
+        after(world, 200, vanish)
+        assert run(world).error == "RolledBack"
+        assert world.routing == ON_STABLE
+
+
+def test_a_restored_alias_is_reported_restored_although_books_and_events_hang():
+    hang = [
+        {"call": name, "error": "lost_response", "skip": skip, "times": "always"}
+        for name, skip in (("dynamodb.TransactWriteItems", 0), ("events.PutEvents", 2))
+    ]
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}, "faults": hang}), LIMIT) as world:
+        end = run(world)
+        assert (end.error, world.routing) == ("RolledBack", ON_STABLE)
+        assert end.at - world.clock.now() < 600
+
+
+#: Each with the minute in which it gives the candidate everything.
+PRESETS = {"Canary10Percent5Minutes": 5, "Linear50PercentEvery2Minutes": 2, "AllAtOnce": 0}
+
+
+@pytest.mark.parametrize("strategy", PRESETS)
+def test_a_preset_watches_its_last_weight_before_it_promotes(strategy):
+    fails_with_everything = {"error_rate_by_minute": [0] * PRESETS[strategy] + [1]}
+    with World(Scenario.of({"candidate": fails_with_everything}), {**LIMIT, "strategy": strategy}) as world:
+        assert run(world).error == "RolledBack"
+        assert world.routing == ON_STABLE
+    with World(Scenario.of({}), {**LIMIT, "strategy": strategy}) as world:
+        output = json.loads(run(world).output)
+        assert (output["outcome"], output["proven"]) == ("promoted", True)
+
+
+def test_an_alarm_that_fires_before_any_traffic_rejects_and_convicts_nobody():
+    scenario = Scenario.of(
+        {
+            "candidate": {"state": "Pending", "active_after_seconds": 120},
+            "alarms": [{"name": "errors", "treat_missing_data": "ignore"}],
+            "requests_per_minute": 0,
+            "timeline": [{"at_second": 60, "do": "set_alarm", "name": "errors", "state": "ALARM"}],
+        }
+    )
+    with World(scenario, {**SMALLEST, "alarms": ["errors"]}) as world:
+        end = run(world)
+        assert end.error == "Rejected"
+        assert "already in ALARM: errors" in end.cause
+        assert not [item for item in records(world) if item["record"]["S"].startswith("bad#")]
+
+
+def test_a_verdict_to_roll_back_does_not_wait_for_the_books():
+    dead = [{"call": "dynamodb.UpdateItem", "error": "InternalServerError", "skip": 5, "times": 4}]
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}, "faults": dead}), LIMIT) as world:
+        end = run(world)
+        assert (end.error, world.routing) == ("RolledBack", ON_STABLE)
+        assert "errors in the candidate's" in end.cause
+        assert "failed before" in start_again(world, LIMIT).cause
+
+
+def test_a_refusal_is_kept_and_told():
+    with World(Scenario.of({"alias": {"weights": {"7": 0.2}}}), LIMIT) as world:
+        assert run(world).error == "Rejected"
+        assert history_of(world) == ["rejected"]
+        assert not [item for item in records(world) if item["record"]["S"] == "lock"]
+        (event,) = world.eventbridge.put
+        told = json.loads(event["detail"]) if isinstance(event["detail"], str) else event["detail"]
+        assert (event["detail-type"], told["function_name"], told["outcome"]) == (
+            "RolloutRejected",
+            "checkout",
+            "rejected",
+        )
+
+
+def test_the_version_that_another_alias_points_to_is_adopted():
+    request = {**LIMIT, "version": {"from_alias": "dev"}}
+    with World(Scenario.of({}), request) as world:
+        published = client("lambda").publish_version(FunctionName="checkout")["Version"]
+        client("lambda").create_alias(FunctionName="checkout", Name="dev", FunctionVersion=published)
+        assert run(world).status == "SUCCEEDED"
+        assert world.routing == (published, {})

@@ -47,7 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     demo.set_defaults(command=_demo)
     run = commands.add_parser("run", help="one rollout of any request against any scenario")
     run.add_argument("request", type=Path, metavar="REQUEST.json", help="the request, as StartExecution gets it")
-    run.add_argument("--scenario", type=Path, metavar="FILE", help="what the rollout meets; a good release by default")
+    run.add_argument(
+        "--scenario", type=Path, metavar="FILE", help="what the rollout meets, or the name of one that ships"
+    )
     run.add_argument("--seed", type=int, default=0, help="other callers' luck")
     run.add_argument("--json", action="store_true", help="print one object and nothing else")
     run.add_argument("--report", type=Path, metavar="FILE.html", help="write the rollout's report")
@@ -67,6 +69,8 @@ def _scenarios(_: argparse.Namespace) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     request, scenario = _request(chosen.request), _scenario(chosen.scenario)
+    if chosen.report and not chosen.report.absolute().parent.is_dir():
+        raise ScenarioInvalid([f"{chosen.report}: there is no such folder to write it to"])
     follower = _Follower(None if chosen.json else print)
     watched = bool(chosen.report) or not chosen.json
     story = play(request, scenario, chosen.seed, follower if watched else None)
@@ -81,7 +85,7 @@ def _request(path: Path) -> object:
     """The request in a file: any JSON value, since judging it is the rollout's own business."""
     try:
         request: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ScenarioInvalid([f"{path}: {error}"]) from error
     return request
 
@@ -89,6 +93,8 @@ def _request(path: Path) -> object:
 def _scenario(path: Path | None) -> Scenario:
     if path is None:
         return Scenario.of({})
+    if not path.exists() and (named := shipped().get(str(path))):
+        return named
     try:
         return Scenario.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:

@@ -200,18 +200,19 @@ def rollout_view(world: World) -> RolloutView:
     plan = kept.get("plan") or {}
     verdicts = tuple(_verdict(verdict) for verdict in kept["verdicts"])
     world.traffic.catch_up(world.clock.now())
-    shifts = tuple(_shifts(world))
+    candidate = kept.get("candidate")
+    shifts = tuple(_shifts(world, candidate))
     return RolloutView(
         function_name=world.target.function_name,
         alias_name=world.target.alias_name,
         stable=world.stable,
-        candidate=kept.get("candidate"),
+        candidate=candidate,
         steps=tuple(StepView(step["weight_percent"], step["bake_seconds"]) for step in plan.get("steps", ())),
         step=int((lock or {}).get("step", verdicts[-1].step if verdicts else 0)),
         weight_percent=shifts[-1].weight_percent if shifts else 0.0,
         started_at=STARTED_AT,
         now=end.at if end else world.clock.now(),
-        minutes=tuple(_minutes(world, end)),
+        minutes=tuple(_minutes(world, end, candidate)),
         verdicts=verdicts,
         outcome=_outcome(world, end, json.loads(end.output or "{}")) if end else None,
         cause=end.cause if end else None,
@@ -243,31 +244,30 @@ def _verdict(verdict: Record) -> VerdictView:
     )
 
 
-def _candidate_percent(world: World, routing: Routing | None) -> float:
-    """The share of the traffic that does not go to the stable version."""
+def _percent_of(candidate: str | None, routing: Routing | None) -> float:
+    """The candidate's share of the traffic, whoever gave it."""
     if routing is None:
         return 0.0
     version, weights = routing
-    share = sum(weights.values())
-    return 100 * (share if version == world.stable else 1 - weights.get(world.stable, 0.0))
+    return 100 * (1 - sum(weights.values()) if version == candidate else weights.get(candidate or "", 0.0))
 
 
-def _shifts(world: World) -> Iterable[ShiftView]:
+def _shifts(world: World, candidate: str | None) -> Iterable[ShiftView]:
     """Every change of the candidate's share; promoting it changes none."""
     share = 0.0
     for at, routing in world.routings:
-        if _candidate_percent(world, routing) != share:
-            share = _candidate_percent(world, routing)
+        if _percent_of(candidate, routing) != share:
+            share = _percent_of(candidate, routing)
             yield ShiftView(at - STARTED_AT, share)
 
 
-def _minutes(world: World, end: End | None) -> Iterable[MinuteView]:
+def _minutes(world: World, end: End | None, candidate: str | None) -> Iterable[MinuteView]:
     """The minutes up to the end of the rollout."""
     for number, versions in world.traffic.minutes():
         begins = STARTED_AT + number * MINUTE_SECONDS
         if end and begins >= end.at:
             return
         stable = Counts(*versions.get(world.stable, (0, 0, 0)))
-        others = (Counts(*counts) for version, counts in versions.items() if version != world.stable)
+        theirs = Counts(*versions.get(candidate or "", (0, 0, 0)))
         routing = _routing_at(world, begins + MINUTE_SECONDS)
-        yield MinuteView(number, _candidate_percent(world, routing), stable, sum(others, Counts()))
+        yield MinuteView(number, _percent_of(candidate, routing), stable, theirs)

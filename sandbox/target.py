@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from sandbox import scenario as scenarios
 from sandbox.lambda_rules import LambdaRules
 from sandbox.stack import ACCOUNT_ID, STACK_NAME, archive, client
@@ -95,14 +97,25 @@ def _create_alias(target: Target, alias: scenarios.Alias, rules: LambdaRules) ->
 
 
 def create_alarms(target: Target, alarms: Sequence[scenarios.Alarm]) -> None:
-    """The alarms that watch the target, each in the state that the scenario gives it."""
-    for alarm in alarms:
-        if isinstance(alarm, scenarios.CompositeAlarm):
-            client("cloudwatch").put_composite_alarm(AlarmName=alarm.name, AlarmRule=alarm.rule)
-        else:
-            client("cloudwatch").put_metric_alarm(**_metric_alarm(alarm, target))
+    """The alarms that watch the target, each in the state that the scenario gives it.
+
+    Raises:
+        ScenarioInvalid: CloudWatch refuses one.
+    """
+    for number, alarm in enumerate(alarms):
+        try:
+            _put(alarm, target)
+        except ClientError as error:
+            raise scenarios.ScenarioInvalid([f"alarms.{number}: {error.response['Error']['Message']}"]) from error
     for alarm in alarms:
         set_alarm(alarm.name, alarm.state)
+
+
+def _put(alarm: scenarios.Alarm, target: Target) -> None:
+    if isinstance(alarm, scenarios.CompositeAlarm):
+        client("cloudwatch").put_composite_alarm(AlarmName=alarm.name, AlarmRule=alarm.rule)
+    else:
+        client("cloudwatch").put_metric_alarm(**_metric_alarm(alarm, target))
 
 
 def set_alarm(name: str, state: str) -> None:

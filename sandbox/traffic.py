@@ -296,6 +296,8 @@ class Traffic:
         addressed and not as a caller's request, and fails where the version's error rate is high.
         """
         version = self._addressed(qualifier)
+        if self._clock.current() is not None:
+            self._clock.sleep(self._behaviour(version).median_ms / 1000)
         now = self._clock.now()
         minute = int(now - self._started_at) // MINUTE_SECONDS
         behaviour = self._behaviour(version)

@@ -52,9 +52,9 @@ class Check:
         if isinstance(self.value, str):
             return f"alarm {self.name} is {self.value}"
         if self.value is None:
-            return f"no requests yet to look for {self.name} in"
-        share, limit = f"{self.value:.3g} {self.unit} {self.name}", f"limit {self.limit:g} {self.unit}"
-        return f"{share} in the candidate's {self.of:,} requests ({limit})"
+            return f"no requests seen yet ({self.name})"
+        share, limit = f"{self.value:.3g} {self.unit}", f"limit {self.limit:g} {self.unit}"
+        return f"{share} of the candidate's {self.of:,} requests are {self.name} ({limit})"
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""
@@ -193,13 +193,22 @@ def _last_step(
     enough = in_step.requests >= plan.health.minimum_invocations
     if not suspect and not unknown and enough:
         proven = any(check.finding is Finding.HEALTHY for check in checks)
-        reason = "every gate is healthy" if proven else "no gate is set, and nothing spoke against the candidate"
-        return Decision("promote", reason, checks, progress, proven=proven)
+        if proven:
+            return Decision("promote", "every gate is healthy", checks, progress, proven=True)
+        return _ungated(plan, progress, checks)
     if extended := _extend(plan, progress, checks, suspect or unknown):
         return extended
     if suspect:
         return _give_up(progress, checks, suspect)
     return _inconclusive(plan, progress, checks, unknown, in_rollout)
+
+
+def _ungated(plan: Plan, progress: Progress, checks: tuple[Check, ...]) -> Decision:
+    """No alarm and no limit could have told: waiting longer would not help."""
+    if plan.health.when_inconclusive == "roll_back":
+        reason = "no gate is set, so nothing can be proven: set health limits or alarms"
+        return Decision("roll_back", reason, checks, progress)
+    return Decision("promote", "unproven: no gate is set that could speak against it", checks, progress)
 
 
 def _inconclusive(

@@ -396,7 +396,16 @@ def _not_an_object(document: object) -> str:
     return f"the input is {kind}: pass an object such as {SMALLEST}"
 
 
-_PLAIN_MESSAGES = {"extra_forbidden": "unknown key", "missing": "is required"}
+_PLAIN_MESSAGES = {
+    "dict_type": "must be an object",
+    "extra_forbidden": "unknown key",
+    "missing": "is required",
+    "model_attributes_type": "must be an object",
+    "model_type": "must be an object",
+    "too_short": "must not be empty",
+    "union_tag_invalid": "type must be canary, linear, exponential or all_at_once",
+    "union_tag_not_found": "needs a type: canary, linear, exponential or all_at_once",
+}
 #: What pydantic adds to a path to say which member of a union was tried.
 _TAGS = {"canary", "linear", "exponential", "all_at_once", "<number>", "<alias>"}
 

@@ -85,6 +85,11 @@ def test_an_unknown_gate_promotes_unproven_after_the_extension_where_the_candida
     assert (decided.action, decided.proven) == ("promote", False)
 
 
+def test_where_nothing_can_be_proven_the_request_may_insist(plan):
+    insisting = replace(plan, health=HealthGate(when_inconclusive="roll_back"))
+    assert decision(insisting).action == "roll_back"
+
+
 @pytest.mark.parametrize(("policy", "action"), [("promote", "promote"), ("roll_back", "roll_back")])
 def test_the_request_says_what_inconclusive_means(plan, policy, action):
     plan = replace(plan, health=HealthGate(when_inconclusive=policy))

@@ -72,7 +72,7 @@ def test_a_version_to_adopt():
         ({"version": "$LATEST"}, "no published version"),
         ({"strategy": "Canary"}, "'Canary' is no strategy"),
         ({"strategy": {"type": "canary", "weight": 100, "interval_seconds": 1}}, "less than 100"),
-        ({"steps": []}, "steps: List should have at least 1 item"),
+        ({"steps": []}, "steps: must not be empty"),
         ({"steps": [{"weight": "NaN", "bake_seconds": 1}]}, "steps[0].weight: Input should be a valid number"),
         ({"steps": [{"weight": float("nan"), "bake_seconds": 1}]}, "finite number"),
         ({"steps": [{"weight": 101, "bake_seconds": 1}]}, "less than or equal to 100 (got 101)"),

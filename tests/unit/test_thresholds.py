@@ -58,7 +58,7 @@ def test_a_step_that_fails_convicts_although_the_rollout_looks_well():
     gate = HealthGate(max_error_percent=1)
     (check,) = checks(gate, step=Counts(300, 15, 0), rollout=Counts(10_000, 20, 0))
     assert check.finding is Finding.HARMFUL
-    assert str(check) == "5 % errors in the candidate's 300 requests (limit 1 %)"
+    assert str(check) == "5 % of the candidate's 300 requests are errors (limit 1 %)"
 
 
 def test_a_step_that_nobody_has_seen_yet_is_not_healthy_because_earlier_ones_were():
@@ -75,7 +75,7 @@ def test_a_p99_limit_allows_one_request_in_a_hundred_to_be_slower():
     (slow,) = checks(gate, step=Counts(1000, 0, 40), rollout=Counts(1000, 0, 40))
     assert well.finding is Finding.HEALTHY
     assert slow.finding is Finding.HARMFUL
-    assert str(slow) == "4 % slower than 500 ms in the candidate's 1,000 requests (limit 1 %)"
+    assert str(slow) == "4 % of the candidate's 1,000 requests are slower than 500 ms (limit 1 %)"
 
 
 def exact_upper_tail(count, trials, p):

@@ -291,7 +291,7 @@ def test_a_verdict_to_roll_back_does_not_wait_for_the_books():
     with World(Scenario.of({"candidate": {"error_rate": 0.5}, "faults": dead}), LIMIT) as world:
         end = run(world)
         assert (end.error, world.routing) == ("RolledBack", ON_STABLE)
-        assert "errors in the candidate's" in end.cause
+        assert "requests are errors" in end.cause
         assert "failed before" in start_again(world, LIMIT).cause
 
 

@@ -22,7 +22,12 @@ def handler(event: Document) -> Document:
     _require_unmoved(plan, candidate, progress)
     now = time.time()
     readings = alarms.read(
-        (gate.name for gate in plan.alarms), since=progress.first_shift_at, seen=progress.alarms_seen
+        (gate.name for gate in plan.alarms),
+        since=progress.first_shift_at,
+        seen=progress.alarms_seen,
+        ignored_since={
+            gate.name: plan.started_at for gate in plan.alarms if gate.if_already_firing == "ignore_until_ok"
+        },
     )
     minutes = metrics.read_minutes(
         plan.function_name,
@@ -37,7 +42,7 @@ def handler(event: Document) -> Document:
     in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
     in_rollout = total(minute.candidate for minute in minutes)
     checks = (
-        *(alarm_check(gate, readings[gate.name], plan.started_at) for gate in plan.alarms),
+        *(alarm_check(gate, readings[gate.name]) for gate in plan.alarms),
         *thresholds.checks(plan.health, step=in_step, rollout=in_rollout),
     )
     decision = decide(plan, progress.seeing(readings), checks, in_step, in_rollout, now)

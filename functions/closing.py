@@ -21,11 +21,14 @@ _EVENTS = {
 def close(closing: Closing) -> None:
     """Write the books, then tell. Telling is at least once: whoever repeats this after a crash tells again.
 
+    A rollback that goes on failing is told of once; the guard's retries say nothing new.
+
     Raises:
         AwsUnavailable: the ledger could not be reached, or a handler was still in flight; nothing was told.
     """
-    ledger.close(closing, time.time())
-    tell(closing)
+    first = ledger.close(closing, time.time())
+    if first or not closing.keep_lock:
+        tell(closing)
 
 
 def tell(closing: Closing) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +15,17 @@ _NAMES_PER_CALL = 100
 
 
 def read(
-    names: Iterable[str], *, since: float | None = None, seen: Mapping[str, float] | None = None
+    names: Iterable[str],
+    *,
+    since: float | None = None,
+    seen: Mapping[str, float] | None = None,
+    ignored_since: Mapping[str, float] | None = None,
 ) -> dict[str, AlarmReading]:
     """Every alarm's reading by name; an alarm that CloudWatch does not know has the state None.
 
     An alarm that fired and recovered between two polls shows only in its history, which is read where its
-    last transition is after `since` and not yet among `seen`. Times are seconds since the epoch.
+    last transition is after `since` and not yet among `seen`. Those in `ignored_since` fired at that moment
+    already: their history says whether they have been OK in between. Times are seconds since the epoch.
     """
     wanted = list(names)
     found: dict[str, dict[str, Any]] = {}
@@ -33,7 +39,12 @@ def read(
             )
         for kind in ("MetricAlarms", "CompositeAlarms", "LogAlarms"):
             found |= {alarm["AlarmName"]: alarm for alarm in response.get(kind, [])}
-    return {name: _reading(name, found.get(name), since, seen or {}) for name in wanted}
+    readings = {name: _reading(name, found.get(name), since, seen or {}) for name in wanted}
+    for name, moment in (ignored_since or {}).items():
+        if readings[name].state == "ALARM":
+            moved = (readings[name].transitioned_at or 0.0) >= moment
+            readings[name] = replace(readings[name], recovered=moved and "OK" in _transitions(name, moment))
+    return readings
 
 
 def _alarm_types() -> list[str]:

@@ -129,15 +129,14 @@ class Decision:
     convicts: bool = False
 
 
-def alarm_check(gate: AlarmGate, reading: AlarmReading, started_at: float) -> Check:
+def alarm_check(gate: AlarmGate, reading: AlarmReading) -> Check:
     """An alarm as a gate: it says harm when it fires, and also when it is gone or cannot be evaluated."""
     finding, value = Finding.HEALTHY, str(reading.state)
-    firing_before = reading.transitioned_at is not None and reading.transitioned_at < started_at
     if reading.state is None:
         finding, value = Finding.HARMFUL, "missing"
     elif reading.broken:
         finding, value = Finding.HARMFUL, "broken"
-    elif reading.state == "ALARM" and firing_before and gate.if_already_firing == "ignore_until_ok":
+    elif reading.state == "ALARM" and not reading.recovered:
         finding = Finding.IGNORED
     elif reading.state == "ALARM":
         finding = Finding.HARMFUL

@@ -16,7 +16,7 @@ class AlarmReading:
     `transitioned_at` is when `state` last changed, in seconds since the epoch. `fired_since_shift` says
     whether it was in ALARM at any time since traffic first moved. `broken` means that it is set up so that CloudWatch
     cannot evaluate it, `stale` that CloudWatch could not just now; `settled` is whether its history tells of that
-    transition already.
+    transition already, and `recovered` is False of one that has fired ever since before the rollout.
     """
 
     name: str
@@ -26,6 +26,7 @@ class AlarmReading:
     broken: bool = False
     stale: bool = False
     settled: bool = True
+    recovered: bool = True
 
 
 @dataclass(frozen=True, slots=True)

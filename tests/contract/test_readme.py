@@ -62,6 +62,24 @@ def test_a_sandbox_command_runs(command, tmp_path):
         assert Path(tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
 
 
+def test_the_demo_plays_a_good_and_a_bad_release_with_errors_and_verdicts(tmp_path):
+    done = subprocess.run(  # noqa: S603 - what `make demo` runs
+        [sys.executable, "-m", "sandbox", "demo"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    good, bad = done.stdout.split("A bad release")
+    assert "promote: every gate is healthy" in good
+    assert "Promoted. Version 2 serves all traffic." in good
+    assert re.search(r"roll back: .* requests are errors .*errors: version 1 [\d.]+ %, version 2 [\d.]+ %", bad)
+    assert "Rolled back. Version 1 serves all traffic again." in bad
+    assert len(list(tmp_path.glob("tidegate-*/*.html"))) == 2
+
+
 def test_start_execution_is_called_as_the_api_knows_it():
     (command,) = (command for command in COMMANDS if command.startswith("aws "))
     words = shlex.split(command)

@@ -58,9 +58,9 @@ def test_what_earlier_steps_served_is_no_proof_of_the_last_one(plan):
 
 
 def test_harm_that_is_not_the_candidates_convicts_nobody(plan):
-    gone = alarm_check(AlarmGate("a"), AlarmReading("a", None), started_at=100.0)
-    early = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 150.0), started_at=100.0)
-    fired = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 250.0, fired_since_shift=True), started_at=100.0)
+    gone = alarm_check(AlarmGate("a"), AlarmReading("a", None))
+    early = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 150.0))
+    fired = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 250.0, fired_since_shift=True))
     for harm, convicts in ((gone, False), (early, False), (fired, True)):
         decided = decide(plan, at_step(0), (harm,), SERVED, SERVED, 10.0)
         assert (decided.action, decided.convicts) == ("roll_back", convicts)
@@ -140,13 +140,13 @@ def test_nothing_is_promoted_as_proven_without_a_healthy_gate_and_none_that_is_n
     ],
 )
 def test_an_alarm_speaks_of_harm_when_it_fires_fired_is_gone_or_is_broken(reading, finding):
-    assert alarm_check(AlarmGate("a"), reading, started_at=100.0).finding is finding
+    assert alarm_check(AlarmGate("a"), reading).finding is finding
 
 
-def test_an_alarm_that_fired_before_the_rollout_is_ignored_only_until_it_moves():
+def test_an_alarm_that_has_fired_ever_since_before_the_rollout_is_ignored():
     gate = AlarmGate("a", "ignore_until_ok")
-    assert alarm_check(gate, AlarmReading("a", "ALARM", 5.0), started_at=100.0).finding is Finding.IGNORED
-    assert alarm_check(gate, AlarmReading("a", "ALARM", 500.0), started_at=100.0).finding is Finding.HARMFUL
+    assert alarm_check(gate, AlarmReading("a", "ALARM", 5.0, recovered=False)).finding is Finding.IGNORED
+    assert alarm_check(gate, AlarmReading("a", "ALARM", 500.0)).finding is Finding.HARMFUL
 
 
 def test_progress_survives_the_journey_through_json():

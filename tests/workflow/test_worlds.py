@@ -286,6 +286,17 @@ def test_an_alarm_that_fires_before_any_traffic_rejects_and_convicts_nobody():
         assert not [item for item in records(world) if item["record"]["S"].startswith("bad#")]
 
 
+def test_an_ignored_alarm_that_lost_its_data_and_fires_again_has_not_been_ok():
+    again = [
+        {"at_second": 200, "do": "set_alarm", "name": "errors", "state": "INSUFFICIENT_DATA"},
+        {"at_second": 210, "do": "set_alarm", "name": "errors", "state": "ALARM"},
+    ]
+    alarm = {"name": "errors", "state": "ALARM", "metric": "Throttles", "treat_missing_data": "ignore"}
+    request = {**LIMIT, "alarms": [{"name": "errors", "if_already_firing": "ignore_until_ok"}]}
+    with World(Scenario.of({"alarms": [alarm], "timeline": again}), request) as world:
+        assert run(world).status == "SUCCEEDED"
+
+
 def test_a_verdict_to_roll_back_does_not_wait_for_the_books():
     dead = [{"call": "dynamodb.UpdateItem", "error": "InternalServerError", "skip": 5, "times": 4}]
     with World(Scenario.of({"candidate": {"error_rate": 0.5}, "faults": dead}), LIMIT) as world:

@@ -69,7 +69,7 @@ def _weight(value: float) -> float:
 
 
 def _alias_name(value: str) -> str:
-    if not _ALIAS_NAME.match(value):
+    if not _ALIAS_NAME.fullmatch(value):
         raise _violation("is not an alias name: letters, digits, '-' and '_', not digits alone")
     return value
 

@@ -68,6 +68,7 @@ def test_a_version_to_adopt():
         ({"function_name": "arn:aws:lambda:us-east-1:210987654321:function:checkout"}, "is in account 210987654321"),
         ({"alias_name": "12"}, "not an alias name"),
         ({"alias_name": "$LATEST"}, "not an alias name"),
+        ({"alias_name": "live\n"}, "not an alias name"),
         ({"version": 7}, "version: Input should be a valid string (got 7)"),
         ({"version": "$LATEST"}, "no published version"),
         ({"strategy": "Canary"}, "'Canary' is no strategy"),

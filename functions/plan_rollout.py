@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import datetime
 
 from aws import alarms, aliases, events, executions, ledger, versions
 from aws.executions import End, Execution
@@ -32,11 +33,12 @@ _FINAL = (Rejected, PermissionDenied, AwsRefused)
 
 @task("PlanRollout")
 def handler(event: Document) -> Document:
-    """Event: `request` (any JSON) and `execution_arn`. Result: the plan."""
+    """Event: `request` (any JSON), `execution_arn`, and `started_at` (RFC 3339). Result: the plan."""
     execution = Execution.parse(event["execution_arn"])
+    started_at = datetime.fromisoformat(event["started_at"]).timestamp()
     try:
         request = RolloutRequest.parse(event["request"], region=execution.region, account=execution.account)
-        plan = _plan_under_lock(request, execution)
+        plan = _plan_under_lock(request, execution, started_at)
     except _FINAL as error:
         tell_refused(execution.arn, event["request"], f"{type(error).__name__}: {error}")
         raise
@@ -47,9 +49,9 @@ def handler(event: Document) -> Document:
     return plan.to_json()
 
 
-def _plan_under_lock(request: RolloutRequest, execution: Execution) -> Plan:
+def _plan_under_lock(request: RolloutRequest, execution: Execution, started_at: float) -> Plan:
     target = f"{request.function_name}:{request.alias_name}"
-    started_at = _take_lock(target, execution)
+    _take_lock(target, execution)
     try:
         plan = _plan(request, execution, started_at)
         ledger.record_plan(plan)
@@ -64,17 +66,17 @@ def _plan_under_lock(request: RolloutRequest, execution: Execution) -> Plan:
     return plan
 
 
-def _take_lock(target: str, execution: Execution) -> float:
-    """When the lock was taken; a lock whose execution has ended is taken over, its leftovers restored first."""
+def _take_lock(target: str, execution: Execution) -> None:
+    """Take the lock; one whose execution has ended is taken over, its leftovers closed first."""
     now = time.time()
     if ledger.take_lock(target, execution.arn, now):
-        return now
+        return
     held = ledger.read_lock(target)
     end = executions.end_of(held.execution_arn, now - held.taken_at) if held is not None else None
     if held is not None and end is not None:
         _close_leftovers(held, end)
         if ledger.take_lock(target, execution.arn, now, ended_holder=held.execution_arn):
-            return now
+            return
     holder = held.execution_arn if held else "another execution"
     raise RolloutRunning(f"{target} is being rolled out by {holder}: wait for it, or stop it")
 

@@ -27,6 +27,8 @@ from rollout.observation import Counts
 from rollout.plan import Plan
 
 LOCK = "lock"
+#: What a lock says of its holder's rollout, beside who holds it.
+_LIVE = ("plan", "candidate", "step", "weight_percent", "promoting", "verdicts", "last_verdict")
 _DAY_SECONDS = 86_400
 #: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes less than 2 KB, and mostly half a KB.
 _MAX_VERDICTS = 150
@@ -74,16 +76,24 @@ class Closing:
 def take_lock(target: str, execution_arn: str, now: float, ended_holder: str | None = None) -> bool:
     """Take the alias's lock, or keep it where this execution holds it already; False where another one does.
 
-    `ended_holder` is an execution known to have ended, whose lock may be taken over.
+    `ended_holder` is an execution known to have ended, whose lock may be taken over. What the lock has come to say of
+    this execution stays: the call may arrive late, when the rollout is well on its way.
     """
+    free_or_mine = "attribute_not_exists(#holder) OR #holder = "
+    take = "SET #holder = :me, taken_at = :now"
+    values = {":me": _text(execution_arn), ":now": _number(now)}
     names = {"#holder": "execution_arn"}
-    values = {":me": _text(execution_arn), ":ended": _text(ended_holder or execution_arn)}
+    if ended_holder is not None:
+        values[":ended"] = _text(ended_holder)
+        names |= {f"#{name}": name for name in _LIVE}
+        take += " REMOVE " + ", ".join(f"#{name}" for name in _LIVE)
     try:
         with sdk.refusals(f"take the lock of {target}"):
-            _client().put_item(
+            _client().update_item(
                 TableName=_table(),
-                Item={**_key(target, LOCK), "execution_arn": _text(execution_arn), "taken_at": _number(now)},
-                ConditionExpression="attribute_not_exists(#holder) OR #holder = :me OR #holder = :ended",
+                Key=_key(target, LOCK),
+                UpdateExpression=take,
+                ConditionExpression=free_or_mine + (":me" if ended_holder is None else ":ended"),
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues=values,
             )

@@ -67,7 +67,9 @@ def test_a_transaction_cancelled_for_another_reason_was_not_closed_before(inhabi
 
 
 def test_a_write_that_meets_a_transaction_is_to_be_tried_again(inhabit):
-    inhabit(faults=[{"call": "dynamodb.UpdateItem", "error": "TransactionConflictException", "times": "always"}])
+    inhabit(
+        faults=[{"call": "dynamodb.UpdateItem", "error": "TransactionConflictException", "skip": 1, "times": "always"}]
+    )
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     with pytest.raises(AwsUnavailable):
         ledger.record_shift(PLAN, 0, 10)

@@ -108,9 +108,9 @@ def test_locks_of_different_aliases_are_independent(inhabit):
 
 
 def test_a_lock_whose_taking_got_no_answer_is_held(inhabit):
-    world = inhabit(**fault("PutItem", "lost_response"))
+    world = inhabit(**fault("UpdateItem", "lost_response"))
     assert take()
-    assert world.boundary.calls["dynamodb.PutItem"] == 2
+    assert world.boundary.calls["dynamodb.UpdateItem"] == 2
 
 
 def test_a_lock_is_taken_over_only_from_the_execution_that_is_known_to_have_ended(inhabit):
@@ -154,7 +154,7 @@ def test_a_lock_that_cannot_be_read_is_not_taken_for_free(inhabit):
 
 
 def test_a_lock_that_cannot_be_asked_for_is_not_held_by_another(inhabit):
-    inhabit(**fault("PutItem", "ProvisionedThroughputExceededException", times="always"))
+    inhabit(**fault("UpdateItem", "ProvisionedThroughputExceededException", times="always"))
     with pytest.raises(AwsUnavailable, match="take the lock of checkout:live"):
         take()
 

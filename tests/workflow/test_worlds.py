@@ -233,6 +233,24 @@ def test_stop_while_the_first_shift_is_on_its_way_leaves_nothing_split(second):
             assert start_again(world, LIMIT).status == "SUCCEEDED"
 
 
+def test_a_lock_that_is_taken_late_forgets_nothing():
+    """A planning handler that timed out goes on: its write may land in the middle of the rollout."""
+    late = [{"call": "dynamodb.UpdateItem", "error": "held", "seconds": 100}]
+    stopped = [{"at_second": 220, "do": "stop_execution"}]
+    with World(Scenario.of({"timeline": stopped, "faults": late}), LIMIT) as world:
+        assert run(world).status == "ABORTED"
+        assert world.routing == ON_STABLE
+        assert history_of(world) == ["rolled_back"]
+
+
+def test_a_refusal_is_kept_once_although_planning_crashed_after_keeping_it():
+    crash = [{"call": "dynamodb.TransactWriteItems", "error": "crash_after"}]
+    with World(Scenario.of({"faults": crash}), {**SMALLEST, "alarms": ["typo"]}) as world:
+        assert run(world).error == "Rejected"
+        assert history_of(world) == ["rejected"]
+        assert not [item for item in records(world) if item["record"]["S"] == "lock"]
+
+
 def test_a_lock_that_vanished_does_not_keep_the_alias_split():
     def vanish() -> None:
         key = {"target": {"S": "checkout:live"}, "record": {"S": "lock"}}

@@ -1,16 +1,20 @@
-"""CheckHealth: observe, judge, decide: wait, advance, promote or roll back."""
+"""CheckHealth: observe, judge, decide: wait, advance, step back, promote or roll back."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 
 from aws import alarms, aliases, ledger, metrics
 from rollout import thresholds
-from rollout.decision import Decision, Progress, alarm_check, decide
+from rollout.check import alarm_check
+from rollout.decision import Decision, Look, Progress, decide
 from rollout.errors import AliasMoved, RolloutError
-from rollout.observation import Counts, total
+from rollout.observation import AlarmReading, Minute, total
 from rollout.plan import Plan
 from rollout.routing import Routing
+from rollout.verdict import Verdict, hear
 from telemetry import Document, logger, task
 
 
@@ -36,18 +40,14 @@ def handler(event: Document) -> Document:
         candidate,
         start=progress.first_shift_at,
         end=now,
-        slow_above_ms=plan.health.max_duration_p99_ms,
+        period_seconds=plan.period_seconds,
+        slow_above_ms=plan.slow_above_ms,
+        limit_ms=plan.health.max_duration_p99_ms,
     )
-    # A minute that began before the last shift says nothing of this weight alone.
-    in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
-    in_rollout = total(minute.candidate for minute in minutes)
-    checks = (
-        *(alarm_check(gate, readings[gate.name]) for gate in plan.alarms),
-        *thresholds.checks(plan.health, step=in_step, rollout=in_rollout),
-    )
-    decision = decide(plan, progress.seeing(readings), checks, in_step, in_rollout, now)
-    _record(plan, decision, total(minute.stable for minute in minutes), in_rollout, now)
-    logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in decision.checks])
+    look = _look(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now)
+    decision = decide(plan, progress.seeing(readings), look)
+    _record(plan, decision, look)
+    logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in look.checks])
     return _result(decision)
 
 
@@ -58,9 +58,33 @@ def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> None:
         raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: somebody else moved it")
 
 
-def _record(plan: Plan, decision: Decision, stable: Counts, candidate: Counts, now: float) -> None:
+def _look(
+    plan: Plan, progress: Progress, minutes: Sequence[Minute], readings: Sequence[AlarmReading], now: float
+) -> Look:
+    # A minute that began before the last shift says nothing of this weight alone.
+    in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
+    in_rollout = total(minute.candidate for minute in minutes)
+    judge = plan.health.judge
+    verdict = hear(judge, minutes, progress.shifts, now, plan.history) if judge else Verdict()
+    silence = max((after.at - before.at for before, after in pairwise(minutes)), default=plan.period_seconds)
+    return Look(
+        now,
+        checks=(
+            *map(alarm_check, readings),
+            *thresholds.checks(plan.health, step=in_step, rollout=in_rollout),
+            *verdict.checks(),
+        ),
+        verdict=verdict,
+        in_step=in_step,
+        in_rollout=in_rollout,
+        stable_in_rollout=total(minute.stable for minute in minutes),
+        seen_until=minutes[-1].end + silence if minutes else 0.0,
+    )
+
+
+def _record(plan: Plan, decision: Decision, look: Look) -> None:
     try:
-        ledger.record_verdict(plan, decision, stable, candidate, now)
+        ledger.record_verdict(plan, decision, look)
     except RolloutError as error:
         # A verdict to roll back does not wait for the books.
         if decision.action != "roll_back":

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from aws import alarms, aliases, events, executions, ledger, versions
+from aws import alarms, aliases, events, executions, ledger, metrics, versions
 from aws.executions import End, Execution
 from aws.ledger import Closing, Lock
 from closing import close, tell_refused
@@ -22,9 +22,12 @@ from rollout.errors import (
     StableUnusable,
     VersionNotFound,
 )
-from rollout.plan import Plan, choose_poll_seconds, longest_seconds
+from rollout.forecast import Forecast, forecast
+from rollout.observation import History
+from rollout.plan import HealthGate, Plan, pace
 from rollout.request import FromAlias, RolloutRequest
 from rollout.routing import restore_command
+from rollout.strategy import Step
 from telemetry import Document, best_effort, identify, logger, task
 
 #: What trying again will not change.
@@ -120,6 +123,8 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
     gates = request.alarm_gates()
     preflight.require_ready_alarms(gates, alarms.read(gate.name for gate in gates))
     steps, health = request.chosen_steps(), request.health.gate()
+    paced = pace(steps, health)
+    history, expected = _expect(request, steps, health, started_at)
     return Plan(
         rollout_id=execution.name,
         execution_arn=execution.arn,
@@ -130,8 +135,10 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
         stable=alias.routing.version,
         revision_id=alias.revision_id,
         steps=steps,
-        poll_seconds=choose_poll_seconds(steps, health.max_extension_seconds),
-        longest_seconds=longest_seconds(steps, health.max_extension_seconds),
+        poll_seconds=paced.poll_seconds,
+        period_seconds=paced.period_seconds,
+        longest_seconds=paced.longest_seconds,
+        max_step_backs=paced.max_step_backs,
         restore_command=restore_command(execution.region, function_name, alias_name, alias.routing.version),
         alarms=gates,
         health=health,
@@ -139,7 +146,20 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
         expected_code_sha256=request.expected_code_sha256,
         description=request.description,
         force=request.force,
+        history=history,
+        expectations=expected.steps,
+        warnings=expected.warnings,
     )
+
+
+def _expect(
+    request: RolloutRequest, steps: tuple[Step, ...], health: HealthGate, started_at: float
+) -> tuple[History, Forecast]:
+    """The alias's traffic of the day before, and what the judge will be able to see with as much."""
+    if health.judge is None:
+        return History(), Forecast((), ())
+    history = metrics.read_history(request.function_name, request.alias_name, before=started_at)
+    return history, forecast(steps, history, health.judge)
 
 
 def _require_stable(function_name: str, version: str) -> None:

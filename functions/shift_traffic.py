@@ -16,8 +16,8 @@ def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate` and `progress` ({} before the first step). Result: the new progress."""
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     before = Progress.from_json(event["progress"]) if event["progress"] else None
-    number = before.step + 1 if before else 0
-    step = plan.steps[number]
+    number = before.next_step(plan, str(event["progress"].get("action"))) if before else 0
+    step = plan.step_at(number)
     ledger.record_shift(plan, number, step.weight_percent)
     alias = aliases.write(
         plan.function_name,

@@ -15,7 +15,7 @@ from sandbox.lambda_rules import Routing
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, End, World
-from tidegate.view import CheckView, Counts, MinuteView, RolloutView, ShiftView, StepView, VerdictView
+from tidegate.view import Counts, MinuteView, RolloutView, ShiftView, StepView, verdict_view
 
 #: The state machine's own ends by the names of their errors; what fails under another name was stopped.
 OUTCOMES: Mapping[str, str] = {
@@ -198,7 +198,7 @@ def rollout_view(world: World) -> RolloutView:
     lock, finished = _lock(world, arn), _finished(world, arn)
     kept = json.loads(finished[0]["document"]) if finished else _open_document(lock or {})
     plan = kept.get("plan") or {}
-    verdicts = tuple(_verdict(verdict) for verdict in kept["verdicts"])
+    verdicts = tuple(verdict_view(verdict, STARTED_AT) for verdict in kept["verdicts"])
     world.traffic.catch_up(world.clock.now())
     candidate = kept.get("candidate")
     shifts = tuple(_shifts(world, candidate))
@@ -217,6 +217,8 @@ def rollout_view(world: World) -> RolloutView:
         outcome=_outcome(world, end, json.loads(end.output or "{}")) if end else None,
         cause=end.cause if end else None,
         shifts=shifts,
+        proven=kept.get("proven"),
+        warnings=tuple(plan.get("warnings") or ()),
     )
 
 
@@ -227,21 +229,6 @@ def _open_document(lock: Record) -> dict[str, Any]:
         "candidate": lock.get("candidate"),
         "verdicts": [json.loads(verdict) for verdict in lock.get("verdicts", [])],
     }
-
-
-def _verdict(verdict: Record) -> VerdictView:
-    checks = verdict["checks"]
-    return VerdictView(
-        at_second=verdict["at"] - STARTED_AT,
-        step=verdict["step"],
-        weight_percent=verdict["weight_percent"],
-        decision=verdict["action"],
-        reason=verdict["reason"],
-        checks=tuple(
-            CheckView(check["name"], check["value"], check["limit"], check["unit"], check["finding"])
-            for check in checks
-        ),
-    )
 
 
 def _percent_of(candidate: str | None, routing: Routing | None) -> float:

@@ -27,6 +27,10 @@ FAILS_SMOKE_TESTS_FROM: Final = 0.5
 """A direct invocation fails where the version fails at least this share of its requests: no smoke test is left to
 luck."""
 
+_SHOW_P99: Final = 600
+"""As many requests, evenly spread over a distribution, show its p99."""
+
+_GOLDEN: Final = (math.sqrt(5) - 1) / 2
 _NORMAL: Final = NormalDist()
 _Z99: Final = _NORMAL.inv_cdf(0.99)
 
@@ -200,7 +204,11 @@ class Traffic:
 
     def _due_in(self, minute: int) -> int:
         """How many requests a minute brings: a rate below one a minute brings one every so many minutes."""
-        return math.floor(self._per_minute * (minute + 1) + 1e-9) - math.floor(self._per_minute * minute + 1e-9)
+        return self._due_before(minute + 1) - self._due_before(minute)
+
+    def _due_before(self, minute: int) -> int:
+        """The number of a minute's first request: those before the start have negative ones."""
+        return math.floor(self._per_minute * minute + 1e-9)
 
     def _count(self, served: _Served, failed: bool, blamed: bool, duration_ms: float) -> None:
         served.requests += 1
@@ -258,7 +266,7 @@ class Traffic:
             return
         random = Random(f"{self._seed} minute {-minutes_before}")
         errors = _successes(random, requests, self._stable_behaviour.error_rate)
-        durations_ms = _usual_ms(self._stable_behaviour, requests)
+        durations_ms = _usual_ms(self._stable_behaviour, requests, _turn(self._due_before(-minutes_before), requests))
         for dimensions in (
             {**self._at_alias, "ExecutedVersion": stable},
             self._at_alias,
@@ -320,10 +328,24 @@ class Traffic:
         return next((other for other, weight in weights.items() if weight > FAILS_SMOKE_TESTS_FROM), version)
 
 
-@lru_cache(maxsize=64)
-def _usual_ms(behaviour: Behaviour, requests: int) -> Samples:
-    """What so many usual requests take, spread evenly over the behaviour's distribution."""
-    usual = (behaviour.duration_ms((index + 0.5) / requests) for index in range(requests))
+def _turns(requests: int) -> int:
+    """How many minutes of so many requests show a distribution's p99; at most an hour."""
+    return max(1, min(60, math.ceil(_SHOW_P99 / requests)))
+
+
+def _turn(first: int, requests: int) -> int:
+    """Whose turn a minute is, by the number of its first request: any few that follow each other are spread out."""
+    return int(_turns(requests) * (first // requests * _GOLDEN % 1))
+
+
+@lru_cache(maxsize=256)
+def _usual_ms(behaviour: Behaviour, requests: int, turn: int) -> Samples:
+    """What so many usual requests take, spread evenly over the behaviour's distribution.
+
+    A few would never reach its p99, so minutes take turns: each looks at quantiles of its own.
+    """
+    offset = (turn + 0.5) / _turns(requests)
+    usual = (behaviour.duration_ms((index + offset) / requests) for index in range(requests))
     return Counter(_whole(duration) for duration in usual)
 
 

@@ -36,7 +36,8 @@ _LOG = 7
 
 def render(view: RolloutView) -> RenderableType:
     """The rollout as one panel of constant height, at most 96 columns wide; it fits in 80."""
-    parts: list[RenderableType] = [_traffic(view), _steps(view), Text(), _versions(view), Text(), _log(view)]
+    parts: list[RenderableType] = [_traffic(view), _steps(view), *_warnings(view)]
+    parts += [Text(), _versions(view), Text(), _log(view)]
     if view.outcome:
         parts += [Text(), _end(view)]
     return Panel(
@@ -53,17 +54,18 @@ def render(view: RolloutView) -> RenderableType:
 
 def lines(view: RolloutView, previous: RolloutView | None = None) -> list[str]:
     """What changed since `previous`, one plain line each: for logs, pipes and terminals that cannot redraw."""
-    said = [_plan_line(view)] if view.steps and not (previous and previous.steps) else []
+    said = _plan_lines(view) if view.steps and not (previous and previous.steps) else []
     happened = [
         (shift.at_second, f"{views.percent(shift.weight_percent)} of the traffic to version {view.candidate}")
         for shift in view.weights[len(previous.weights) if previous else 0 :]
     ] + [
-        (verdict.at_second, f"{_spoken(verdict.decision)}: {verdict.reason}{_errors_so_far(view)}")
+        (verdict.at_second, f"{views.spoken(verdict.decision)}: {verdict.reason}{_errors_so_far(view)}")
         for verdict in view.verdicts[len(previous.verdicts) if previous else 0 :]
     ]
     said += [f"{views.timer(second)}  {event}" for second, event in sorted(happened, key=lambda pair: pair[0])]
     if view.outcome and (previous is None or previous.outcome is None):
-        said.append(f"{views.timer(view.elapsed_seconds)}  {views.outcome_title(view.outcome)}. {views.ending(view)}")
+        end = f"{views.outcome_title(view.outcome)}. {views.ending(view)}{_proof(view)}"
+        said.append(f"{views.timer(view.elapsed_seconds)}  {end}")
         said += [view.cause] if view.cause else []
     return said
 
@@ -74,9 +76,10 @@ def _errors_so_far(view: RolloutView) -> str:
     return f"  [errors: {', '.join(rates)}]"
 
 
-def _plan_line(view: RolloutView) -> str:
+def _plan_lines(view: RolloutView) -> list[str]:
     steps = [f"{views.percent(step.weight_percent)} for {views.span(step.bake_seconds)}" for step in view.steps]
-    return f"{view.target} on version {view.stable}: {', '.join(steps)}"
+    plan = f"{view.target} on version {view.stable}: {', '.join(steps)}"
+    return [plan, *(f"warning: {warning}" for warning in view.warnings)]
 
 
 def _title(view: RolloutView) -> Text:
@@ -124,6 +127,16 @@ def _steps(view: RolloutView) -> Text:
         text.append(f" {views.span(step.bake_seconds)}   ", style=STABLE)
     text.append("…" if first + _STEPS < len(view.steps) else "", style=STABLE)
     return text
+
+
+def _warnings(view: RolloutView) -> list[RenderableType]:
+    """The plan's warnings in full: they end in what to do. There are few, and mostly none."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, min_width=10)
+    table.add_column()
+    for warning in view.warnings:
+        table.add_row(Text("warning", style="bold yellow"), Text(warning))
+    return [table] if view.warnings else []
 
 
 def _mark(view: RolloutView, number: int) -> tuple[str, str]:
@@ -191,7 +204,7 @@ def _log(view: RolloutView) -> Table:
         table.add_row(
             Text(views.timer(verdict.at_second), style=STABLE),
             views.percent(verdict.weight_percent),
-            Text(_spoken(verdict.decision), style=DECISION_STYLES.get(verdict.decision, "")),
+            Text(views.spoken(verdict.decision), style=DECISION_STYLES.get(verdict.decision, "")),
             Text(verdict.reason, style=STABLE if verdict.decision == "wait" else ""),
         )
     for _ in range(_LOG - len(shown)):
@@ -209,15 +222,17 @@ def _folded(verdicts: Iterable[VerdictView]) -> list[VerdictView]:
     return kept
 
 
-def _spoken(decision: str) -> str:
-    return decision.replace("_", " ")
-
-
 def _end(view: RolloutView) -> Text:
     outcome = view.outcome or ""
     style = TONE_STYLES[views.TONES.get(outcome, "plain")]
     return Text.assemble(
         (f"{views.outcome_title(outcome)}. ", f"bold {style}"),
-        (views.ending(view), style),
+        (f"{views.ending(view)}{_proof(view)}", style),
         f"\n{view.cause}" if view.cause else "",
     )
+
+
+def _proof(view: RolloutView) -> str:
+    """Whether a promotion is proven, as one more sentence; short, for the panel is not to grow."""
+    title = views.proof_title(view)
+    return f" {title}." if view.proven else f" {title}: too little evidence." if title else ""

@@ -6,9 +6,10 @@ the epoch.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Any, Literal
 
 Tone = Literal["good", "bad", "plain"]
 
@@ -38,7 +39,7 @@ _ENDINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Requests of one version: all, those that failed, those slower than the limit."""
+    """Requests of one version: all, those that failed, those slower than the stable version's p99 had been before."""
 
     requests: int = 0
     errors: int = 0
@@ -51,6 +52,11 @@ class Counts:
     def error_percent(self) -> float | None:
         """Failed requests in percent of all; None where there were none, which is not the same as 0."""
         return 100 * self.errors / self.requests if self.requests else None
+
+    @property
+    def slow_percent(self) -> float | None:
+        """Slow requests in percent of all; None where there were none."""
+        return 100 * self.slow / self.requests if self.requests else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +102,73 @@ class CheckView:
 
 
 @dataclass(frozen=True, slots=True)
+class TallyView:
+    """Requests of one version, and how many of them were bad."""
+
+    requests: int
+    bad: int
+
+    def __str__(self) -> str:
+        return f"{self.bad:,} of {self.requests:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceView:
+    """What one metric says against the candidate, over all minutes so far in which both versions served.
+
+    Two wealths, natural logarithms, each beside what convicts: `worse` against "no worse than the stable version",
+    `intolerable` against "no worse than tolerated". With 95 % confidence, no more than `excess_at_most_percent` of the
+    candidate's requests are bad beyond the tolerated ratio. `state` is as a check's.
+    """
+
+    metric: str
+    minutes: int
+    stable: TallyView
+    candidate: TallyView
+    worse: float
+    worse_needed: float
+    intolerable: float
+    intolerable_needed: float
+    p_worse: float
+    p_intolerable: float
+    excess_at_most_percent: float
+    state: str
+
+    @property
+    def worse_percent(self) -> float:
+        """`worse` in percent of what convicts, at least 0."""
+        return _reached(self.worse, self.worse_needed)
+
+    @property
+    def intolerable_percent(self) -> float:
+        """`intolerable` in percent of what convicts, at least 0."""
+        return _reached(self.intolerable, self.intolerable_needed)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardView:
+    """The candidate at weight 100 against the rate that the stable version had before; one that trips steps back."""
+
+    metric: str
+    candidate: TallyView
+    expected_at_most_percent: float
+    wealth: float
+    needed: float
+    tripped: bool
+
+    @property
+    def percent(self) -> float:
+        """The wealth in percent of what trips, at least 0."""
+        return _reached(self.wealth, self.needed)
+
+
+def _reached(wealth: float, needed: float) -> float:
+    return max(0.0, 100 * wealth / needed) if needed > 0 else 100.0
+
+
+@dataclass(frozen=True, slots=True)
 class VerdictView:
-    """One look at the candidate: what was decided, why, and every gate it rests on. `step` counts from 0."""
+    """One look at the candidate: what was decided, why, and everything it rests on. `step` counts from 0."""
 
     at_second: float
     step: int
@@ -105,6 +176,8 @@ class VerdictView:
     decision: str
     reason: str
     checks: tuple[CheckView, ...] = ()
+    evidence: tuple[EvidenceView, ...] = ()
+    guards: tuple[GuardView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +194,8 @@ class RolloutView:
 
     `step` is the step in force, counted from 0. `weight_percent` is the candidate's share of the traffic, so 100 once
     it is promoted. `candidate` is None until there is one; `outcome` and `cause` are None until the end. `shifts` says
-    to the second when the weight changed; where it is empty, the minutes say.
+    to the second when the weight changed; where it is empty, the minutes say. `proven` is whether a promotion rests on
+    evidence, None where nothing was promoted. `warnings` are the plan's.
     """
 
     function_name: str
@@ -138,6 +212,8 @@ class RolloutView:
     outcome: str | None = None
     cause: str | None = None
     shifts: tuple[ShiftView, ...] = ()
+    proven: bool | None = None
+    warnings: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -170,14 +246,69 @@ class RolloutView:
         return tuple(kept)
 
 
+def verdict_view(record: Mapping[str, Any], started_at: float) -> VerdictView:
+    """One verdict as the ledger keeps it; `started_at` is the rollout's start, in seconds since the epoch.
+
+    Records from before there was a judge hold neither evidence nor guards.
+    """
+    return VerdictView(
+        at_second=record["at"] - started_at,
+        step=record["step"],
+        weight_percent=record["weight_percent"],
+        decision=record["action"],
+        reason=record["reason"],
+        checks=tuple(
+            CheckView(check["name"], check["value"], check["limit"], check["unit"], check["finding"])
+            for check in record["checks"]
+        ),
+        evidence=tuple(EvidenceView(**_fields(EvidenceView, one)) for one in record.get("evidence", ())),
+        guards=tuple(GuardView(**_fields(GuardView, one)) for one in record.get("guards", ())),
+    )
+
+
+def _fields(shape: type[EvidenceView | GuardView], record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the shape knows of a record, pairs of requests and bad ones as tallies."""
+    known = {name: record[name] for name in shape.__dataclass_fields__}
+    return {name: TallyView(*value) if isinstance(value, list) else value for name, value in known.items()}
+
+
 def outcome_title(outcome: str) -> str:
     """An outcome as a title: `rolled_back` is "Rolled back"."""
     return outcome.replace("_", " ").capitalize()
 
 
+def proof_title(view: RolloutView) -> str:
+    """Whether a promotion is proven, in one word; "" where nothing was promoted."""
+    return "" if view.proven is None else "Proven" if view.proven else "Unproven"
+
+
+def proof(view: RolloutView) -> str:
+    """One sentence on what a promotion rests on; "" where nothing was promoted."""
+    if view.proven is None:
+        return ""
+    if view.proven:
+        return f"What was measured speaks for version {view.candidate}, and rules out harm worth mentioning."
+    return f"Nothing spoke against version {view.candidate}, but there was too little evidence to rule out harm."
+
+
 def ending(view: RolloutView) -> str:
     """One sentence on what the rollout left behind; "" while it runs."""
     return _ENDINGS.get(view.outcome or "", "").format(stable=view.stable, candidate=view.candidate)
+
+
+def spoken(decision: str) -> str:
+    """A decision as people say it: `roll_back` is "roll back"."""
+    return decision.replace("_", " ")
+
+
+def metric_title(metric: str) -> str:
+    """What a metric counts: `slow` is "slow requests"."""
+    return "slow requests" if metric == "slow" else metric
+
+
+def p_value(p: float) -> str:
+    """How improbable the evidence is for a harmless candidate: p = 0.002."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004
 
 
 def percent(value: float | None, decimals: int | None = None) -> str:

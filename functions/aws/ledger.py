@@ -21,7 +21,8 @@ from typing import Any
 
 from aws import sdk
 from aws.executions import Execution
-from rollout.decision import Check, Decision
+from rollout.check import Check
+from rollout.decision import Decision, Look
 from rollout.errors import AwsRefused, AwsUnavailable, LockLost
 from rollout.observation import Counts
 from rollout.plan import Plan
@@ -30,10 +31,10 @@ LOCK = "lock"
 #: What a lock says of its holder's rollout, beside who holds it.
 _LIVE = ("plan", "candidate", "step", "weight_percent", "promoting", "verdicts", "last_verdict")
 _DAY_SECONDS = 86_400
-#: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes less than 2 KB, and mostly half a KB.
-_MAX_VERDICTS = 150
+#: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes less than 3 KB, and mostly one.
+_MAX_VERDICTS = 120
 _MAX_CHECKS = 5
-_MAX_REASON_CHARACTERS = 300
+_MAX_REASON_CHARACTERS = 600
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,31 +187,32 @@ def record_promotion(plan: Plan) -> None:
     _update(plan, {"promoting": _text("true")})
 
 
-def record_verdict(plan: Plan, decision: Decision, stable: Counts, candidate: Counts, now: float) -> None:
+def record_verdict(plan: Plan, decision: Decision, look: Look) -> None:
     """Append one verdict with its numbers, as long as there is room for it; the last one is always kept beside.
 
     Raises:
         LockLost: another execution holds the lock.
     """
     verdict = {
-        "at": round(now, 1),
+        "at": round(look.now, 1),
         "step": decision.progress.step,
         "weight_percent": decision.progress.weight_percent,
         "action": decision.action,
         "reason": decision.reason[:_MAX_REASON_CHARACTERS],
         "proven": decision.proven,
         "convicts": decision.convicts,
-        "checks": [check.to_json() for check in _telling(decision.checks)],
-        "stable": {"requests": stable.requests, "errors": stable.errors, "slow": stable.slow},
-        "candidate": {"requests": candidate.requests, "errors": candidate.errors, "slow": candidate.slow},
+        "checks": [check.to_json() for check in _telling(look.checks)],
+        "stable": _counted(look.stable_in_rollout),
+        "candidate": _counted(look.in_rollout),
+        **look.verdict.to_json(),
     }
     document = json.dumps(verdict, separators=(",", ":"))
     # A long rollout looks more often than the item has room for: then only every n-th wait is kept, and every turn.
-    turns = len(plan.steps) + 1
+    turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
     polls = plan.longest_seconds // plan.poll_seconds
     keep_every = polls // max(1, _MAX_VERDICTS - turns) + 1
-    look = round((now - plan.started_at) / plan.poll_seconds)
-    kept = decision.action != "wait" or look % keep_every == 0
+    number = round((look.now - plan.started_at) / plan.poll_seconds)
+    kept = decision.action != "wait" or number % keep_every == 0
     last = {"last_verdict": _text(document)}
     try:
         _update(plan, last, append={"verdicts": document} if kept else {})
@@ -219,6 +221,10 @@ def record_verdict(plan: Plan, decision: Decision, stable: Counts, candidate: Co
         if error.code != "ValidationException" or not kept:
             raise
         _update(plan, last)
+
+
+def _counted(counts: Counts) -> dict[str, int | None]:
+    return {"requests": counts.requests, "errors": counts.errors, "slow": counts.slow}
 
 
 def _telling(checks: tuple[Check, ...]) -> list[Check]:

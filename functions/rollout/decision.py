@@ -1,80 +1,32 @@
 """Everything observed at a poll becomes one Decision.
 
-Each gate (alarm, threshold) gives a Check: its value beside its limit, and a Finding. Unknown is never
-healthy: a rollout without proof is held, then decided by the request's `when_inconclusive`, and marked.
+Each gate (alarm, threshold, the judge's metrics) gives a Check. Unknown is never healthy: a rollout without proof is
+held, then decided by the request's `when_inconclusive`, and marked.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from enum import Enum
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
-from rollout.observation import AlarmReading, Counts
-from rollout.plan import AlarmGate, Plan
+from rollout.check import Check, Finding
+from rollout.observation import AlarmReading, Counts, Shift
+from rollout.plan import Plan
+from rollout.verdict import Verdict
 
-Action = Literal["wait", "advance", "promote", "roll_back"]
-
-
-class Finding(Enum):
-    """What a gate says of the candidate, from least to most severe."""
-
-    IGNORED = "ignored"
-    HEALTHY = "healthy"
-    UNKNOWN = "unknown"
-    SUSPECT = "suspect"
-    HARMFUL = "harmful"
-
-    @property
-    def severity(self) -> int:
-        """0 for the least severe."""
-        return list(Finding).index(self)
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One gate's value beside its limit; `of` is how many requests it rests on, where it rests on any.
-
-    `convicts`: where it is harmful, it speaks against the candidate, and not only against going on.
-    """
-
-    name: str
-    value: float | str | None
-    limit: float | str
-    unit: str
-    finding: Finding
-    of: int | None = None
-    convicts: bool = False
-
-    def __str__(self) -> str:
-        if isinstance(self.value, str):
-            return f"alarm {self.name} is {self.value}"
-        if self.value is None:
-            return f"no requests seen yet ({self.name})"
-        share, limit = f"{self.value:.3g} {self.unit}", f"limit {self.limit:g} {self.unit}"
-        return f"{share} of the candidate's {self.of:,} requests are {self.name} ({limit})"
-
-    def to_json(self) -> dict[str, Any]:
-        """As the ledger keeps it."""
-        value = round(self.value, 3) if isinstance(self.value, float) else self.value
-        return {
-            "name": self.name,
-            "value": value,
-            "limit": self.limit,
-            "unit": self.unit,
-            "finding": self.finding.value,
-            "of": self.of,
-        }
+Action = Literal["wait", "advance", "step_back", "promote", "roll_back"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far the rollout is; handed from state to state. Times are seconds since the epoch.
 
-    `step` counts from 0. `revision_id` is the alias's after the last shift: every forward write names it.
-    `alarms_seen` keeps each alarm's last transition, so that its history is read only when it moved.
+    `step` counts from 0, see `Plan.step_at`. `revision_id` is the alias's after the last shift: every forward write
+    names it. `shifts` is every weight so far. `last_baked_seconds` is how long the last step had baked before the
+    rollout stepped back from it. `alarms_seen` keeps each alarm's last transition, so that its history is read only
+    when it moved.
     """
 
     step: int
@@ -82,20 +34,32 @@ class Progress:
     revision_id: str
     first_shift_at: float
     shifted_at: float
+    shifts: tuple[Shift, ...]
     extended_seconds: int = 0
+    step_backs: int = 0
+    last_baked_seconds: float = 0.0
     alarms_seen: Mapping[str, float] | None = None
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The progress of `to_json`; what else a state added is left out."""
-        return cls(**{name: document[name] for name in cls.__dataclass_fields__})
+        fields = {name: document[name] for name in cls.__dataclass_fields__}
+        return cls(**{**fields, "shifts": tuple(Shift(at, weight) for at, weight in document["shifts"])})
 
     @classmethod
     def after_shift(cls, before: Self | None, step: int, weight_percent: float, revision_id: str, now: float) -> Self:
         """The progress once the alias has its next weight."""
+        shift = Shift(now, weight_percent)
         if before is None:
-            return cls(step, weight_percent, revision_id, first_shift_at=now, shifted_at=now)
-        return replace(before, step=step, weight_percent=weight_percent, revision_id=revision_id, shifted_at=now)
+            return cls(step, weight_percent, revision_id, first_shift_at=now, shifted_at=now, shifts=(shift,))
+        return replace(
+            before,
+            step=step,
+            weight_percent=weight_percent,
+            revision_id=revision_id,
+            shifted_at=now,
+            shifts=(*before.shifts, shift),
+        )
 
     def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
         """The progress that remembers each alarm's last transition."""
@@ -106,10 +70,37 @@ class Progress:
         }
         return replace(self, alarms_seen=moved)
 
+    def next_step(self, plan: Plan, action: str) -> int:
+        """Which step a shift after `action` leads to."""
+        return plan.first_step if action == "step_back" else self.step + 1
+
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return {**fields, "alarms_seen": dict(self.alarms_seen or {})}
+        shifts = [[shift.at, shift.weight_percent] for shift in self.shifts]
+        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {})}
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the rollout saw.
+
+    `in_step` are the candidate's requests at the present weight alone, `in_rollout` all of them, `stable_in_rollout`
+    the stable version's. `seen_until` is up to when silence is no lack of metrics: the end of the newest minute that
+    has any, and the longest gap between two.
+    """
+
+    now: float
+    checks: tuple[Check, ...] = ()
+    verdict: Verdict = field(default_factory=Verdict)
+    in_step: Counts = field(default_factory=Counts)
+    in_rollout: Counts = field(default_factory=Counts)
+    stable_in_rollout: Counts = field(default_factory=Counts)
+    seen_until: float = 0.0
+
+    def found(self, finding: Finding) -> list[Check]:
+        """The checks that found this."""
+        return [check for check in self.checks if check.finding is finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,123 +113,121 @@ class Decision:
 
     action: Action
     reason: str
-    checks: tuple[Check, ...]
     progress: Progress
     wait_seconds: int = 0
     proven: bool = False
     convicts: bool = False
 
 
-def alarm_check(gate: AlarmGate, reading: AlarmReading) -> Check:
-    """An alarm as a gate: it says harm when it fires, and also when it is gone or cannot be evaluated."""
-    finding, value = Finding.HEALTHY, str(reading.state)
-    if reading.state is None:
-        finding, value = Finding.HARMFUL, "missing"
-    elif reading.broken:
-        finding, value = Finding.HARMFUL, "broken"
-    elif reading.state == "ALARM" and not reading.recovered:
-        finding = Finding.IGNORED
-    elif reading.state == "ALARM":
-        finding = Finding.HARMFUL
-    elif reading.fired_since_shift:
-        finding, value = Finding.HARMFUL, f"{reading.state}, and was in ALARM since traffic moved"
-    elif reading.state == "INSUFFICIENT_DATA":
-        finding = Finding.UNKNOWN
-    elif reading.stale:
-        finding, value = Finding.UNKNOWN, f"{reading.state}, and could not be evaluated just now"
-    # An alarm that is gone, or fired before the candidate had any traffic, says nothing of the candidate.
-    return Check(gate.name, value, "OK", "", finding, convicts=reading.fired_since_shift)
-
-
-def decide(
-    plan: Plan, progress: Progress, checks: tuple[Check, ...], in_step: Counts, in_rollout: Counts, now: float
-) -> Decision:
-    """What to do now.
-
-    Args:
-        plan: the fixed plan.
-        progress: where the rollout stands.
-        checks: every gate's finding.
-        in_step: the candidate's requests at the present weight alone.
-        in_rollout: the candidate's requests over the whole rollout.
-        now: seconds since the epoch.
-    """
-    harmful = [check for check in checks if check.finding is Finding.HARMFUL]
-    if harmful:
-        reason = "; ".join(map(str, harmful))
+def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
+    """What to do now."""
+    if harmful := look.found(Finding.HARMFUL):
         convicts = any(check.convicts for check in harmful)
-        return Decision("roll_back", reason, checks, progress, convicts=convicts)
-    step = plan.steps[progress.step]
-    remaining = progress.shifted_at + step.bake_seconds - now
+        return Decision("roll_back", _said(harmful), progress, convicts=convicts)
+    if look.verdict.tripped:
+        return _step_back(plan, progress, look)
+    baked = look.now - progress.shifted_at
+    remaining = bake_seconds(plan, progress) - baked
+    last = plan.is_last(progress.step)
+    weight = f"{progress.weight_percent:g} %"
     if remaining > 0:
-        return _wait(plan, progress, checks, remaining, f"{step.weight_percent:g} % bakes {remaining:.0f} s more")
-    suspect = [check for check in checks if check.finding is Finding.SUSPECT]
-    if progress.step < len(plan.steps) - 1:
-        if suspect:
-            return _extend(plan, progress, checks, suspect) or _give_up(progress, checks, suspect)
-        return Decision("advance", f"{step.weight_percent:g} % has baked", checks, progress)
-    return _last_step(plan, progress, checks, suspect, in_step, in_rollout)
+        early = plan.health.advance_early and not last and baked >= plan.health.min_bake_seconds
+        if early and look.verdict.step_cleared and not look.found(Finding.SUSPECT):
+            return Decision("advance", f"{weight} is cleared early: {_said(look.verdict.checks())}", progress)
+        return _wait(plan, progress, remaining, f"{weight} bakes {remaining:.0f} s more")
+    if last:
+        return _last_step(plan, progress, look)
+    suspect = look.found(Finding.SUSPECT)
+    if suspect:
+        return _extend(plan, progress, _said(suspect)) or _give_up(progress, suspect)
+    if look.verdict.burst and (held := _extend(plan, progress, "both versions fail just now")):
+        return held
+    return Decision("advance", f"{weight} has baked", progress)
 
 
-def _last_step(
-    plan: Plan,
-    progress: Progress,
-    checks: tuple[Check, ...],
-    suspect: list[Check],
-    in_step: Counts,
-    in_rollout: Counts,
-) -> Decision:
-    unknown = [check for check in checks if check.finding is Finding.UNKNOWN]
-    enough = in_step.requests >= plan.health.minimum_invocations
-    if not suspect and not unknown and enough:
-        proven = any(check.finding is Finding.HEALTHY for check in checks)
-        if proven:
-            return Decision("promote", "every gate is healthy", checks, progress, proven=True)
-        return _ungated(plan, progress, checks)
-    if extended := _extend(plan, progress, checks, suspect or unknown):
+def bake_seconds(plan: Plan, progress: Progress) -> float:
+    """How long the present step bakes: after a step back only as long as the comparison may need, or what was left."""
+    planned = plan.step_at(progress.step).bake_seconds
+    if not progress.step_backs:
+        return planned
+    again = plan.again_seconds(progress.step)
+    return max(planned - progress.last_baked_seconds, again) if plan.is_last(progress.step) else again
+
+
+def _step_back(plan: Plan, progress: Progress, look: Look) -> Decision:
+    """A shared outage at weight 100 looks like harm, and harm like an outage: compare again, with less at stake."""
+    saw = "; ".join(map(str, look.verdict.tripped))
+    if progress.step_backs >= plan.max_step_backs:
+        times = "" if not progress.step_backs else f" again after {progress.step_backs} steps back"
+        return Decision("roll_back", f"worse than before at the last weight{times}: {saw}", progress)
+    baked = progress.last_baked_seconds + look.now - progress.shifted_at
+    stepped = replace(progress, step_backs=progress.step_backs + 1, last_baked_seconds=baked)
+    weight = plan.step_at(plan.first_step).weight_percent
+    return Decision("step_back", f"back to {weight:g} % to compare: {saw}", stepped)
+
+
+def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
+    baked_until = progress.shifted_at + bake_seconds(plan, progress)
+    unsettled = baked_until + plan.settle_seconds - look.now
+    if unsettled > 0:
+        return _wait(plan, progress, unsettled, f"has baked; its last minutes settle for {unsettled:.0f} s more")
+    suspect, unknown = look.found(Finding.SUSPECT), look.found(Finding.UNKNOWN)
+    enough = look.in_step.requests >= plan.health.minimum_invocations
+    behind = look.seen_until < baked_until
+    if not suspect and not unknown and enough and not behind:
+        healthy = look.found(Finding.HEALTHY)
+        if healthy:
+            compared = [check for check in healthy if check.sentence] or healthy
+            return Decision("promote", f"every gate is healthy: {_said(compared)}", progress, proven=True)
+        return _ungated(plan, progress)
+    reasons = [*map(str, suspect or unknown)]
+    if not enough:
+        reasons.append(f"fewer than minimum_invocations ({plan.health.minimum_invocations:,}) at the last weight")
+    if behind:
+        reasons.append("the metrics of its last minutes are missing")
+    missing = "; ".join(reasons)
+    if extended := _extend(plan, progress, missing):
         return extended
     if suspect:
-        return _give_up(progress, checks, suspect)
-    return _inconclusive(plan, progress, checks, unknown, in_rollout)
+        return _give_up(progress, suspect)
+    return _inconclusive(plan, progress, look.in_rollout, missing)
 
 
-def _ungated(plan: Plan, progress: Progress, checks: tuple[Check, ...]) -> Decision:
-    """No alarm and no limit could have told: waiting longer would not help."""
+def _ungated(plan: Plan, progress: Progress) -> Decision:
+    """No alarm, no limit and no judge could have told: waiting longer would not help."""
     if plan.health.when_inconclusive == "roll_back":
-        reason = "no gate is set, so nothing can be proven: set health limits or alarms"
-        return Decision("roll_back", reason, checks, progress)
-    return Decision("promote", "unproven: no gate is set that could speak against it", checks, progress)
+        reason = "no gate is set, so nothing can be proven: set health limits or alarms, or let the judge work"
+        return Decision("roll_back", reason, progress)
+    return Decision("promote", "unproven: no gate is set that could speak against it", progress)
 
 
-def _inconclusive(
-    plan: Plan, progress: Progress, checks: tuple[Check, ...], unknown: list[Check], served: Counts
-) -> Decision:
+def _inconclusive(plan: Plan, progress: Progress, served: Counts, missing: str) -> Decision:
     policy = plan.health.when_inconclusive
-    minimum = plan.health.minimum_invocations
     seen = f"the candidate served {served.requests:,} requests"
-    missing = "; ".join(map(str, unknown)) or f"fewer than minimum_invocations ({minimum:,})"
-    if policy == "promote" or (policy == "extend" and served.requests >= minimum):
-        return Decision("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", checks, progress)
+    if policy == "promote" or (policy == "extend" and served.requests >= plan.health.minimum_invocations):
+        return Decision("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)
     advice = "send traffic, bake longer, lower health.minimum_invocations, or set health.when_inconclusive to promote"
-    return Decision("roll_back", f"inconclusive: {seen} ({missing}): {advice}", checks, progress)
+    return Decision("roll_back", f"inconclusive: {seen} ({missing}): {advice}", progress)
 
 
-def _give_up(progress: Progress, checks: tuple[Check, ...], suspect: list[Check]) -> Decision:
-    reason = "above the limit to the end of the extension: " + "; ".join(map(str, suspect))
-    return Decision("roll_back", reason, checks, progress)
+def _give_up(progress: Progress, suspect: list[Check]) -> Decision:
+    return Decision("roll_back", f"suspect to the end of the extension: {_said(suspect)}", progress)
 
 
-def _extend(plan: Plan, progress: Progress, checks: tuple[Check, ...], because: list[Check]) -> Decision | None:
+def _extend(plan: Plan, progress: Progress, because: str) -> Decision | None:
     left = plan.health.max_extension_seconds - progress.extended_seconds
     if left <= 0:
         return None
     granted = min(plan.poll_seconds, left)
-    missing = "; ".join(map(str, because)) or "too few requests"
-    reason = f"bakes on for proof, {left} s at most ({missing})"
+    reason = f"bakes on for proof, {left} s at most ({because})"
     longer = replace(progress, extended_seconds=progress.extended_seconds + granted)
-    return _wait(plan, longer, checks, granted, reason)
+    return _wait(plan, longer, granted, reason)
 
 
-def _wait(plan: Plan, progress: Progress, checks: tuple[Check, ...], seconds: float, reason: str) -> Decision:
+def _wait(plan: Plan, progress: Progress, seconds: float, reason: str) -> Decision:
     wait_seconds = max(1, math.ceil(min(plan.poll_seconds, seconds)))
-    return Decision("wait", reason, checks, progress, wait_seconds=wait_seconds)
+    return Decision("wait", reason, progress, wait_seconds=wait_seconds)
+
+
+def _said(checks: list[Check] | tuple[Check, ...]) -> str:
+    return "; ".join(map(str, checks))

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 from rollout.errors import PlanTooLong
-from rollout.strategy import Step
+from rollout.forecast import StepForecast
+from rollout.judge import Judge, Tolerance
+from rollout.observation import History
+from rollout.strategy import ALL_PERCENT, Step
 
 AlarmPolicy = Literal["reject", "ignore_until_ok"]
 InconclusivePolicy = Literal["extend", "promote", "roll_back"]
@@ -22,14 +25,27 @@ POLL_SECONDS = 60
 MAX_POLL_SECONDS = 3600
 #: Below the state machine's own TimeoutSeconds, so that a plan never runs into it.
 MAX_TOTAL_SECONDS = 40 * 24 * 3600
+#: The last verdict waits until the last step's minutes have arrived: CloudWatch is one to three minutes late.
+SETTLE_SECONDS = 120
+
+#: How often a rollout steps back from the last weight to compare both versions again.
+MAX_STEP_BACKS = 2
+#: After a step back no weight bakes longer than this: it was seen before, and the comparison needs minutes.
+AGAIN_SECONDS = 1800
+#: Where an all-at-once rollout steps back to: nothing of it was ever compared.
+COMPARISON = Step(10, 300)
+
+#: How long a rollout may be watched by the minute, by five minutes, and else by a quarter of an hour.
+PERIODS_SECONDS = ((24 * 3600, 60), (5 * 24 * 3600, 300), (MAX_TOTAL_SECONDS, 900))
 
 #: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
 HISTORY_BUDGET = 15_000
 #: PlanRollout, PublishVersion with 180 retries while a version is Pending (3 events each), VerifyCandidate,
 #: Promote, RollBack with all its retries.
 FIXED_EVENTS = 800
-#: ShiftTraffic with all its retries.
+#: ShiftTraffic with all its retries, and StepBack before it.
 EVENTS_PER_STEP = 17
+EVENTS_PER_STEP_BACK = 2
 #: Wait 2, Choice 2, Task 5, and one retry of the Task (3, and a spare one).
 EVENTS_PER_POLL = 13
 
@@ -51,6 +67,18 @@ class HealthGate:
     minimum_invocations: int = 10
     when_inconclusive: InconclusivePolicy = "extend"
     max_extension_seconds: int = 600
+    judge: Judge | None = field(default_factory=Judge)
+    advance_early: bool = False
+    min_bake_seconds: int = 300
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The gate of `dataclasses.asdict`."""
+        judge = document["judge"]
+        if judge is not None:
+            tolerances = {name: judge[name] and Tolerance(**judge[name]) for name in ("errors", "slow")}
+            judge = Judge(**{**judge, **tolerances})
+        return cls(**{**document, "judge": judge})
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +95,9 @@ class Plan:
     revision_id: str
     steps: tuple[Step, ...]
     poll_seconds: int
+    period_seconds: int
     longest_seconds: int
+    max_step_backs: int
     restore_command: str
     alarms: tuple[AlarmGate, ...] = ()
     health: HealthGate = HealthGate()
@@ -75,11 +105,42 @@ class Plan:
     expected_code_sha256: str | None = None
     description: str | None = None
     force: bool = False
+    history: History = field(default_factory=History)
+    expectations: tuple[StepForecast, ...] = ()
+    warnings: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
         """The alias as the ledger and CloudWatch's `Resource` dimension name it: `function:alias`."""
         return f"{self.function_name}:{self.alias_name}"
+
+    @property
+    def slow_above_ms(self) -> float | None:
+        """What the judge calls slow: above the stable version's p99 before the rollout; None where it does not ask."""
+        judge = self.health.judge
+        return self.history.p99_ms if judge and judge.slow else None
+
+    @property
+    def first_step(self) -> int:
+        """Where traffic returns to at a step back: the first step, or before it where that one compares nothing."""
+        return 0 if self.steps[0].weight_percent < ALL_PERCENT else -1
+
+    @property
+    def settle_seconds(self) -> int:
+        """How long the last verdict waits for the last minutes."""
+        return SETTLE_SECONDS
+
+    def step_at(self, number: int) -> Step:
+        """The step of that number; -1 is the comparison that an all-at-once rollout steps back to."""
+        return COMPARISON if number < 0 else self.steps[number]
+
+    def is_last(self, number: int) -> bool:
+        """Whether that step is the last one."""
+        return number == len(self.steps) - 1
+
+    def again_seconds(self, number: int) -> int:
+        """How long that step bakes after a step back."""
+        return min(self.step_at(number).bake_seconds, AGAIN_SECONDS)
 
     def about(self, candidate: str | None, **more: Any) -> dict[str, Any]:
         """What every event says of this rollout."""
@@ -98,7 +159,10 @@ class Plan:
         fields = dict(document)
         fields["steps"] = tuple(Step(**step) for step in document["steps"])
         fields["alarms"] = tuple(AlarmGate(**alarm) for alarm in document["alarms"])
-        fields["health"] = HealthGate(**document["health"])
+        fields["health"] = HealthGate.from_json(document["health"])
+        fields["history"] = History.from_json(document["history"])
+        fields["expectations"] = tuple(StepForecast(**expected) for expected in document["expectations"])
+        fields["warnings"] = tuple(document["warnings"])
         return cls(**fields)
 
     def to_json(self) -> dict[str, Any]:
@@ -106,38 +170,67 @@ class Plan:
         return asdict(self)
 
 
-def longest_seconds(steps: tuple[Step, ...], max_extension_seconds: int) -> int:
-    """The longest the rollout may take once traffic moves, in seconds."""
-    return sum(step.bake_seconds for step in steps) + max_extension_seconds
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often to look at a plan, and how long it may take, in seconds."""
+
+    poll_seconds: int
+    period_seconds: int
+    longest_seconds: int
+    max_step_backs: int
 
 
-def history_events(steps: tuple[Step, ...], max_extension_seconds: int, poll_seconds: int) -> int:
-    """The most history events the plan can use, retries included."""
-    bakes = sum(math.ceil(step.bake_seconds / poll_seconds) + 1 for step in steps)
-    polls = bakes + math.ceil(max_extension_seconds / poll_seconds)
-    return FIXED_EVENTS + EVENTS_PER_STEP * len(steps) + EVENTS_PER_POLL * polls
+def pace(steps: tuple[Step, ...], health: HealthGate) -> Pace:
+    """How often to look, so that the worst case fits the history budget: extension, steps back and retries included.
 
-
-def choose_poll_seconds(steps: tuple[Step, ...], max_extension_seconds: int) -> int:
-    """How often to look, in seconds, so that the worst case fits the history budget.
+    Where two steps back do not fit, fewer are made.
 
     Raises:
         PlanTooLong: no interval up to `MAX_POLL_SECONDS` fits, or the plan outlasts the execution.
     """
-    total = longest_seconds(steps, max_extension_seconds)
+    wanted = MAX_STEP_BACKS if health.judge else 0
+    for step_backs in range(wanted, 0, -1):
+        try:
+            return _pace(steps, health.max_extension_seconds, step_backs)
+        except PlanTooLong:
+            continue
+    return _pace(steps, health.max_extension_seconds, 0)
+
+
+def _pace(steps: tuple[Step, ...], max_extension_seconds: int, step_backs: int) -> Pace:
+    climbs = _climbs(steps, step_backs)
+    total = sum(bake for climb in climbs for bake in climb) + max_extension_seconds + SETTLE_SECONDS
     if total > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
             f"the plan may take {total:,} seconds, and a rollout may take {MAX_TOTAL_SECONDS:,}"
             " (40 days): shorten the bakes or max_extension_seconds"
         )
-    # Rounding up costs at most one poll per step and one for the extension.
-    spare = HISTORY_BUDGET - FIXED_EVENTS - len(steps) * EVENTS_PER_STEP
-    polls = spare // EVENTS_PER_POLL - 2 * len(steps) - 1
+    shifts = sum(len(climb) for climb in climbs)
+    # Rounding up costs at most one poll per bake, one for the extension and one while the last minutes settle.
+    spare = HISTORY_BUDGET - FIXED_EVENTS - shifts * EVENTS_PER_STEP - step_backs * EVENTS_PER_STEP_BACK
+    polls = spare // EVENTS_PER_POLL - 2 * shifts - 2
     needed = math.ceil(total / polls) if polls > 0 else MAX_POLL_SECONDS + 1
     if needed > MAX_POLL_SECONDS:
-        events = history_events(steps, max_extension_seconds, MAX_POLL_SECONDS)
+        events = history_events(steps, max_extension_seconds, MAX_POLL_SECONDS, step_backs)
         raise PlanTooLong(
             f"{len(steps):,} steps over {total:,} seconds need {events:,} history events even with one look"
             f" every {MAX_POLL_SECONDS} seconds, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
         )
-    return max(POLL_SECONDS, needed)
+    period_seconds = next(period for longest, period in PERIODS_SECONDS if total <= longest)
+    return Pace(max(POLL_SECONDS, needed), period_seconds, total, step_backs)
+
+
+def history_events(steps: tuple[Step, ...], max_extension_seconds: int, poll_seconds: int, step_backs: int = 0) -> int:
+    """The most history events the plan can use, retries included."""
+    climbs = _climbs(steps, step_backs)
+    bakes = sum(math.ceil(bake / poll_seconds) + 1 for climb in climbs for bake in climb)
+    polls = bakes + math.ceil(max_extension_seconds / poll_seconds) + math.ceil(SETTLE_SECONDS / poll_seconds)
+    shifts = sum(len(climb) for climb in climbs)
+    return FIXED_EVENTS + EVENTS_PER_STEP * shifts + EVENTS_PER_STEP_BACK * step_backs + EVENTS_PER_POLL * polls
+
+
+def _climbs(steps: tuple[Step, ...], step_backs: int) -> list[list[int]]:
+    """Every bake of the longest course, in seconds: the first ascent, and one more after each step back."""
+    first = [step.bake_seconds for step in steps]
+    comparison = [COMPARISON.bake_seconds] if steps[0].weight_percent == ALL_PERCENT else []
+    return [first, *([*comparison, *(min(bake, AGAIN_SECONDS) for bake in first)] for _ in range(step_backs))]

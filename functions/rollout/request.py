@@ -27,13 +27,12 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema, PydanticCustomError
 
-from rollout import strategy
+from rollout import strategy, violations
 from rollout.errors import RequestInvalid
+from rollout.judge import Judge, Tolerance
 from rollout.plan import AlarmGate, AlarmPolicy, HealthGate, InconclusivePolicy
 from rollout.strategy import Step
 
-#: A Cause holds 32,768 characters (Step Functions API reference, Fail state), and Lambda writes the message as JSON.
-MAX_MESSAGE_CHARACTERS = 20_000
 SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
 MAX_BAKE_SECONDS = 30 * 24 * 3600
 MAX_SMOKE_TEST_SECONDS = 840
@@ -48,14 +47,14 @@ _ALIAS_NAME_PATTERN = r"^(?!\d+$)[a-zA-Z0-9_-]{1,128}$"
 _ALIAS_NAME = re.compile(_ALIAS_NAME_PATTERN)
 
 
-class _OrString:
-    """In the JSON Schema: the annotated object, or a string that stands for one."""
+class _Or:
+    """In the JSON Schema: the annotated object, or a plain value that stands for one."""
 
-    def __init__(self, **string_schema: Any) -> None:
-        self._string_schema = {"type": "string", **string_schema}
+    def __init__(self, **plain_schema: Any) -> None:
+        self._plain_schema = plain_schema
 
     def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [self._string_schema, handler(schema)]}
+        return {"anyOf": [self._plain_schema, handler(schema)]}
 
 
 def _violation(message: str) -> PydanticCustomError:
@@ -159,7 +158,11 @@ Strategy = Annotated[
     CanaryStrategy | LinearStrategy | ExponentialStrategy | AllAtOnceStrategy,
     Field(discriminator="type"),
     BeforeValidator(_named_strategy),
-    _OrString(pattern=strategy.NAME_PATTERN, examples=["Canary10Percent5Minutes", "Linear10PercentEvery1Minute"]),
+    _Or(
+        type="string",
+        pattern=strategy.NAME_PATTERN,
+        examples=["Canary10Percent5Minutes", "Linear10PercentEvery1Minute"],
+    ),
 ]
 
 
@@ -183,12 +186,78 @@ class AlarmRequest(_Part):
 Alarm = Annotated[
     AlarmRequest,
     BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value),
-    _OrString(minLength=1, maxLength=255),
+    _Or(type="string", minLength=1, maxLength=255),
 ]
 
 
+class ToleranceRequest(_Part):
+    """How much worse than the stable version the candidate may be."""
+
+    max_ratio: Annotated[float, Field(ge=1, le=100)] | None = Field(
+        None,
+        description="So many times the stable version's rate; 1.2 for errors and 1.25 for slow requests by default.",
+    )
+    max_increase_percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
+        None, description="And so many percentage points more; 0.1 for errors and 0.2 for slow requests by default."
+    )
+
+    def tolerance(self, default: Tolerance) -> Tolerance:
+        """These bounds, the default ones where none are given."""
+        given = self.max_increase_percent
+        return Tolerance(
+            default.max_ratio if self.max_ratio is None else self.max_ratio,
+            default.max_increase if given is None else given / 100,
+        )
+
+
+def _unless_off(value: object) -> object:
+    if value is None:
+        raise _violation("must be an object, or false to turn it off")
+    return {False: None, True: {}}[value] if isinstance(value, bool) else value
+
+
+Tolerated = Annotated[ToleranceRequest | None, BeforeValidator(_unless_off), _Or(type="boolean")]
+
+
+class JudgeRequest(_Part):
+    """How the candidate is compared with the stable version over the same minutes."""
+
+    errors: Tolerated = Field(ToleranceRequest(), description="Failed requests; false: not compared.")
+    slow: Tolerated = Field(
+        ToleranceRequest(),
+        description="Requests slower than the stable version's p99 of the day before; false: not compared.",
+    )
+    false_rollback_percent: Annotated[float, Field(gt=0, le=10)] = Field(
+        1.0, description="How often a candidate that is no worse may be rolled back at most, over the whole rollout."
+    )
+    tolerated_rollback_percent: Annotated[float, Field(gt=0, le=50)] = Field(
+        10.0, description="How often a candidate that is worse within the tolerance may be rolled back at most."
+    )
+
+    @field_validator("slow")
+    @classmethod
+    def _judges_something(cls, value: ToleranceRequest | None, info: ValidationInfo) -> ToleranceRequest | None:
+        if value is None and info.data.get("errors", value) is None:
+            raise _violation("nothing is left to judge: set judge to false instead")
+        return value
+
+    def judge(self) -> Judge:
+        """The judge as the plan keeps it."""
+        usual = Judge()
+        return Judge(
+            errors=self.errors.tolerance(usual.errors) if self.errors and usual.errors else None,
+            slow=self.slow.tolerance(usual.slow) if self.slow and usual.slow else None,
+            false_rollback=self.false_rollback_percent / 100,
+            tolerated_rollback=self.tolerated_rollback_percent / 100,
+        )
+
+
 class HealthRequest(_Part):
-    """Limits for the candidate, and what to do where there is too little traffic to tell."""
+    """Limits for the candidate, the judge, and what to do where there is too little traffic to tell."""
+
+    judge: Annotated[JudgeRequest | None, BeforeValidator(_unless_off), _Or(type="boolean")] = Field(
+        JudgeRequest(), description="Compares the candidate with the stable version; false: turned off."
+    )
 
     max_error_percent: float | None = Field(
         None, ge=0, le=100, description="Errors in percent of the candidate's own invocations."
@@ -209,10 +278,23 @@ class HealthRequest(_Part):
     max_extension_seconds: int = Field(
         600, ge=0, le=MAX_BAKE_SECONDS, description="How much longer the whole rollout may take to find proof."
     )
+    advance_early: bool = Field(
+        False,
+        description="End a bake, never the last one, as soon as the judge has cleared the candidate at its weight.",
+    )
+    min_bake_seconds: BakeSeconds = Field(300, description="How long a bake lasts at least that is ended early.")
+
+    @field_validator("advance_early")
+    @classmethod
+    def _has_a_judge(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("judge", value) is None:
+            raise _violation("needs the judge, which is turned off")
+        return value
 
     def gate(self) -> HealthGate:
         """These limits as the plan keeps them."""
-        return HealthGate(**self.model_dump())
+        limits = self.model_dump(exclude={"judge"})
+        return HealthGate(judge=self.judge.judge() if self.judge else None, **limits)
 
 
 class SmokeTest(_Part):
@@ -365,7 +447,7 @@ class RolloutRequest(_Part):
         try:
             return cls.model_validate(document, context={"region": region, "account": account})
         except ValidationError as error:
-            raise RequestInvalid(_violations(error)) from None
+            raise RequestInvalid(violations.sentence(error.errors(include_url=False))) from None
 
     def chosen_steps(self) -> tuple[Step, ...]:
         """The steps asked for, whichever way, or the default ones."""
@@ -394,41 +476,3 @@ def _not_an_object(document: object) -> str:
         return "the input is a JSON string: pass the object itself, not its text in quotes"
     kind = {list: "a list", str: "a string", type(None): "null", bool: "true or false"}.get(type(document), "a number")
     return f"the input is {kind}: pass an object such as {SMALLEST}"
-
-
-_PLAIN_MESSAGES = {
-    "dict_type": "must be an object",
-    "extra_forbidden": "unknown key",
-    "missing": "is required",
-    "model_attributes_type": "must be an object",
-    "model_type": "must be an object",
-    "too_short": "must not be empty",
-    "union_tag_invalid": "type must be canary, linear, exponential or all_at_once",
-    "union_tag_not_found": "needs a type: canary, linear, exponential or all_at_once",
-}
-#: What pydantic adds to a path to say which member of a union was tried.
-_TAGS = {"canary", "linear", "exponential", "all_at_once", "<number>", "<alias>"}
-
-
-def _violations(error: ValidationError) -> str:
-    found = error.errors(include_url=False, include_context=True)
-    lines = [_one_violation(violation) for violation in found]
-    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    text = f"{count} in the request: " + "; ".join(lines)
-    return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[:MAX_MESSAGE_CHARACTERS] + " … and more of the kind"
-
-
-def _one_violation(violation: Any) -> str:
-    where = ""
-    for part in violation["loc"]:
-        if isinstance(part, int):
-            where += f"[{part}]"
-        elif part not in _TAGS or not where:
-            where += f".{part}" if where else str(part)[:80]
-    message = _PLAIN_MESSAGES.get(violation["type"], violation["msg"])
-    given = violation.get("input")
-    # A payload or an unknown key may hold a secret; a scalar in a field of ours does not.
-    harmless = violation["type"] != "extra_forbidden" and violation["loc"][0] != "smoke_tests"
-    if violation["type"] not in {"tidegate", "missing"} and harmless and isinstance(given, (str, int, float)):
-        message += f" (got {str(given)[:60]!r})" if isinstance(given, str) else f" (got {given})"
-    return f"{where}: {message}" if where else message

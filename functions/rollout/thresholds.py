@@ -7,9 +7,8 @@ test); a ratio above the limit that may still be chance is suspect, and holds th
 
 from __future__ import annotations
 
-import math
-
-from rollout.decision import Check, Finding
+from rollout.binomial import upper_tail
+from rollout.check import Check, Finding
 from rollout.observation import Counts
 from rollout.plan import HealthGate
 
@@ -28,10 +27,10 @@ def checks(health: HealthGate, step: Counts, rollout: Counts) -> tuple[Check, ..
     """
     found = []
     if health.max_error_percent is not None:
-        both = [(counts.errors, counts.requests) for counts in (step, rollout)]
+        both = [(counts.errors or 0, counts.requests) for counts in (step, rollout)]
         found.append(_worse("errors", health.max_error_percent, both, health.minimum_invocations))
     if health.max_duration_p99_ms is not None:
-        both = [(counts.slow, counts.requests) for counts in (step, rollout)]
+        both = [(counts.over_limit or 0, counts.requests) for counts in (step, rollout)]
         name = f"slower than {health.max_duration_p99_ms:g} ms"
         found.append(_worse(name, P99_SLOW_PERCENT, both, health.minimum_invocations))
     return tuple(found)
@@ -59,31 +58,3 @@ def _is_no_chance(count: int, requests: int, limit_percent: float, minimum: int)
     if requests < minimum and count < FEWEST_FAILURES:
         return False
     return upper_tail(count, requests, limit_percent / 100) <= CONVICTION_P_VALUE
-
-
-def upper_tail(count: int, trials: int, probability: float) -> float:
-    """P(X >= count) for X ~ Binomial(trials, probability), for a count above the mean.
-
-    Summed upwards from `count`, where every term is smaller than the one before.
-    """
-    if count <= 0:
-        return 1.0
-    if probability <= 0:
-        return 0.0
-    if probability >= 1:
-        return 1.0
-    log_term = (
-        math.lgamma(trials + 1)
-        - math.lgamma(count + 1)
-        - math.lgamma(trials - count + 1)
-        + count * math.log(probability)
-        + (trials - count) * math.log1p(-probability)
-    )
-    odds = probability / (1 - probability)
-    term = total = 1.0
-    for successes in range(count, trials):
-        term *= (trials - successes) / (successes + 1) * odds
-        total += term
-        if term < total * 1e-12:
-            break
-    return min(1.0, math.exp(log_term) * total)

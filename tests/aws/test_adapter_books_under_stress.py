@@ -7,12 +7,15 @@ import pytest
 
 from aws import ledger, versions
 from aws.ledger import Closing
-from rollout.decision import Check, Decision, Finding, Progress
+from rollout.check import Check, Finding
+from rollout.decision import Decision, Look, Progress
 from rollout.errors import AwsUnavailable
-from rollout.observation import Counts
+from rollout.judge import Judge
+from rollout.observation import Counts, History, Minute, Shift
 from rollout.plan import Plan
 from rollout.smoke_test import SmokeTest
 from rollout.strategy import Step
+from rollout.verdict import hear
 from sandbox.boundary import AwsError
 from sandbox.world import STARTED_AT
 
@@ -29,15 +32,29 @@ PLAN = Plan(
     revision_id="r1",
     steps=(Step(50, HOUR), Step(100, 0)),
     poll_seconds=60,
+    period_seconds=60,
     longest_seconds=HOUR,
+    max_step_backs=2,
     restore_command="x",
 )
-PROGRESS = Progress(0, 50.0, "r2", first_shift_at=STARTED_AT, shifted_at=STARTED_AT)
+SHIFTS = (Shift(STARTED_AT, 50.0), Shift(STARTED_AT + 120, 100.0))
+PROGRESS = Progress(0, 50.0, "r2", STARTED_AT, STARTED_AT, SHIFTS)
+#: As long as any verdict gets: both metrics, and both guards.
+VERDICT = hear(
+    Judge(),
+    [
+        Minute(STARTED_AT + 60 * n, Counts(9_000_000, 3_000, 9_000_000, 90_000), Counts(900_000, 300, 900_000, 9_000))
+        for n in range(10)
+    ],
+    SHIFTS,
+    STARTED_AT + 900,
+    History(1_000_000, 1_000, 700.0, 400.0),
+)
 
 
 def look(minute, checks=(), plan=PLAN):
-    decision = Decision("wait", "50 % bakes on", checks, PROGRESS)
-    ledger.record_verdict(plan, decision, Counts(900, 3, 7), Counts(100, 1, 2), STARTED_AT + 60 * minute)
+    seen = Look(STARTED_AT + 60 * minute, (*checks, *VERDICT.checks()), VERDICT)
+    ledger.record_verdict(plan, Decision("wait", "50 % bakes on " * 50, PROGRESS), seen)
 
 
 @pytest.mark.parametrize(("alarms", "seconds"), [(100, HOUR), (10, 24 * HOUR)])

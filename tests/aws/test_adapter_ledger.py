@@ -8,11 +8,13 @@ from boto3.dynamodb.types import TypeDeserializer
 
 from aws import ledger
 from aws.ledger import Closing
-from rollout.decision import Check, Decision, Finding, Progress
+from rollout.check import Check, Finding
+from rollout.decision import Decision, Look, Progress
 from rollout.errors import AwsUnavailable, LockLost
-from rollout.observation import Counts
+from rollout.observation import Counts, Shift
 from rollout.plan import AlarmGate, Plan
 from rollout.strategy import DEFAULT_STEPS, Step
+from rollout.verdict import Verdict
 from sandbox.world import STARTED_AT
 
 TARGET = "checkout:live"
@@ -32,7 +34,9 @@ PLAN = Plan(
     revision_id="r1",
     steps=DEFAULT_STEPS,
     poll_seconds=60,
+    period_seconds=60,
     longest_seconds=1500,
+    max_step_backs=2,
     restore_command="aws lambda update-alias …",
     alarms=(AlarmGate("errors"),),
 )
@@ -43,10 +47,12 @@ def take(arn=FIRST, now=STARTED_AT, **how):
     return ledger.take_lock(TARGET, arn, now, **how)
 
 
-def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=()):
-    progress = Progress(1, 50.0, "r2", first_shift_at=plan.started_at, shifted_at=plan.started_at)
-    decision = Decision(action, "50 % bakes 240 s more", tuple(checks), progress)
-    ledger.record_verdict(plan, decision, Counts(900, 3, 7), Counts(100, 1, 2), now)
+def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), verdict=None):
+    started = plan.started_at
+    progress = Progress(1, 50.0, "r2", started, started, shifts=(Shift(started, 50.0),))
+    served = {"in_rollout": Counts(100, 1, 100, 2), "stable_in_rollout": Counts(900, 3, 900, 7)}
+    look = Look(now, tuple(checks), verdict or Verdict(), **served)
+    ledger.record_verdict(plan, Decision(action, "50 % bakes 240 s more", progress), look)
 
 
 #: Each thing that a rollout writes while it runs.
@@ -231,6 +237,7 @@ def test_a_verdict_is_kept_with_its_numbers_and_its_checks_limits_first(inhabit,
         ],
         "stable": {"requests": 900, "errors": 3, "slow": 7},
         "candidate": {"requests": 100, "errors": 1, "slow": 2},
+        "evidence": [],
     }
 
 
@@ -257,7 +264,7 @@ def test_the_books_of_a_long_rollout_fit_an_item(inhabit, items):
     for minute in range(1, 1441):
         record_verdict(day, STARTED_AT + 60 * minute, checks=gates)
     record_verdict(day, STARTED_AT + DAY + 1, "promote", gates)
-    assert 100 < len(ledger.read_lock(TARGET).verdicts) <= 151
+    assert 80 < len(ledger.read_lock(TARGET).verdicts) <= 121
     assert len(json.dumps(items(world)["lock"], default=str)) < ITEM_BYTES
     assert ledger.close(closing(plan=day), STARTED_AT + DAY)
     (history,) = items(world).values()

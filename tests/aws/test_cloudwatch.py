@@ -73,6 +73,7 @@ def test_period_gathers_minutes(account: Account) -> None:
     account.at(300)
     assert account.values(period=120, minutes=(0, 5)) == [6, 6, 3]
     assert account.values("SampleCount", period=300, minutes=(0, 5)) == [10]
+    assert account.values("p50", period=300, minutes=(0, 5)) == [1]
 
 
 def test_datapoint_appears_after_its_delay(late_account: Account) -> None:
@@ -97,6 +98,7 @@ def test_datapoint_appears_after_its_delay(late_account: Account) -> None:
         ("p99.9", 100),
         ("TC(:80)", 80),
         ("TC(80:)", 20),
+        ("TC(100:)", 0),
         ("TC(10:20)", 10),
         ("TC(10%:90%)", 80),
         ("tc90", 90),

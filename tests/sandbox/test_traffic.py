@@ -41,13 +41,18 @@ class Shop:
         self.traffic.catch_up(self.clock.now())
 
     def metric(
-        self, name: str, dimensions: dict[str, str], stat: str = "Sum", minutes: tuple[int, int] = (0, 60)
+        self,
+        name: str,
+        dimensions: dict[str, str],
+        stat: str = "Sum",
+        minutes: tuple[int, int] = (0, 60),
+        period: int = 60,
     ) -> Any:
         """A metric's datapoints over minutes since the start, oldest first."""
         named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
         metric = {"Namespace": "AWS/Lambda", "MetricName": name, "Dimensions": named}
         start, end = (START + 60 * minute for minute in minutes)
-        found = self.cloudwatch.values({"Metric": metric, "Period": 60, "Stat": stat}, start, end)
+        found = self.cloudwatch.values({"Metric": metric, "Period": period, "Stat": stat}, start, end)
         return [value for _, value in found]
 
 
@@ -200,6 +205,22 @@ def test_stable_version_has_served_a_day_of_the_same_traffic(shops: Shops) -> No
     assert shop.metric("Duration", STABLE, "p99", (-60, 0))[0] == pytest.approx(400, rel=0.05)
     assert shop.metric("Invocations", CANDIDATE, minutes=day) == []
     assert shop.metric("Invocations", STABLE, minutes=(-25 * 60, -24 * 60)) == []
+
+
+@pytest.mark.parametrize("rate", [0.5, 1, 2.5, 12, 100])
+def test_few_requests_a_minute_have_the_same_durations_as_many(shops: Shops, rate: float) -> None:
+    shop = shops.open(requests_per_minute=rate)
+    day = {"minutes": (-24 * 60, 0), "period": 24 * 3600}
+    assert shop.metric("Duration", ALIAS, "p50", **day)[0] == pytest.approx(80, rel=0.05)
+    assert shop.metric("Duration", ALIAS, "p99", **day)[0] == pytest.approx(400, rel=0.1)
+
+
+def test_the_day_before_is_read_in_no_time(shops: Shops) -> None:
+    shop = shops.open()
+    begun = time.perf_counter()
+    for name, stat in (("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p99"), ("Duration", "SampleCount")):
+        assert len(shop.metric(name, ALIAS, stat, (-24 * 60, 0), period=3600)) == 24
+    assert time.perf_counter() - begun < 0.15
 
 
 @pytest.mark.parametrize(("rate", "requests"), [(0.5, [0, 1, 0, 1, 0, 1]), (2.5, [2, 3, 2, 3, 2, 3])])

@@ -20,6 +20,8 @@ def plan():
         revision_id="r1",
         steps=DEFAULT_STEPS,
         poll_seconds=60,
-        longest_seconds=1500,
+        period_seconds=60,
+        longest_seconds=3420,
+        max_step_backs=2,
         restore_command="aws lambda update-alias …",
     )

@@ -6,24 +6,38 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rollout.decision import Check, Finding, Progress, alarm_check, decide
-from rollout.observation import AlarmReading, Counts
-from rollout.plan import AlarmGate, HealthGate
+from rollout.check import Check, Finding, alarm_check
+from rollout.decision import Look, Progress, bake_seconds, decide
+from rollout.judge import Evidence, Guard, Tolerance
+from rollout.observation import AlarmReading, Counts, Shift
+from rollout.plan import COMPARISON, HealthGate
+from rollout.strategy import Step, all_at_once
+from rollout.verdict import Verdict
 
 SERVED = Counts(1000, 0, 0)
+SETTLED = 300.0 + 120
+TRIPPED = Guard("errors", 1000, 50, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
 
 
 def check(finding):
     return Check("errors", 1.0, 1.0, "%", finding, of=100, convicts=finding is Finding.HARMFUL)
 
 
-def at_step(step, weight=10.0, extended=0):
-    return Progress(step, weight, "r2", first_shift_at=0.0, shifted_at=0.0, extended_seconds=extended)
+def at_step(step, weight=10.0, extended=0, **more):
+    return Progress(step, weight, "r2", 0.0, 0.0, (Shift(0.0, weight),), extended_seconds=extended, **more)
 
 
-def decision(plan, *findings, step=2, now=300.0, in_step=SERVED, in_rollout=None, extended=0):
-    progress = at_step(step, plan.steps[step].weight_percent, extended)
-    return decide(plan, progress, tuple(map(check, findings)), in_step, in_rollout or in_step, now)
+def decision(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=None, extended=0, verdict=None, **more):
+    progress = at_step(step, plan.step_at(step).weight_percent, extended, **more)
+    checks = tuple(map(check, findings))
+    look = Look(now, checks, verdict or Verdict(), in_step, in_rollout or in_step, seen_until=now)
+    return decide(plan, progress, look)
+
+
+def evidence(**found):
+    nothing = dict.fromkeys(Evidence.__dataclass_fields__, 0)
+    usual = {"metric": "errors", "tolerance": Tolerance(1.2, 0.001), "convicted_at": None, "quiet": True}
+    return Evidence(**{**nothing, **usual, **found})
 
 
 def test_harm_rolls_back_at_once_and_remembers_the_version(plan):
@@ -58,11 +72,11 @@ def test_what_earlier_steps_served_is_no_proof_of_the_last_one(plan):
 
 
 def test_harm_that_is_not_the_candidates_convicts_nobody(plan):
-    gone = alarm_check(AlarmGate("a"), AlarmReading("a", None))
-    early = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 150.0))
-    fired = alarm_check(AlarmGate("a"), AlarmReading("a", "ALARM", 250.0, fired_since_shift=True))
+    gone = alarm_check(AlarmReading("a", None))
+    early = alarm_check(AlarmReading("a", "ALARM", 150.0))
+    fired = alarm_check(AlarmReading("a", "ALARM", 250.0, fired_since_shift=True))
     for harm, convicts in ((gone, False), (early, False), (fired, True)):
-        decided = decide(plan, at_step(0), (harm,), SERVED, SERVED, 10.0)
+        decided = decide(plan, at_step(0), Look(10.0, (harm,)))
         assert (decided.action, decided.convicts) == ("roll_back", convicts)
 
 
@@ -100,6 +114,65 @@ def test_the_request_says_what_inconclusive_means(plan, policy, action):
 def test_suspicion_is_never_promoted(plan):
     plan = replace(plan, health=HealthGate(when_inconclusive="promote"))
     assert decision(plan, Finding.SUSPECT, extended=600).action == "roll_back"
+
+
+def test_the_last_verdict_waits_until_the_last_minutes_have_arrived(plan):
+    waiting = decision(plan, Finding.HEALTHY, now=301.0)
+    assert (waiting.action, waiting.progress.extended_seconds) == ("wait", 0)
+    assert decision(plan, Finding.HEALTHY, now=419.0).wait_seconds == 1
+    assert decision(plan, Finding.HEALTHY, now=SETTLED).action == "promote"
+
+
+def test_metrics_that_stay_behind_are_waited_for_and_never_taken_for_health(plan):
+    behind = Look(SETTLED, (check(Finding.HEALTHY),), Verdict(), SERVED, SERVED, seen_until=240.0)
+    waiting = decide(plan, at_step(2, 100.0), behind)
+    assert (waiting.action, waiting.progress.extended_seconds) == ("wait", 60)
+    assert "missing" in waiting.reason
+    unproven = decide(plan, at_step(2, 100.0, extended=600), behind)
+    assert (unproven.action, unproven.proven) == ("promote", False)
+
+
+def test_both_versions_failing_holds_a_step_but_does_not_roll_back(plan):
+    burst = Verdict((evidence(burst=True),))
+    held = decision(plan, Finding.UNKNOWN, step=0, verdict=burst)
+    assert (held.action, held.progress.extended_seconds) == ("wait", 60)
+    assert decision(plan, Finding.UNKNOWN, step=0, verdict=burst, extended=600).action == "advance"
+
+
+def test_a_bake_ends_early_only_where_that_is_asked_for_and_never_the_last_one(plan):
+    cleared = Verdict((evidence(step_cleared=True),))
+    early = replace(plan, health=HealthGate(advance_early=True, min_bake_seconds=120))
+    assert decision(early, step=0, now=130.0, verdict=cleared).action == "advance"
+    assert decision(early, step=0, now=110.0, verdict=cleared).action == "wait"
+    assert decision(early, Finding.SUSPECT, step=0, now=130.0, verdict=cleared).action == "wait"
+    assert decision(early, step=2, now=130.0, verdict=cleared).action == "wait"
+    assert decision(plan, step=0, now=130.0, verdict=cleared).action == "wait"
+
+
+def test_a_guard_that_trips_steps_back_to_compare_twice_and_then_rolls_back(plan):
+    tripped = Verdict(guards=(TRIPPED,), alone=True)
+    first = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped)
+    assert (first.action, first.progress.step_backs, first.progress.last_baked_seconds) == ("step_back", 1, 200.0)
+    assert first.progress.next_step(plan, "step_back") == 0
+    second = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=1)
+    assert second.action == "step_back"
+    third = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=2)
+    assert (third.action, third.convicts) == ("roll_back", False)
+    assert "after 2 steps back" in third.reason
+
+
+def test_a_conviction_goes_before_a_step_back(plan):
+    tripped = Verdict(guards=(TRIPPED,), alone=True)
+    assert decision(plan, Finding.HARMFUL, verdict=tripped).action == "roll_back"
+
+
+def test_after_a_step_back_no_weight_bakes_longer_than_the_comparison_needs(plan):
+    days = replace(plan, steps=(Step(10, 86_400), Step(50, 60), Step(100, 86_400)))
+    again = {step: bake_seconds(days, at_step(step, step_backs=1, last_baked_seconds=80_000.0)) for step in range(3)}
+    assert again == {0: 1800, 1: 60, 2: 6400}
+    assert bake_seconds(days, at_step(2)) == 86_400
+    at_once = replace(plan, steps=all_at_once())
+    assert bake_seconds(at_once, at_step(-1, step_backs=1)) == COMPARISON.bake_seconds
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])  # a plan is a value
@@ -140,15 +213,16 @@ def test_nothing_is_promoted_as_proven_without_a_healthy_gate_and_none_that_is_n
     ],
 )
 def test_an_alarm_speaks_of_harm_when_it_fires_fired_is_gone_or_is_broken(reading, finding):
-    assert alarm_check(AlarmGate("a"), reading).finding is finding
+    assert alarm_check(reading).finding is finding
 
 
 def test_an_alarm_that_has_fired_ever_since_before_the_rollout_is_ignored():
-    gate = AlarmGate("a", "ignore_until_ok")
-    assert alarm_check(gate, AlarmReading("a", "ALARM", 5.0, recovered=False)).finding is Finding.IGNORED
-    assert alarm_check(gate, AlarmReading("a", "ALARM", 500.0)).finding is Finding.HARMFUL
+    assert alarm_check(AlarmReading("a", "ALARM", 5.0, recovered=False)).finding is Finding.IGNORED
+    assert alarm_check(AlarmReading("a", "ALARM", 500.0)).finding is Finding.HARMFUL
 
 
 def test_progress_survives_the_journey_through_json():
-    progress = at_step(1).seeing({"a": AlarmReading("a", "OK", 5.0)})
+    progress = at_step(1, step_backs=1).seeing({"a": AlarmReading("a", "OK", 5.0)})
+    progress = Progress.after_shift(progress, 2, 100.0, "r3", 60.0)
+    assert [shift.weight_percent for shift in progress.shifts] == [10.0, 100.0]
     assert Progress.from_json({**progress.to_json(), "action": "wait"}) == progress

@@ -79,6 +79,30 @@ def test_a_promoted_rollout_ticks_every_step():
     assert "Promoted. Version 2 serves all traffic." in screen
 
 
+@pytest.mark.parametrize(
+    ("proven", "said"),
+    [
+        (None, "Promoted. Version 2 serves all traffic."),
+        (True, "Promoted. Version 2 serves all traffic. Proven."),
+        (False, "Promoted. Version 2 serves all traffic. Unproven: too little evidence."),
+    ],
+)
+def test_the_end_of_a_promotion_says_what_it_rests_on_without_another_line(proven, said):
+    promoted = replace(BAKING, weight_percent=100, step=1, outcome="promoted", proven=proven)
+    assert said in drawn(promoted, width=80)
+    assert drawn(promoted, width=80).count("\n") == drawn(replace(promoted, proven=None), width=80).count("\n")
+    assert lines(promoted, BAKING)[-1] == f"01:30  {said}"
+
+
+def test_warnings_are_told_in_full_once_and_stay_on_the_screen():
+    warning = "10 % for 5 min sees only failures above 23 %: " + "bake longer, " * 8 + "[b]now[/b]"
+    warned = replace(PLANNED, warnings=(warning,))
+    assert lines(warned)[1:] == [f"warning: {warning}"]
+    assert lines(replace(BAKING, warnings=(warning,)), warned) == lines(BAKING, PLANNED)
+    screen = " ".join(drawn(replace(BAKING, warnings=(warning,)), width=80).replace("│", " ").split())
+    assert f"warning {warning}" in screen
+
+
 def test_reasons_are_text_and_never_markup():
     assert "[bold]checkout-errors[/]" in drawn(ROLLED_BACK)
 

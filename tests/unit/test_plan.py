@@ -1,24 +1,29 @@
 """The plan: it fits one execution's history however long the bakes, or it is refused with the numbers."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.errors import PlanTooLong
+from rollout.forecast import StepForecast
+from rollout.judge import Judge, Tolerance
+from rollout.observation import History
 from rollout.plan import (
+    COMPARISON,
     HISTORY_BUDGET,
     MAX_POLL_SECONDS,
+    MAX_TOTAL_SECONDS,
     POLL_SECONDS,
     AlarmGate,
     HealthGate,
     Plan,
-    choose_poll_seconds,
     history_events,
-    longest_seconds,
+    pace,
 )
-from rollout.strategy import DEFAULT_STEPS, Step
+from rollout.strategy import DEFAULT_STEPS, Step, all_at_once
 
 DAY = 86_400
 steps = st.lists(st.integers(0, 7 * DAY), min_size=1, max_size=40).map(
@@ -26,42 +31,61 @@ steps = st.lists(st.integers(0, 7 * DAY), min_size=1, max_size=40).map(
 )
 
 
+def paced(plan_steps, extension=600, **health):
+    return pace(plan_steps, HealthGate(max_extension_seconds=extension, **health))
+
+
 @given(steps, st.integers(0, DAY))
 def test_every_plan_that_is_accepted_fits_the_history_budget(plan_steps, extension):
     try:
-        poll = choose_poll_seconds(plan_steps, extension)
+        found = paced(plan_steps, extension)
     except PlanTooLong:
         return
-    assert POLL_SECONDS <= poll <= MAX_POLL_SECONDS
-    assert history_events(plan_steps, extension, poll) <= HISTORY_BUDGET
+    assert POLL_SECONDS <= found.poll_seconds <= MAX_POLL_SECONDS
+    assert history_events(plan_steps, extension, found.poll_seconds, found.max_step_backs) <= HISTORY_BUDGET
+    assert found.longest_seconds <= MAX_TOTAL_SECONDS
 
 
-def test_a_short_rollout_looks_every_minute():
-    assert choose_poll_seconds(DEFAULT_STEPS, 600) == 60
+def test_a_short_rollout_looks_every_minute_at_every_minute():
+    found = paced(DEFAULT_STEPS)
+    assert (found.poll_seconds, found.period_seconds, found.max_step_backs) == (60, 60, 2)
 
 
-def test_a_day_at_one_weight_looks_about_every_eighty_seconds():
-    assert 70 <= choose_poll_seconds((Step(10, DAY), Step(100, 0)), 600) <= 90
+def test_a_day_at_one_weight_looks_about_every_ninety_seconds():
+    assert 75 <= paced((Step(10, DAY), Step(100, 0))).poll_seconds <= 95
 
 
-def test_thirty_days_fit():
-    month = (Step(10, 30 * DAY), Step(100, 0))
-    assert history_events(month, 600, choose_poll_seconds(month, 600)) <= HISTORY_BUDGET
+def test_thirty_days_fit_and_are_looked_at_in_quarters_of_an_hour():
+    found = paced((Step(10, 30 * DAY), Step(100, 0)))
+    assert (found.period_seconds, found.max_step_backs) == (900, 2)
+
+
+def test_where_two_steps_back_do_not_fit_fewer_are_made():
+    many = tuple(Step(i / 2, 60) for i in range(1, 201))
+    assert paced(many).max_step_backs < 2
+    assert paced(DEFAULT_STEPS, judge=None).max_step_backs == 0
 
 
 def test_a_thousand_steps_are_refused_with_the_numbers():
     many = tuple(Step(i / 10, 60) for i in range(1, 1001))
     with pytest.raises(PlanTooLong, match=r"1,000 steps .* budget is 15,000"):
-        choose_poll_seconds(many, 0)
+        paced(many, 0)
 
 
 def test_a_plan_that_outlasts_the_execution_is_refused():
     with pytest.raises(PlanTooLong, match="40 days"):
-        choose_poll_seconds((Step(50, 30 * DAY), Step(100, 30 * DAY)), 0)
+        paced((Step(50, 30 * DAY), Step(100, 30 * DAY)), 0)
 
 
-def test_the_longest_time_counts_bakes_and_extension():
-    assert longest_seconds(DEFAULT_STEPS, 600) == 1500
+def test_the_longest_time_counts_bakes_extension_steps_back_and_the_last_minutes_delay():
+    assert paced(DEFAULT_STEPS).longest_seconds == 3 * 900 + 600 + 120
+    assert paced(DEFAULT_STEPS, judge=None).longest_seconds == 900 + 600 + 120
+
+
+def test_an_all_at_once_rollout_steps_back_to_a_weight_that_compares(plan):
+    assert (plan.first_step, plan.step_at(plan.first_step).weight_percent) == (0, 10)
+    at_once = replace(plan, steps=all_at_once())
+    assert (at_once.first_step, at_once.step_at(at_once.first_step)) == (-1, COMPARISON)
 
 
 def test_a_plan_survives_the_journey_through_json(plan):
@@ -69,7 +93,10 @@ def test_a_plan_survives_the_journey_through_json(plan):
         **{
             **{name: getattr(plan, name) for name in Plan.__dataclass_fields__},
             "alarms": (AlarmGate("errors", "ignore_until_ok"),),
-            "health": HealthGate(max_error_percent=1.5),
+            "health": HealthGate(max_error_percent=1.5, judge=Judge(errors=Tolerance(1.5, 0.01), slow=None)),
+            "history": History(1000, 1, 0.7, 250.0),
+            "expectations": (StepForecast(10, 50, 12.5), StepForecast(100, 500, None)),
+            "warnings": ("nothing is compared",),
             "version": "7",
         }
     )

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 
+from tidegate.charts import interval_percent
 from tidegate.report import html
-from tidegate.view import CheckView, Counts, MinuteView, RolloutView, ShiftView, StepView, VerdictView
+from tidegate.view import (
+    CheckView,
+    Counts,
+    EvidenceView,
+    GuardView,
+    MinuteView,
+    RolloutView,
+    ShiftView,
+    StepView,
+    TallyView,
+    VerdictView,
+    verdict_view,
+)
 
 HOSTILE = """<script>alert('x')</script> & "quotes" """
 
@@ -46,6 +60,23 @@ ROLLED_BACK = RolloutView(
     outcome="rolled_back",
     cause="errors above the limit",
 )
+
+#: Half of the first key, the second one turned.
+SUSPECT = EvidenceView(
+    metric="errors",
+    minutes=9,
+    stable=TallyView(11_160, 33),
+    candidate=TallyView(1_240, 51),
+    worse=2.3,
+    worse_needed=4.6,
+    intolerable=2.3,
+    intolerable_needed=2.3,
+    p_worse=0.013,
+    p_intolerable=0.12,
+    excess_at_most_percent=1.234,
+    state="suspect",
+)
+TRIPPED = GuardView("slow", TallyView(3_000, 12), 0.5, wealth=6.9, needed=4.6, tripped=True)
 
 
 class Page(HTMLParser):
@@ -104,10 +135,10 @@ def test_the_page_says_how_it_ended_and_why():
 
 def test_every_check_stands_beside_its_limit():
     text = Page(html(ROLLED_BACK)).text
-    assert "✕ errors 7.51 % 5 %" in text
-    assert "✓ slower than 800 ms 0.4 % 1 %" in text
-    assert "✕ checkout-errors ALARM OK" in text
-    assert "? errors – 5 %" in text
+    assert "✕ errors 7.51 % limit 5 %" in text
+    assert "✓ slower than 800 ms 0.4 % limit 1 %" in text
+    assert "✕ checkout-errors ALARM limit OK" in text
+    assert "? errors – limit 5 %" in text
 
 
 def test_figures_are_totals_of_both_versions():
@@ -131,9 +162,197 @@ def test_decisions_are_marked_and_waits_are_not():
     assert "<g class='mark roll_back'><title>02:06 roll back: errors above the limit</title>" in page
 
 
+def looked(*looks, **more):
+    """The rollout with evidence (lists of evidence and guards) at one look a minute."""
+    verdicts = tuple(
+        VerdictView(
+            60.0 * (number + 1),
+            0,
+            10,
+            "wait",
+            "bakes on",
+            evidence=tuple(one for one in look if isinstance(one, EvidenceView)),
+            guards=tuple(one for one in look if isinstance(one, GuardView)),
+        )
+        for number, look in enumerate(looks)
+    )
+    return replace(ROLLED_BACK, **{"verdicts": verdicts, "now": ROLLED_BACK.started_at + 600, **more})
+
+
+def line_of(page, name):
+    """The points of every line of that name, run by run."""
+    path = re.search(f"class='line {name}' d='([^']+)'", page)
+    runs = path[1].split("M")[1:] if path else []
+    return [[tuple(map(float, point.split())) for point in run.split("L")] for run in runs]
+
+
+def test_evidence_is_drawn_beside_what_convicts():
+    page = html(looked([SUSPECT]))
+    threshold = re.findall(r"class='limit' [^>]*y1='([\d.]+)'", page)
+    (((x, worse),),) = line_of(page, "worse")
+    ((second,),) = line_of(page, "intolerable")
+    assert second == (x, float(threshold[-1]))
+    assert worse > second[1]
+    assert "aria-label='Evidence on errors, in percent of what convicts'" in page
+    assert "50 % of what convicts, p = 0.013; 51 of 1,240 against 33 of 11,160" in page
+
+
+def test_evidence_in_the_candidates_favour_is_drawn_as_none():
+    page = html(looked([SUSPECT], [replace(SUSPECT, worse=-20.0, intolerable=400.0)]))
+    (((_, first), (_, none)),) = line_of(page, "worse")
+    ((_, (_, most)),) = line_of(page, "intolerable")
+    assert most < first < none
+    assert f"y1='{none}'" in page
+    assert f"y1='{most}'" in page
+
+
+def test_every_metric_has_a_chart_and_a_rollout_without_a_judge_none():
+    page = html(looked([SUSPECT, replace(SUSPECT, metric="slow")]))
+    assert "Evidence on errors" in page
+    assert "Evidence on slow requests" in page
+    assert "Evidence on" not in html(ROLLED_BACK)
+
+
+def test_the_guard_is_drawn_while_it_watches():
+    page = html(looked([TRIPPED], [TRIPPED], [SUSPECT], [TRIPPED]))
+    assert [len(run) for run in line_of(page, "guard")] == [2, 1]
+    assert "At full weight there is nobody to compare with" in page
+    assert "At full weight" not in html(looked([SUSPECT]))
+
+
+def test_turning_back_is_marked_where_the_evidence_is():
+    view = looked([SUSPECT], [SUSPECT], [SUSPECT])
+    actions = ("step_back", "wait", "roll_back")
+    verdicts = tuple(replace(verdict, decision=action) for verdict, action in zip(view.verdicts, actions, strict=True))
+    page = html(replace(view, verdicts=verdicts))
+    assert page.count("<line class='back step_back'") == 1
+    assert page.count("<line class='back roll_back'") == 1
+    assert page.count("<g class='mark ") == 4
+
+
+def test_a_verdict_shows_each_metrics_numbers_once():
+    view = looked([SUSPECT, TRIPPED])
+    compared = CheckView("errors compared", 4.11, 0.455, "%", "suspect")
+    text = Page(html(replace(view, verdicts=(replace(view.verdicts[0], checks=(compared,)),)))).text
+    assert "! errors p = 0.013 51 of 1,240 against 33 of 11,160" in text
+    assert "! slow requests, guard 12 of 3,000 at most 0.5 %" in text
+    assert "compared" not in text
+
+
+def test_what_was_not_compared_has_no_p_value():
+    nothing = replace(SUSPECT, minutes=0, stable=TallyView(0, 0), candidate=TallyView(0, 0), p_worse=1.0)
+    text = Page(html(looked([nothing]))).text
+    assert "errors – nothing compared yet" in text
+
+
+@pytest.mark.parametrize(
+    ("p", "told"), [(1.0, "p = 1"), (0.02, "p = 0.02"), (0.001, "p = 0.001"), (1e-12, "p &lt; 0.001")]
+)
+def test_a_p_value_is_told_shortly(p, told):
+    assert f"<strong>{told}</strong>" in html(looked([replace(SUSPECT, p_worse=p)]))
+
+
+@pytest.mark.parametrize(
+    ("proven", "title", "sentence"),
+    [
+        (True, "Promoted Proven", "What was measured speaks for version 2, and rules out harm worth mentioning."),
+        (False, "Promoted Unproven", "Nothing spoke against version 2, but there was too little evidence"),
+    ],
+)
+def test_a_promotion_says_what_it_rests_on(proven, title, sentence):
+    text = Page(html(looked([SUSPECT], outcome="promoted", proven=proven))).text
+    assert title in text
+    assert sentence in text
+    assert "with 95 % confidence: errors at most 1.2 % of its requests." in text
+
+
+def test_what_was_not_promoted_is_neither_proven_nor_unproven():
+    assert "proven" not in Page(html(ROLLED_BACK)).text.lower()
+
+
+def test_warnings_are_listed():
+    page = html(replace(ROLLED_BACK, warnings=("too little traffic", "no alarm")))
+    assert page.count("<li>") == 2
+    assert "too little traffic" in Page(page).text
+    assert "<li>" not in html(ROLLED_BACK)
+
+
+def test_each_rate_has_its_interval():
+    page = html(ROLLED_BACK)
+    assert "01:30 version 2: 15.00 % (8.10 to 26.11 %), 9 of 60 failed" in page
+    assert page.count("<path class='band candidate'") == 2  # errors and slow requests
+
+
+def test_slow_requests_are_drawn_as_well():
+    slow = tuple(replace(minute, candidate=Counts(60, 0, 15)) for minute in ROLLED_BACK.minutes)
+    assert "version 2: 25.00 % (15.78 to 37.23 %), 15 of 60 were slow" in html(replace(ROLLED_BACK, minutes=slow))
+
+
+@pytest.mark.parametrize(("bad", "requests"), [(0, 10), (1, 1), (9, 60), (5_000, 5_000), (3, 100_000)])
+def test_the_interval_ends_where_the_score_test_would_refute(bad, requests):
+    for end in interval_percent(bad, requests):
+        share = end / 100
+        deviation = math.sqrt(share * (1 - share) / requests)
+        assert abs(bad / requests - share) == pytest.approx(1.959964 * deviation, abs=1e-7)
+
+
+RECORD = {
+    "at": 1_700_000_064.5,
+    "step": 1,
+    "weight_percent": 50,
+    "action": "step_back",
+    "reason": "the guard tripped",
+    "proven": False,
+    "checks": [{"name": "errors", "value": 1.0, "limit": 5.0, "unit": "%", "finding": "healthy", "of": 100}],
+}
+JUDGED = {
+    "evidence": [
+        {
+            "metric": "errors",
+            "minutes": 9,
+            "stable": [11_160, 33],
+            "candidate": [1_240, 51],
+            "worse": 2.3,
+            "worse_needed": 4.6,
+            "intolerable": 2.3,
+            "intolerable_needed": 2.3,
+            "p_worse": 0.013,
+            "p_intolerable": 0.12,
+            "excess_at_most_percent": 1.234,
+            "gaps": 0,
+            "state": "suspect",
+        }
+    ],
+    "guards": [
+        {
+            "metric": "slow",
+            "candidate": [3_000, 12],
+            "expected_at_most_percent": 0.5,
+            "wealth": 6.9,
+            "needed": 4.6,
+            "tripped": True,
+        }
+    ],
+}
+
+
+def test_a_verdict_is_read_as_the_ledger_keeps_it():
+    verdict = verdict_view({**RECORD, **JUDGED}, 1_700_000_000)
+    assert verdict.at_second == 64.5
+    assert verdict.decision == "step_back"
+    assert verdict.checks == (CheckView("errors", 1.0, 5.0, "%", "healthy"),)
+    assert verdict.evidence == (SUSPECT,)
+    assert verdict.guards == (TRIPPED,)
+
+
+def test_a_verdict_from_before_there_was_a_judge_is_read_too():
+    verdict = verdict_view(RECORD, 1_700_000_000)
+    assert (verdict.evidence, verdict.guards) == ((), ())
+
+
 @pytest.mark.parametrize("field", ["function_name", "alias_name", "stable", "candidate", "outcome", "cause"])
 def test_hostile_text_stays_text(field):
-    page = html(replace(ROLLED_BACK, **{field: HOSTILE}))
+    page = html(replace(looked([SUSPECT, TRIPPED], proven=True), **{field: HOSTILE}))
     assert "<script" not in page
     assert "alert('x')" not in page
     assert Page(page).open == []
@@ -141,7 +360,9 @@ def test_hostile_text_stays_text(field):
 
 def test_hostile_verdicts_stay_text():
     check = CheckView(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-    page = html(replace(ROLLED_BACK, verdicts=(VerdictView(60, 0, 10, HOSTILE, HOSTILE, (check,)),)))
+    evidence, guard = replace(SUSPECT, metric=HOSTILE, state=HOSTILE), replace(TRIPPED, metric=HOSTILE)
+    verdict = VerdictView(60, 0, 10, HOSTILE, HOSTILE, (check,), (evidence,), (guard,))
+    page = html(replace(ROLLED_BACK, verdicts=(verdict,), warnings=(HOSTILE,), proven=False))
     assert "<script" not in page
     assert "alert('x')" not in page
     assert Page(page).open == []
@@ -175,5 +396,12 @@ def test_a_rollout_of_weeks_is_thinned_to_what_a_screen_shows():
     minutes = tuple(MinuteView(t, 10, Counts(10), Counts(1)) for t in range(20_000))
     view = replace(ROLLED_BACK, minutes=minutes, now=ROLLED_BACK.started_at + 20_000 * 60)
     page = html(view)
-    assert page.count("class='dot candidate'") <= 240
-    assert page.count("text-anchor='middle'") < 30
+    assert page.count("class='dot candidate'") <= 2 * 240
+    assert page.count("text-anchor='middle'") < 40
+
+
+def test_of_too_much_evidence_the_strongest_is_drawn():
+    looks = [[replace(SUSPECT, worse=9.2 if number == 333 else 0.0)] for number in range(1_000)]
+    (points,) = line_of(html(looked(*looks, now=ROLLED_BACK.started_at + 60_000)), "worse")
+    assert len(points) <= 240
+    assert min(y for _, y in points) < max(y for _, y in points)

@@ -71,8 +71,8 @@ def test_a_step_that_nobody_has_seen_yet_is_not_healthy_because_earlier_ones_wer
 
 def test_a_p99_limit_allows_one_request_in_a_hundred_to_be_slower():
     gate = HealthGate(max_duration_p99_ms=500)
-    (well,) = checks(gate, step=Counts(1000, 0, 10), rollout=Counts(1000, 0, 10))
-    (slow,) = checks(gate, step=Counts(1000, 0, 40), rollout=Counts(1000, 0, 40))
+    (well,) = checks(gate, step=Counts(1000, over_limit=10), rollout=Counts(1000, over_limit=10))
+    (slow,) = checks(gate, step=Counts(1000, over_limit=40), rollout=Counts(1000, over_limit=40))
     assert well.finding is Finding.HEALTHY
     assert slow.finding is Finding.HARMFUL
     assert str(slow) == "4 % of the candidate's 1,000 requests are slower than 500 ms (limit 1 %)"

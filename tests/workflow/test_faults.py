@@ -184,12 +184,12 @@ ROLLED_BACK = {
     "too few call": ({"strategy": "AllAtOnce"}, {"requests_per_minute": 0.5}, "fewer than minimum_invocations"),
     "CloudWatch does not answer": (
         LIMIT,
-        call("cloudwatch.GetMetricData", "InternalServiceFault", times="always"),
+        call("cloudwatch.GetMetricData", "InternalServiceFault", times="always", skip=1),
         "InternalServiceFault",
     ),
     "CloudWatch is forbidden": (
         LIMIT,
-        call("cloudwatch.GetMetricData", "AccessDenied", times="always"),
+        call("cloudwatch.GetMetricData", "AccessDenied", times="always", skip=1),
         "AccessDenied",
     ),
     "looking crashes every time": ({}, handler("check_health", "crash", times="always"), "exit"),

@@ -1,0 +1,88 @@
+"""The judge's command line: the judge beside its peers on recorded rollouts, or the judge alone on drawn ones.
+
+    python -m bench.judge --cases FILE.json [--json]
+    python -m bench.judge --simulate [--replicates N] [--seed S] [--json] [--write FILE.md]
+
+`--cases` prints a table of every rule, or with `--json` one object {"rules": {...}}. Its exit status is 0, or 2 with
+every reason on stderr where the file cannot be used. `--simulate` prints what docs/judge-figures.md holds, or with
+`--json` every cell; its exit status is 1 where a limit is broken.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from bench.judge import cases, replay, score, simulate
+from bench.judge.cases import CasesUnusable
+from bench.judge.figures import Figures
+
+SUCCEEDED, BROKEN, UNUSABLE = 0, 1, 2
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit status."""
+    chosen = _parser().parse_args(arguments)
+    return _simulate(chosen) if chosen.simulate else _cases(chosen)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.judge", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--cases", type=Path, metavar="FILE.json", help="replay recorded rollouts, with every rule")
+    what.add_argument("--simulate", action="store_true", help="draw rollouts, and judge them")
+    parser.add_argument("--json", action="store_true", help="print one object and nothing else")
+    parser.add_argument("--replicates", type=_positive, default=200, metavar="N", help="rollouts in each cell (200)")
+    parser.add_argument("--seed", type=_natural, default=1, metavar="S", help="the draw's luck (1)")
+    parser.add_argument("--write", type=Path, metavar="FILE.md", help="write the simulation's figures")
+    return parser
+
+
+def _natural(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise ValueError(text)
+    return number
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise ValueError(text)
+    return number
+
+
+def _cases(chosen: argparse.Namespace) -> int:
+    try:
+        found = cases.read(chosen.cases)
+    except CasesUnusable as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return UNUSABLE
+    scores = score.scores(found, replay.replay_all(found))
+    if chosen.json:
+        print(json.dumps({"rules": {rule: one.to_json() for rule, one in scores.items()}}, indent=2))
+    else:
+        print(score.table(scores))
+    return SUCCEEDED
+
+
+def _simulate(chosen: argparse.Namespace) -> int:
+    if chosen.write and not chosen.write.absolute().parent.is_dir():
+        print(f"{chosen.write}: there is no such folder to write it to", file=sys.stderr)
+        return UNUSABLE
+    results = simulate.simulate(simulate.cells(chosen.replicates, chosen.seed))
+    figures = Figures(tuple(results), chosen.replicates, chosen.seed)
+    page = figures.markdown()
+    if chosen.write:
+        chosen.write.write_text(page, encoding="utf-8")
+    print(json.dumps(figures.to_json(), indent=2) if chosen.json else page)
+    return SUCCEEDED if all(limit.holds for limit in figures.limits()) else BROKEN
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,288 @@
+"""What the judge makes of one poll: both versions' minutes become rows, the rows evidence, the evidence a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import Any, Final
+
+from rollout import judge as judging
+from rollout.check import Check, Finding
+from rollout.judge import Evidence, Guard, Judge, MetricName, Rate, Row, Tally
+from rollout.observation import Counts, History, Minute, Shift
+from rollout.strategy import ALL_PERCENT
+
+#: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a
+#: conviction waits only until the minute has been over for so long,
+CONVICTION_AGE_SECONDS: Final = 60
+#: an acquittal longer.
+SETTLED_AGE_SECONDS: Final = 120
+#: Lambda's Duration leaves a cold start out, but not what a version loads at its first requests: after each increase of
+#: the weight the slow requests of this minute and the next do not count.
+WARM_UP_SECONDS: Final[Mapping[MetricName, int]] = {"errors": 0, "slow": 120}
+#: Below this many requests a minute the judge looks at longer rows: evidence is spread anew after each, at a price.
+SPARSE_REQUESTS_PER_MINUTE: Final = 10.0
+SPARSE_ROW_SECONDS: Final = 300
+#: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
+FEWEST_USUAL: Final = 300
+
+_SAYS: Final[Mapping[MetricName, tuple[str, str]]] = {"errors": ("fails", ""), "slow": ("is slow in", "in ")}
+_SMALLEST_P: Final = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The evidence of every metric that is judged, and at weight 100 what guards it.
+
+    `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
+    """
+
+    evidence: tuple[Evidence, ...] = ()
+    guards: tuple[Guard, ...] = ()
+    alone: bool = False
+    unguarded: tuple[MetricName, ...] = ()
+
+    @property
+    def tripped(self) -> tuple[Guard, ...]:
+        """The guards that ask for a comparison."""
+        return tuple(guard for guard in self.guards if guard.tripped)
+
+    @property
+    def burst(self) -> bool:
+        """Whether both versions fail just now, or did until a moment ago."""
+        return any(one.burst for one in self.evidence)
+
+    @property
+    def step_cleared(self) -> bool:
+        """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
+        return bool(self.evidence) and all(one.step_cleared for one in self.evidence)
+
+    def checks(self) -> tuple[Check, ...]:
+        """One gate per metric."""
+        return tuple(self._check(one) for one in self.evidence)
+
+    def _check(self, evidence: Evidence) -> Check:
+        finding = self._finding(evidence)
+        conclusion = self._conclusion(evidence, finding)
+        said = evidence.metric if finding is Finding.UNKNOWN else _compared(evidence)
+        return Check(
+            name=f"{evidence.metric} compared",
+            value=_percent(evidence.candidate_bad, evidence.candidate),
+            limit=_tolerated_percent(evidence),
+            unit="%",
+            finding=finding,
+            of=evidence.candidate,
+            convicts=finding is Finding.HARMFUL,
+            sentence=f"{said}: {conclusion}" if finding is Finding.UNKNOWN else f"{said}; {conclusion}",
+        )
+
+    def _finding(self, evidence: Evidence) -> Finding:
+        if evidence.convicted_at is not None:
+            return Finding.HARMFUL
+        if evidence.suspected:
+            return Finding.SUSPECT
+        guarded = all(guard.quiet for guard in self.guards) and not self.unguarded
+        return Finding.HEALTHY if evidence.proven and guarded else Finding.UNKNOWN
+
+    def _conclusion(self, evidence: Evidence, finding: Finding) -> str:
+        excess = f"{_figure(max(100 * evidence.excess_at_most, 0.01))} percentage points"
+        if finding is Finding.HARMFUL:
+            return f"worse than tolerated with p {_p_value(evidence.p_intolerable)}"
+        if finding is Finding.SUSPECT:
+            return f"suspected to be worse, with p {_p_value(evidence.p_worse)}"
+        if finding is Finding.HEALTHY:
+            return f"at most {excess} beyond what is tolerated"
+        if evidence.burst:
+            return "both versions fail, so neither can be told from the other"
+        if not evidence.quiet or not all(guard.quiet for guard in self.guards):
+            return "not quiet enough to acquit"
+        if not evidence.settled_minutes:
+            return "no requests of the candidate to go by yet"
+        if evidence.excess_at_most > judging.PROVEN_INCREASE:
+            return f"too few requests to rule out that it is {excess} worse"
+        return "nothing is known to hold the last weight against" if self.unguarded else "not settled yet"
+
+    def to_json(self) -> dict[str, Any]:
+        """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad]."""
+        document: dict[str, Any] = {"evidence": [_kept(one, self._finding(one)) for one in self.evidence]}
+        if self.guards:
+            document["guards"] = [_kept_guard(guard) for guard in self.guards]
+        return document
+
+
+def hear(judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, history: History) -> Verdict:
+    """The verdict of one poll.
+
+    Args:
+        judge: what is judged, and how strictly.
+        minutes: both versions' requests since the first shift, oldest first.
+        shifts: every weight of the candidate so far.
+        now: seconds since the epoch.
+        history: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
+    """
+    if history.p99_ms is None:
+        judge = replace(judge, slow=None)
+    over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
+    sparse = 0 < history.requests_per_minute < SPARSE_REQUESTS_PER_MINUTE
+    alone = shifts[-1].weight_percent == ALL_PERCENT
+    evidence, guards, unguarded = [], [], []
+    for name in judge.tolerances():
+        rows = [_row(name, minute, shifts, now) for minute in over]
+        known = _usual(name, over, shifts, history)
+        last = [row for row in rows if row.in_step] if alone else []
+        compared = list(_together(over, rows, shifts)) if sparse else rows
+        before = _before(name, history)
+        floor = max((rate.at_least for rate in (known, before) if rate), default=0.0)
+        settled = [Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence and known]
+        evidence.append(judging.examine(name, compared, judge, before, settled))
+        if alone and known:
+            guards.append(judging.watch(name, last, judge, known))
+        elif alone:
+            unguarded.append(name)
+    return Verdict(tuple(evidence), tuple(guards), alone, tuple(unguarded))
+
+
+def _row(name: MetricName, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:
+    warmed_at = _last_increase(minute, shifts) + WARM_UP_SECONDS[name]
+    # In the minute of a shift to 100 % the stable version served before, the candidate after: that is no comparison.
+    replaced = any(minute.at < shift.at < minute.end and shift.weight_percent == ALL_PERCENT for shift in shifts)
+    served = minute.stable.requests + minute.candidate.requests + minute.throttled
+    return Row(
+        tally=_tally(name, minute),
+        comparable=minute.at >= warmed_at and not replaced,
+        throttled=minute.throttled > judging.BURST_THROTTLED * served,
+        in_step=minute.at >= shifts[-1].at,
+        settled=minute.end + SETTLED_AGE_SECONDS <= now,
+    )
+
+
+def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
+    """When the weight was last increased before the minute's end, rounded down to a minute."""
+    weights = [Shift(0.0, 0.0), *shifts]
+    increases = [
+        after.at - after.at % 60 for before, after in pairwise(weights) if after.weight_percent > before.weight_percent
+    ]
+    return max((at for at in increases if at < minute.end), default=0.0)
+
+
+def _tally(name: MetricName, minute: Minute) -> Tally | None:
+    """The minute's table; None where a count is missing although there was traffic."""
+    stable, candidate = _counted(name, minute.stable), _counted(name, minute.candidate)
+    if stable is None or candidate is None:
+        return None
+    return Tally(stable[0], candidate[0], min(stable[1], stable[0]), min(candidate[1], candidate[0]))
+
+
+def _counted(name: MetricName, counts: Counts) -> tuple[int, int] | None:
+    requests, bad = (counts.requests, counts.errors) if name == "errors" else (counts.timed, counts.slow)
+    return None if requests is None or bad is None else (requests, bad)
+
+
+def _together(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[Shift]) -> Iterator[Row]:
+    """Rows of neighbouring minutes at one weight, taken together; a minute with a count missing is left out of them."""
+    begins = [0.0, *(shift.at - shift.at % 60 for shift in shifts)]
+
+    def place(pair: tuple[Minute, Row]) -> tuple[object, ...]:
+        minute, row = pair
+        since = max(begin for begin in begins if begin <= minute.at)
+        return since, (minute.at - since) // SPARSE_ROW_SECONDS, row.comparable, row.tally is None
+
+    for _, group in groupby(zip(minutes, rows, strict=True), key=place):
+        part = [row for _, row in group]
+        tallies = [row.tally for row in part if row.tally]
+        yield replace(
+            part[-1],
+            tally=Tally(
+                sum(one.stable for one in tallies),
+                sum(one.candidate for one in tallies),
+                sum(one.stable_bad for one in tallies),
+                sum(one.candidate_bad for one in tallies),
+            )
+            if tallies
+            else None,
+            throttled=any(row.throttled for row in part),
+            settled=all(row.settled for row in part),
+        )
+
+
+def _usual(name: MetricName, minutes: Sequence[Minute], shifts: Sequence[Shift], history: History) -> Rate | None:
+    """The stable version's rate on the way up to the present weight, or else before the rollout."""
+    ascent = shifts[0].at
+    for before, after in pairwise(shifts):
+        if after.weight_percent < before.weight_percent:
+            ascent = after.at
+    seen = [_counted(name, minute.stable) for minute in minutes if ascent <= minute.end and minute.at < shifts[-1].at]
+    known = [one for one in seen if one is not None]
+    seen_rate = Rate(sum(one[1] for one in known), sum(one[0] for one in known))
+    day_before = _before(name, history)
+    if seen_rate.requests < FEWEST_USUAL and day_before and day_before.requests > seen_rate.requests:
+        return day_before
+    return seen_rate if seen_rate.requests else None
+
+
+def _before(name: MetricName, history: History) -> Rate | None:
+    """The rate before the rollout; what is slower than a p99 is one request in a hundred."""
+    if not history.requests or (name == "slow" and history.p99_ms is None):
+        return None
+    return Rate(history.errors if name == "errors" else history.requests / 100, history.requests)
+
+
+def _compared(evidence: Evidence) -> str:
+    does, stable_does = _SAYS[evidence.metric]
+    if not evidence.candidate or not evidence.stable:
+        return f"no minute in which both versions served ({evidence.metric})"
+    both = (
+        (evidence.candidate_bad, evidence.candidate),
+        (evidence.stable_bad, evidence.stable),
+    )
+    (candidate, requests), (stable, others) = ((f"{_figure(100 * bad / of)} %", f"{of:,}") for bad, of in both)
+    minutes = f"same {evidence.minutes:,} minutes" if evidence.minutes > 1 else "same minute"
+    rates = f"candidate {does} {candidate} of {requests} requests, stable {stable_does}{stable} of {others}"
+    return f"{rates} in the {minutes}"
+
+
+def _percent(bad: int, requests: int) -> float | None:
+    return 100 * bad / requests if requests else None
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004  two digits, and no 1e+02
+
+
+def _tolerated_percent(evidence: Evidence) -> float:
+    stable = _percent(evidence.stable_bad, evidence.stable) or 0.0
+    return round(evidence.tolerance.max_ratio * stable + 100 * evidence.tolerance.max_increase, 3)
+
+
+def _p_value(p: float) -> str:
+    return f"= {p:.1g}" if p >= _SMALLEST_P else f"< {_SMALLEST_P:.6f}"
+
+
+def _kept(evidence: Evidence, finding: Finding) -> dict[str, Any]:
+    return {
+        "metric": evidence.metric,
+        "minutes": evidence.minutes,
+        "stable": [evidence.stable, evidence.stable_bad],
+        "candidate": [evidence.candidate, evidence.candidate_bad],
+        "worse": round(evidence.worse, 2),
+        "worse_needed": round(evidence.worse_needed, 2),
+        "intolerable": round(evidence.intolerable, 2),
+        "intolerable_needed": round(evidence.intolerable_needed, 2),
+        "p_worse": float(f"{evidence.p_worse:.2g}"),
+        "p_intolerable": float(f"{evidence.p_intolerable:.2g}"),
+        "excess_at_most_percent": round(100 * evidence.excess_at_most, 3),
+        "gaps": evidence.gaps,
+        "state": finding.value,
+    }
+
+
+def _kept_guard(guard: Guard) -> dict[str, Any]:
+    return {
+        "metric": guard.metric,
+        "candidate": [guard.candidate, guard.candidate_bad],
+        "expected_at_most_percent": round(100 * guard.expected_at_most, 3),
+        "wealth": round(guard.wealth, 2),
+        "needed": round(guard.needed, 2),
+        "tripped": guard.tripped,
+    }

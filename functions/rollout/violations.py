@@ -1,0 +1,49 @@
+"""What is wrong with a request, said so that it can be put right.
+
+A value is repeated only where it cannot be a secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: A Cause holds 32,768 characters (Step Functions API reference, Fail state), and Lambda writes the message as JSON.
+MAX_MESSAGE_CHARACTERS = 20_000
+
+_PLAIN_MESSAGES = {
+    "dict_type": "must be an object",
+    "extra_forbidden": "unknown key",
+    "missing": "is required",
+    "model_attributes_type": "must be an object",
+    "model_type": "must be an object",
+    "too_short": "must not be empty",
+    "union_tag_invalid": "type must be canary, linear, exponential or all_at_once",
+    "union_tag_not_found": "needs a type: canary, linear, exponential or all_at_once",
+}
+#: What pydantic adds to a path to say which member of a union was tried.
+_TAGS = {"canary", "linear", "exponential", "all_at_once", "<number>", "<alias>"}
+
+
+def sentence(found: Sequence[Mapping[str, Any]]) -> str:
+    """Every violation in one sentence; `found` is what pydantic's `ValidationError.errors()` gives."""
+    lines = [_one(violation) for violation in found]
+    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+    text = f"{count} in the request: " + "; ".join(lines)
+    return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[:MAX_MESSAGE_CHARACTERS] + " … and more of the kind"
+
+
+def _one(violation: Mapping[str, Any]) -> str:
+    where = ""
+    for part in violation["loc"]:
+        if isinstance(part, int):
+            where += f"[{part}]"
+        elif part not in _TAGS or not where:
+            where += f".{part}" if where else str(part)[:80]
+    message = _PLAIN_MESSAGES.get(violation["type"], violation["msg"])
+    given = violation.get("input")
+    # A payload or an unknown key may hold a secret; a scalar in a field of ours does not.
+    harmless = violation["type"] != "extra_forbidden" and violation["loc"][0] != "smoke_tests"
+    if violation["type"] not in {"tidegate", "missing"} and harmless and isinstance(given, (str, int, float)):
+        message += f" (got {str(given)[:60]!r})" if isinstance(given, str) else f" (got {given})"
+    return f"{where}: {message}" if where else message

@@ -1,0 +1,222 @@
+"""The real judge on recorded and on drawn rollouts, and the command line that shows both."""
+
+import json
+import random
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench.judge import __main__ as command_line
+from bench.judge import cases, replay, simulate
+from bench.judge.figures import Figures
+from bench.judge.simulate import Cell
+
+ROOT = Path(__file__).parents[2]
+SILENT = {"n": None, "errors": None, "slow": None}
+RULES = [
+    "tidegate",
+    "codedeploy",
+    "error_rate_alarm",
+    "flagger",
+    "argo",
+    "kayenta",
+    "fisher",
+    "turner_ly_grunwald",
+]
+
+
+def recorded(id_, candidate_rate, label, *, minutes=24, rpm=2000, delay=3, onset=0, seed=7, weights=(0.1, 0.5)):
+    """A case of half its minutes at either weight; a minute is complete so many minutes after its start."""
+    rng = random.Random(seed)  # noqa: S311  repeatable, not secret
+
+    def counts(requests, rate):
+        return {
+            "n": requests,
+            "errors": sum(rng.random() < rate for _ in range(requests)),
+            "slow": sum(rng.random() < 0.01 for _ in range(requests)),
+        }
+
+    rows = []
+    for t in range(minutes):
+        weight = weights[t >= minutes // 2]
+        candidate = round(rpm * weight)
+        rate = candidate_rate if t >= (onset or 0) else 0.01
+        stable = counts(rpm - candidate, 0.01)
+        rows.append({"t": t, "w": weight, "seen_at": t + delay, "b": stable, "c": counts(candidate, rate)})
+    excess = [max(0.0, candidate_rate - 0.01) * rpm * row["w"] for row in rows]
+    truth = {"label": label, "onset": onset, "expected_excess": excess}
+    return {"id": id_, "name": id_, "minutes": rows, "truth": truth}
+
+
+def outcome(document):
+    (case,) = cases.from_json({"cases": [document]})
+    return replay.replay(case)
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "cases.json"
+    path.write_text(
+        json.dumps({"cases": [recorded("good", 0.01, "good", onset=None), recorded("bad", 1.0, "bad")]}),
+        encoding="utf-8",
+    )
+    return path
+
+
+# --- Replay -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_harmless_candidate_is_proven_and_a_broken_one_rolled_back_at_the_first_minute_that_shows():
+    assert outcome(recorded("a", 0.01, "good", onset=None)) == ("pass", None)
+    assert outcome(recorded("a", 1.0, "bad")) == ("fail", 3)
+
+
+def test_a_datapoint_that_is_later_convicts_later():
+    assert outcome(recorded("a", 1.0, "bad", delay=6)) == ("fail", 6)
+
+
+def test_harm_that_begins_late_is_found_after_it_began():
+    verdict, minute = outcome(recorded("a", 1.0, "bad", onset=14))
+    assert (verdict, minute) == ("fail", 17)
+
+
+def test_little_traffic_proves_nothing():
+    assert outcome(recorded("a", 0.0, "good", rpm=20)) == ("inconclusive", None)
+
+
+def test_missing_datapoints_speak_for_and_against_nobody():
+    broken = recorded("a", 1.0, "bad")
+    for minute in broken["minutes"]:
+        minute["c"]["errors"] = None
+    assert outcome(broken)[0] != "fail"
+    for minute in broken["minutes"]:
+        minute["b"] = minute["c"] = dict(SILENT)
+    assert outcome(broken) == ("inconclusive", None)
+
+
+def test_what_only_the_data_after_the_last_poll_show_is_a_fail_without_a_minute():
+    assert outcome(recorded("a", 1.0, "bad", delay=100)) == ("fail", None)
+
+
+def test_the_last_step_may_be_at_full_weight():
+    assert outcome(recorded("a", 0.01, "good", weights=(0.1, 1.0), onset=None))[1] is None
+    assert outcome(recorded("a", 1.0, "bad", weights=(0.1, 1.0))) == ("fail", 3)
+    assert outcome(recorded("a", 0.01, "good", weights=(1.0, 1.0)))[1] is None
+
+
+def test_a_case_without_minutes_is_inconclusive():
+    assert outcome({"id": "a", "minutes": [], "truth": {"label": "good"}}) == ("inconclusive", None)
+
+
+# --- The command line -------------------------------------------------------------------------------------------------
+
+
+def test_every_rule_is_scored_on_a_file_of_cases_the_judge_first(file, capsys):
+    assert command_line.main(["--cases", str(file), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert list(found) == ["rules"]
+    assert list(found["rules"]) == RULES
+    assert found["rules"]["tidegate"] == {
+        "good": 1,
+        "false_rollbacks": 0,
+        "bad": 1,
+        "misses": 0,
+        "median_minutes": 3.0,
+        "requests_hurt": 594,
+        "verdicts": {"good": ["pass", None], "bad": ["fail", 3]},
+    }
+
+
+def test_without_json_the_scores_are_a_table(file, capsys):
+    assert command_line.main(["--cases", str(file)]) == 0
+    heads, judge, *peers = capsys.readouterr().out.splitlines()
+    assert heads.split()[0] == "rule"
+    assert judge.split() == ["tidegate", "0", "of", "1", "0", "of", "1", "3", "594"]
+    assert len(peers) == len(RULES) - 1
+
+
+def test_it_runs_from_the_project_s_root_with_nothing_set_up(file):
+    command = [sys.executable, "-m", "bench.judge", "--cases", str(file)]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, env={})  # noqa: S603
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "tidegate" in ran.stdout
+
+
+def test_a_file_that_cannot_be_used_ends_in_2_and_every_reason(tmp_path, capsys):
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps({"cases": [{"id": "a"}, {"id": "b", "minutes": 3, "truth": {"label": "odd"}}]}))
+    assert command_line.main(["--cases", str(path)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert len(shown.err.splitlines()) == 4
+    assert command_line.main(["--cases", str(tmp_path / "none.json")]) == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["--simulate", "--replicates", "0"], ["--simulate", "--seed", "-1"]])
+def test_arguments_that_make_no_sense_end_in_2(arguments, capsys):
+    with pytest.raises(SystemExit) as ended:
+        command_line.main(arguments)
+    assert ended.value.code == 2
+    assert "usage" in capsys.readouterr().err
+
+
+# --- Simulation -------------------------------------------------------------------------------------------------------
+
+
+def test_drawn_identical_versions_are_kept_and_a_catastrophe_is_rolled_back():
+    good, bad = (Cell("ramp", name, 1000, 0.01, 10, 3) for name in ("identical", "catastrophe"))
+    kept, broken = simulate.simulate([good, bad], processes=1)
+    assert kept.rolled_back == 0
+    assert kept.suspected[0] == 0
+    assert kept.proven == 1
+    assert kept.hurt == 0
+    assert broken.rolled_back == 1
+    assert set(broken.minutes) == {3}
+    assert broken.hurt == pytest.approx(3 * 100, rel=0.2)
+
+
+def test_every_scenario_can_be_drawn_and_judged():
+    grid = [
+        *(Cell("ramp", name, 1000, rate, 1, 3) for name in simulate.RAMPS for rate in (0.0, 0.05)),
+        *(Cell("full", name, 1000, 0.01, 1, 3) for name in simulate.FULLS),
+        Cell("partial", "identical", 1000, 0.01, 1, 3),
+    ]
+    results = simulate.simulate(grid, processes=1)
+    assert [one.cell for one in results] == grid
+    page = Figures(tuple(results), 1, 3).markdown()
+    assert all(scenario.says in page for scenario in simulate.RAMPS.values())
+
+
+def test_a_candidate_that_breaks_at_full_weight_trips_the_guard_as_soon_as_its_first_minute_is_seen():
+    (found,) = simulate.simulate([Cell("full", "catastrophe", 1000, 0.01, 3, 3)], processes=1)
+    assert found.minutes == (3, 3, 3)
+
+
+def test_a_seed_draws_the_same_again_and_another_seed_draws_anew():
+    cell = Cell("ramp", "material", 1000, 0.01, 3, 3)
+    first, again, other = simulate.simulate([cell, cell, Cell("ramp", "material", 1000, 0.01, 3, 4)], processes=1)
+    assert first == again
+    assert first.hurt != other.hurt
+
+
+def test_half_of_a_minute_is_never_more_than_all_of_it():
+    rng = Cell("partial", "identical", 100, 0.05, 1, 3).rng
+    drawn = simulate.draw(rng, simulate.world(rng, 24, 0.05), [0.5] * 24, 100)
+    for minute in drawn.minutes:
+        part = simulate.half(rng, minute)
+        for whole, kept in ((minute.stable, part.stable), (minute.candidate, part.candidate)):
+            assert kept.errors <= min(whole.errors, kept.requests)
+            assert kept.slow <= whole.slow
+            assert kept.requests <= whole.requests
+
+
+def test_a_broken_limit_is_said_and_one_that_holds_too():
+    harmless, harmful = (Cell("ramp", name, 1000, 0.01, 3, 3) for name in ("identical", "catastrophe"))
+    kept, broken = simulate.simulate([harmless, harmful], processes=1)
+    (holds,) = Figures((kept,), 3, 3).limits()
+    assert str(holds) == "holds: identical versions rolled back: 0 %, at most 0.1 %"
+    (breaks,) = Figures((replace(broken, cell=harmless),), 3, 3).limits()
+    assert str(breaks).startswith("BROKEN")

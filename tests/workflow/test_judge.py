@@ -1,0 +1,126 @@
+"""The judge in whole rollouts: what it convicts, what it leaves alone, and what it says."""
+
+import json
+
+import pytest
+
+from sandbox.scenario import Scenario
+from sandbox.stack import client
+from sandbox.world import World
+
+OUTAGE = {"from_second": 300, "to_second": 420, "error_rate": 0.3}
+ON_STABLE = {"function_version": "1", "weights": {}}
+ON_CANDIDATE = {"function_version": "2", "weights": {}}
+
+
+def visits(story, state):
+    return story.states.count(state)
+
+
+def test_a_candidate_failing_one_request_in_twenty_is_rolled_back_by_the_judge_alone(tell):
+    story = tell(candidate={"error_rate": 0.05})
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+    assert story.virtual_seconds <= 360
+    assert "candidate fails" in story.cause
+    assert "worse than tolerated with p " in story.cause
+
+
+def test_a_candidate_that_is_slow_more_often_is_rolled_back(tell):
+    story = tell(candidate={"duration_ms": {"median": 200, "p99": 900}})
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+    assert "candidate is slow in" in story.cause
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("from_second", [60, 300, 540, 660])
+def test_a_shared_outage_does_not_roll_back(tell, seed, from_second):
+    outage = {"from_second": from_second, "to_second": from_second + 120, "error_rate": 0.3}
+    story = tell(seed=seed, shared_outage=outage)
+    assert (story.outcome, story.alias, story.proven) == ("promoted", ON_CANDIDATE, True)
+
+
+def test_an_outage_at_the_last_weight_steps_back_to_compare_and_then_promotes(tell):
+    story = tell(shared_outage={**OUTAGE, "from_second": 660, "to_second": 780})
+    assert (story.outcome, visits(story, "StepBack"), visits(story, "ShiftTraffic")) == ("promoted", 1, 6)
+
+
+def test_harm_that_begins_at_the_last_weight_steps_back_and_is_convicted_there(tell):
+    story = tell(candidate={"error_rate_by_minute": [0] * 11 + [0.4]})
+    assert (story.error, story.alias, visits(story, "StepBack")) == ("RolledBack", ON_STABLE, 1)
+    assert "worse than tolerated" in story.cause
+
+
+def test_an_all_at_once_rollout_steps_back_to_a_weight_that_compares(tell):
+    request = {"strategy": "AllAtOnce"}
+    story = tell(request, candidate={"error_rate": 0.4})
+    assert (story.error, story.alias, visits(story, "StepBack")) == ("RolledBack", ON_STABLE, 1)
+    assert "worse than tolerated" in story.cause
+
+
+def test_a_rollout_steps_back_twice_and_then_rolls_back(tell):
+    """It fails only where nobody is left to compare it with: at weight 100, for a few minutes each time."""
+    tops = [*range(10, 16), *range(25, 35), *range(36, 60)]
+    story = tell(
+        {"steps": [{"weight": 50, "bake_seconds": 600}, {"weight": 100, "bake_seconds": 900}]},
+        candidate={"error_rate_by_minute": [0.4 if minute in tops else 0 for minute in range(60)]},
+    )
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+    assert visits(story, "StepBack") <= 2
+
+
+def test_five_requests_an_hour_are_never_proof(tell):
+    for policy in ("extend", "promote"):
+        story = tell({"health": {"when_inconclusive": policy}}, requests_per_minute=5 / 60)
+        assert not story.proven
+
+
+def test_equal_versions_take_their_fifteen_minutes_and_at_most_the_extension(tell):
+    story = tell()
+    assert (story.outcome, story.proven) == ("promoted", True)
+    assert 900 <= story.virtual_seconds <= 900 + 600 + 120
+
+
+def test_a_cleared_candidate_advances_early_where_that_is_asked_for(tell):
+    steps = [
+        {"weight": 10, "bake_seconds": 1800},
+        {"weight": 50, "bake_seconds": 1800},
+        {"weight": 100, "bake_seconds": 300},
+    ]
+    patient, early = (
+        tell({"steps": steps, "health": health}, requests_per_minute=6000)
+        for health in ({}, {"advance_early": True, "min_bake_seconds": 420})
+    )
+    assert (patient.outcome, early.outcome, early.proven) == ("promoted", "promoted", True)
+    assert patient.virtual_seconds > 3900
+    assert 2 * 420 + 300 < early.virtual_seconds < patient.virtual_seconds - 600
+
+
+def test_turned_off_it_says_nothing(tell):
+    story = tell({"health": {"judge": False}}, candidate={"error_rate": 0.05})
+    assert (story.outcome, story.proven) == ("promoted", False)
+
+
+def test_late_metrics_are_waited_for(tell):
+    story = tell(metric_delay_seconds=400)
+    assert (story.outcome, story.proven) == ("promoted", True)
+    assert story.virtual_seconds > 900 + 300
+
+
+def test_a_throttled_or_lost_answer_of_cloudwatch_is_asked_again(tell):
+    story = tell(faults=[{"call": "cloudwatch.GetMetricData", "error": "Throttling", "times": 3, "skip": 3}])
+    assert story.outcome == "promoted"
+
+
+def test_the_books_keep_the_evidence_and_the_warnings():
+    request = {"function_name": "checkout", "alias_name": "live"}
+    with World(Scenario.of({"candidate": {"error_rate": 0.9}, "requests_per_minute": 20}), request) as world:
+        world.follow(world.start())
+        world.settle()
+        items = client("dynamodb").scan(TableName=world.table_name)["Items"]
+    (item,) = [item for item in items if item["record"]["S"].startswith("history#")]
+    document = json.loads(item["document"]["S"])
+    last = document["verdicts"][-1]
+    assert {one["metric"]: one["state"] for one in last["evidence"]}["errors"] == "harmful"
+    assert item["cause"]["S"] == last["reason"]
+    assert document["plan"]["expectations"][0]["candidate_requests"] == 10
+    assert any("sees only failures above" in warning for warning in document["plan"]["warnings"])

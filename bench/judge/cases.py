@@ -95,6 +95,8 @@ class Case:
     @property
     def steps(self) -> tuple[Step, ...]:
         """The runs of minutes at one weight: what was served counts, not what was planned."""
+        if not self.minutes:
+            return ()
         changes = [i for i, minute in enumerate(self.minutes) if i == 0 or minute.weight != self.minutes[i - 1].weight]
         ends = [*changes[1:], len(self.minutes)]
         return tuple(Step(self.minutes[start].weight, start, end) for start, end in zip(changes, ends, strict=True))

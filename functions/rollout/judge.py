@@ -31,6 +31,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from rollout.rate import Rate
+
 MetricName = Literal["errors", "slow"]
 
 #: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
@@ -52,8 +54,8 @@ FEWEST_BAD: Final = 3
 BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
 #: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version.
 BURST_THROTTLED: Final = 0.01
-#: As many calm minutes of the stable version make its rate known where no history does.
-BURST_KNOWN_MINUTES: Final = 3
+#: As many calm minutes of the stable version make its rate known where no history does; until then, so much is a burst.
+BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
 #: A stable version that fails more for longer than so many minutes is no burst: that is its rate now.
 BURST_LONGEST: Final = 15
 #: A burst blocks every acquittal for as many minutes.
@@ -63,15 +65,13 @@ DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
 #: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
 QUIET_LOG_WEALTH: Final = math.log(2)
 #: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
-SUSPICION: Final = 0.1
+SUSPICION: Final = 0.02
 #: An acquittal that is wrong has at most this probability.
 CLEARANCE: Final = 0.05
 #: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
 FEWEST_MINUTES: Final = 5
 #: A candidate is proven harmless where it exceeds the tolerated ratio by less than this share of its requests.
 PROVEN_INCREASE: Final = 0.01
-#: Steps at full weight are trusted to the stable version's rate plus so many standard deviations.
-GUARD_DEVIATIONS: Final = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,31 +154,6 @@ class Row:
     def evidence(self) -> Tally | None:
         """The tally where it counts as evidence."""
         return self.tally if self.comparable else None
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """What is known of the stable version's rate: so many bad requests among so many."""
-
-    bad: float
-    requests: float
-
-    @property
-    def share(self) -> float:
-        """Bad requests as a share of all; 0 where there were none."""
-        return self.bad / self.requests if self.requests else 0.0
-
-    @property
-    def at_most(self) -> float:
-        """The rate with a margin for chance: (x + 3 √x + 3) / n."""
-        margin = GUARD_DEVIATIONS * (math.sqrt(self.bad) + 1)
-        return min(1.0, (self.bad + margin) / self.requests) if self.requests else 1.0
-
-    @property
-    def at_least(self) -> float:
-        """The rate less that margin."""
-        margin = GUARD_DEVIATIONS * math.sqrt(self.bad)
-        return max(0.0, (self.bad - margin) / self.requests) if self.requests else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +315,8 @@ def _dispersion(past: Sequence[Tally]) -> float:
 def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
     """Which minutes are shared bursts: the stable version itself fails far more than usual, or requests are throttled.
 
-    Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. What lasts
+    Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. Flagging more
+    minutes than needed is always valid: a flagged minute may only cost (see `log_wealth`). What lasts
     longer than any burst is the new usual: the judge must not stay mute.
     """
     found: list[bool] = []
@@ -348,10 +324,9 @@ def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
     for row in rows:
         tally = row.tally or NOTHING
         minute = Rate(tally.stable_bad, tally.stable)
-        excessive = minute.bad >= BURST_BAD and minute.share >= max(
-            BURST_RATIO * usual.share, usual.share + BURST_INCREASE
-        )
-        burst = row.throttled or (excessive and calm >= BURST_KNOWN_MINUTES)
+        usual_at_most = max(BURST_RATIO * usual.share, usual.share + BURST_INCREASE)
+        limit = usual_at_most if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
+        burst = row.throttled or (minute.bad >= BURST_BAD and minute.share >= limit)
         lasted = lasted + 1 if burst else 0
         if lasted > BURST_LONGEST:
             usual, burst = minute, row.throttled

@@ -9,8 +9,9 @@ from typing import Any, Final
 
 from rollout import judge as judging
 from rollout.check import Check, Finding
-from rollout.judge import Evidence, Guard, Judge, MetricName, Rate, Row, Tally
+from rollout.judge import Evidence, Guard, Judge, MetricName, Row, Tally
 from rollout.observation import Counts, History, Minute, Shift
+from rollout.rate import Rate
 from rollout.strategy import ALL_PERCENT
 
 #: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a
@@ -129,7 +130,7 @@ def hear(judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: 
     evidence, guards, unguarded = [], [], []
     for name in judge.tolerances():
         rows = [_row(name, minute, shifts, now) for minute in over]
-        known = _usual(name, over, shifts, history)
+        known = _usual(name, over, rows, shifts, history)
         last = [row for row in rows if row.in_step] if alone else []
         compared = list(_together(over, rows, shifts)) if sparse else rows
         before = _before(name, history)
@@ -206,16 +207,24 @@ def _together(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[S
         )
 
 
-def _usual(name: MetricName, minutes: Sequence[Minute], shifts: Sequence[Shift], history: History) -> Rate | None:
+def _usual(
+    name: MetricName, minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], history: History
+) -> Rate | None:
     """The stable version's rate on the way up to the present weight, or else before the rollout."""
     ascent = shifts[0].at
     for before, after in pairwise(shifts):
         if after.weight_percent < before.weight_percent:
             ascent = after.at
-    seen = [_counted(name, minute.stable) for minute in minutes if ascent <= minute.end and minute.at < shifts[-1].at]
-    known = [one for one in seen if one is not None]
-    seen_rate = Rate(sum(one[1] for one in known), sum(one[0] for one in known))
     day_before = _before(name, history)
+    # An outage that was over would hide harm. After a step back it may be why, and what the next ascent must bear with.
+    first_time = ascent == shifts[0].at
+    bursts = [burst and first_time for burst in judging.shared_bursts(rows, day_before)]
+    ramp = [
+        (row.tally.stable, row.tally.stable_bad)
+        for minute, row, burst in zip(minutes, rows, bursts, strict=True)
+        if ascent <= minute.end and minute.at < shifts[-1].at and row.tally and not burst
+    ]
+    seen_rate = Rate.over(ramp)
     if seen_rate.requests < FEWEST_USUAL and day_before and day_before.requests > seen_rate.requests:
         return day_before
     return seen_rate if seen_rate.requests else None

@@ -16,7 +16,6 @@ from rollout.judge import (
     NO_WORSE,
     STAKES,
     Judge,
-    Rate,
     Row,
     Tally,
     Tolerance,
@@ -28,6 +27,7 @@ from rollout.judge import (
     shared_bursts,
     watch,
 )
+from rollout.rate import Rate
 
 ERRORS, TOLERATED = "errors", Tolerance(1.2, 0.001)
 
@@ -272,7 +272,8 @@ def test_a_shared_burst_is_one_whose_stable_version_fails_far_more_than_usual():
     calm, burst = (900, 100, 1, 0), (900, 100, 270, 30)
     assert shared_bursts(rows(*[calm] * 3, burst, calm), None) == [False] * 3 + [True, False]
     assert shared_bursts(rows(burst), Rate(10, 10_000)) == [True]
-    assert shared_bursts(rows(burst), None) == [False]
+    assert shared_bursts(rows(burst), None) == [True]
+    assert shared_bursts(rows((900, 100, 60, 6)), None) == [False]
 
 
 def test_throttling_is_nobodys_fault_and_no_time_to_judge():

@@ -142,7 +142,8 @@ def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
         return _extend(plan, progress, _said(suspect)) or _give_up(progress, suspect)
     if look.verdict.burst and (held := _extend(plan, progress, "both versions fail just now")):
         return held
-    return Decision("advance", f"{weight} has baked", progress)
+    compared = look.verdict.compared
+    return Decision("advance", f"{weight} has baked{compared and f': {compared}'}", progress)
 
 
 def bake_seconds(plan: Plan, progress: Progress) -> float:

@@ -59,14 +59,18 @@ class Verdict:
         """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
         return bool(self.evidence) and all(one.step_cleared for one in self.evidence)
 
+    @property
+    def compared(self) -> str:
+        """Both versions' failures so far, in words; "" where they are not compared."""
+        return next((_compared(one) for one in self.evidence if one.metric == "errors"), "")
+
     def checks(self) -> tuple[Check, ...]:
         """One gate per metric."""
         return tuple(self._check(one) for one in self.evidence)
 
     def _check(self, evidence: Evidence) -> Check:
         finding = self._finding(evidence)
-        conclusion = self._conclusion(evidence, finding)
-        said = evidence.metric if finding is Finding.UNKNOWN else _compared(evidence)
+        unknown = finding is Finding.UNKNOWN
         return Check(
             name=f"{evidence.metric} compared",
             value=_percent(evidence.candidate_bad, evidence.candidate),
@@ -75,8 +79,11 @@ class Verdict:
             finding=finding,
             of=evidence.candidate,
             convicts=finding is Finding.HARMFUL,
-            sentence=f"{said}: {conclusion}" if finding is Finding.UNKNOWN else f"{said}; {conclusion}",
+            sentence=f"{evidence.metric}: {self._conclusion(evidence)}" if unknown else self._says(evidence),
         )
+
+    def _says(self, evidence: Evidence) -> str:
+        return f"{_compared(evidence)}; {self._conclusion(evidence)}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:
@@ -86,7 +93,8 @@ class Verdict:
         guarded = all(guard.quiet for guard in self.guards) and not self.unguarded
         return Finding.HEALTHY if evidence.proven and guarded else Finding.UNKNOWN
 
-    def _conclusion(self, evidence: Evidence, finding: Finding) -> str:
+    def _conclusion(self, evidence: Evidence) -> str:
+        finding = self._finding(evidence)
         excess = f"{_figure(max(100 * evidence.excess_at_most, 0.01))} percentage points"
         if finding is Finding.HARMFUL:
             return f"worse than tolerated with p {_p_value(evidence.p_intolerable)}"
@@ -106,7 +114,8 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad]."""
-        document: dict[str, Any] = {"evidence": [_kept(one, self._finding(one)) for one in self.evidence]}
+        evidence = [{**_kept(one), "state": self._finding(one).value, "says": self._says(one)} for one in self.evidence]
+        document: dict[str, Any] = {"evidence": evidence}
         if self.guards:
             document["guards"] = [_kept_guard(guard) for guard in self.guards]
         return document
@@ -268,7 +277,7 @@ def _p_value(p: float) -> str:
     return f"= {p:.1g}" if p >= _SMALLEST_P else f"< {_SMALLEST_P:.6f}"
 
 
-def _kept(evidence: Evidence, finding: Finding) -> dict[str, Any]:
+def _kept(evidence: Evidence) -> dict[str, Any]:
     return {
         "metric": evidence.metric,
         "minutes": evidence.minutes,
@@ -282,7 +291,6 @@ def _kept(evidence: Evidence, finding: Finding) -> dict[str, Any]:
         "p_intolerable": float(f"{evidence.p_intolerable:.2g}"),
         "excess_at_most_percent": round(100 * evidence.excess_at_most, 3),
         "gaps": evidence.gaps,
-        "state": finding.value,
     }
 
 

@@ -10,7 +10,7 @@ from aws import alarms, aliases, ledger, metrics
 from rollout import thresholds
 from rollout.check import alarm_check
 from rollout.decision import Decision, Look, Progress, decide
-from rollout.errors import AliasMoved, RolloutError
+from rollout.errors import AliasMoved, AwsUnavailable, RolloutError
 from rollout.observation import AlarmReading, Minute, total
 from rollout.plan import Plan
 from rollout.routing import Routing
@@ -33,18 +33,8 @@ def handler(event: Document) -> Document:
             gate.name: plan.started_at for gate in plan.alarms if gate.if_already_firing == "ignore_until_ok"
         },
     )
-    minutes = metrics.read_minutes(
-        plan.function_name,
-        plan.alias_name,
-        plan.stable,
-        candidate,
-        start=progress.first_shift_at,
-        end=now,
-        period_seconds=plan.period_seconds,
-        slow_above_ms=plan.slow_above_ms,
-        limit_ms=plan.health.max_duration_p99_ms,
-    )
-    look = _look(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now)
+    minutes, blind = _minutes(plan, candidate, progress, now)
+    look = _look(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now, blind)
     decision = decide(plan, progress.seeing(readings), look)
     _record(plan, decision, look)
     logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in look.checks])
@@ -58,15 +48,40 @@ def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> None:
         raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: somebody else moved it")
 
 
+def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[tuple[Minute, ...], str]:
+    """Both versions' requests; none, and why, where CloudWatch does not answer: that is unknown, and no fault."""
+    try:
+        minutes = metrics.read_rollout(
+            plan.function_name,
+            plan.alias_name,
+            plan.stable,
+            candidate,
+            first_shift_at=progress.first_shift_at,
+            shifted_at=progress.shifted_at,
+            now=now,
+            slow_above_ms=plan.slow_above_ms,
+            limit_ms=plan.health.max_duration_p99_ms,
+        )
+    except AwsUnavailable as error:
+        logger.warning("blind", reason=str(error))
+        return (), str(error)
+    return minutes, ""
+
+
 def _look(
-    plan: Plan, progress: Progress, minutes: Sequence[Minute], readings: Sequence[AlarmReading], now: float
+    plan: Plan,
+    progress: Progress,
+    minutes: Sequence[Minute],
+    readings: Sequence[AlarmReading],
+    now: float,
+    blind: str,
 ) -> Look:
     # A minute that began before the last shift says nothing of this weight alone.
     in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
     in_rollout = total(minute.candidate for minute in minutes)
     judge = plan.health.judge
     verdict = hear(judge, minutes, progress.shifts, now, plan.history) if judge else Verdict()
-    silence = max((after.at - before.at for before, after in pairwise(minutes)), default=plan.period_seconds)
+    silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + 60
     return Look(
         now,
         checks=(
@@ -79,6 +94,7 @@ def _look(
         in_rollout=in_rollout,
         stable_in_rollout=total(minute.stable for minute in minutes),
         seen_until=minutes[-1].end + silence if minutes else 0.0,
+        blind=blind,
     )
 
 

@@ -24,6 +24,10 @@ _DAY_SECONDS = 24 * _HOUR_SECONDS
 #: GetMetricData returns at most as many datapoints a call. It takes 500 queries, of which nothing here needs a dozen.
 _MAX_DATAPOINTS = 100_800
 
+#: A rollout of up to two days is read by the minute; of a longer one, what is older than a day is read more coarsely.
+_BY_THE_MINUTE_SECONDS = 2 * _DAY_SECONDS
+_OLDER_PERIOD_SECONDS = 900
+
 #: What each query found in one period, by its Id. A query without a datapoint in that period is absent.
 _Found = Mapping[str, float]
 
@@ -36,6 +40,48 @@ class _Query:
     metric: str
     statistic: str
     version: str | None = None
+
+
+def read_rollout(
+    function_name: str,
+    alias_name: str,
+    stable: str,
+    candidate: str,
+    *,
+    first_shift_at: float,
+    shifted_at: float,
+    now: float,
+    slow_above_ms: float | None,
+    limit_ms: float | None,
+) -> tuple[Minute, ...]:
+    """Everything since the first shift: by the minute, and in a rollout of days the older part by the quarter hour.
+
+    The present step is always read by the minute, up to its last day.
+
+    Raises:
+        AwsUnavailable: CloudWatch could not answer completely.
+        PermissionDenied: CloudWatch says Forbidden.
+    """
+
+    def read(start: float, end: float, period_seconds: int) -> tuple[Minute, ...]:
+        return read_minutes(
+            function_name,
+            alias_name,
+            stable,
+            candidate,
+            start=start,
+            end=end,
+            period_seconds=period_seconds,
+            slow_above_ms=slow_above_ms,
+            limit_ms=limit_ms,
+        )
+
+    if now - first_shift_at <= _BY_THE_MINUTE_SECONDS:
+        return read(first_shift_at, now, _MINUTE_SECONDS)
+    recent = max(shifted_at, now - _DAY_SECONDS)
+    split = max(math.floor(recent / _OLDER_PERIOD_SECONDS) * _OLDER_PERIOD_SECONDS, first_shift_at)
+    older = read(first_shift_at, split, _OLDER_PERIOD_SECONDS) if split > first_shift_at else ()
+    return (*older, *read(split, now, _MINUTE_SECONDS))
 
 
 def read_minutes(

@@ -13,7 +13,7 @@ from typing import Any, Literal, Self
 
 from rollout.check import Check, Finding
 from rollout.observation import AlarmReading, Counts, Shift
-from rollout.plan import Plan
+from rollout.plan import SETTLE_SECONDS, Plan
 from rollout.verdict import Verdict
 
 Action = Literal["wait", "advance", "step_back", "promote", "roll_back"]
@@ -87,7 +87,7 @@ class Look:
 
     `in_step` are the candidate's requests at the present weight alone, `in_rollout` all of them, `stable_in_rollout`
     the stable version's. `seen_until` is up to when silence is no lack of metrics: the end of the newest minute that
-    has any, and the longest gap between two.
+    has any, and the longest gap between two. `blind` says why nothing could be seen at all.
     """
 
     now: float
@@ -97,6 +97,7 @@ class Look:
     in_rollout: Counts = field(default_factory=Counts)
     stable_in_rollout: Counts = field(default_factory=Counts)
     seen_until: float = 0.0
+    blind: str = ""
 
     def found(self, finding: Finding) -> list[Check]:
         """The checks that found this."""
@@ -135,6 +136,9 @@ def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
         if early and look.verdict.step_cleared and not look.found(Finding.SUSPECT):
             return Decision("advance", f"{weight} is cleared early: {_said(look.verdict.checks())}", progress)
         return _wait(plan, progress, remaining, f"{weight} bakes {remaining:.0f} s more")
+    if look.blind:
+        reason = f"nothing could be seen: {look.blind}"
+        return _extend(plan, progress, reason) or Decision("roll_back", reason, progress)
     if last:
         return _last_step(plan, progress, look)
     suspect = look.found(Finding.SUSPECT)
@@ -169,7 +173,7 @@ def _step_back(plan: Plan, progress: Progress, look: Look) -> Decision:
 
 def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
     baked_until = progress.shifted_at + bake_seconds(plan, progress)
-    unsettled = baked_until + plan.settle_seconds - look.now
+    unsettled = baked_until + SETTLE_SECONDS - look.now
     if unsettled > 0:
         return _wait(plan, progress, unsettled, f"has baked; its last minutes settle for {unsettled:.0f} s more")
     suspect, unknown = look.found(Finding.SUSPECT), look.found(Finding.UNKNOWN)
@@ -191,7 +195,7 @@ def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
         return extended
     if suspect:
         return _give_up(progress, suspect)
-    return _inconclusive(plan, progress, look.in_rollout, missing)
+    return _inconclusive(plan, progress, look, missing)
 
 
 def _ungated(plan: Plan, progress: Progress) -> Decision:
@@ -202,10 +206,12 @@ def _ungated(plan: Plan, progress: Progress) -> Decision:
     return Decision("promote", "unproven: no gate is set that could speak against it", progress)
 
 
-def _inconclusive(plan: Plan, progress: Progress, served: Counts, missing: str) -> Decision:
+def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> Decision:
     policy = plan.health.when_inconclusive
-    seen = f"the candidate served {served.requests:,} requests"
-    if policy == "promote" or (policy == "extend" and served.requests >= plan.health.minimum_invocations):
+    seen = f"the candidate served {look.in_rollout.requests:,} requests"
+    if policy == "extend" and (hints := look.verdict.hints):
+        return Decision("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)
+    if policy == "promote" or (policy == "extend" and look.in_rollout.requests >= plan.health.minimum_invocations):
         return Decision("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)
     advice = "send traffic, bake longer, lower health.minimum_invocations, or set health.when_inconclusive to promote"
     return Decision("roll_back", f"inconclusive: {seen} ({missing}): {advice}", progress)
@@ -219,10 +225,10 @@ def _extend(plan: Plan, progress: Progress, because: str) -> Decision | None:
     left = plan.health.max_extension_seconds - progress.extended_seconds
     if left <= 0:
         return None
-    granted = min(plan.poll_seconds, left)
+    granted = min(plan.extension_poll_seconds, left)
     reason = f"bakes on for proof, {left} s at most ({because})"
     longer = replace(progress, extended_seconds=progress.extended_seconds + granted)
-    return _wait(plan, longer, granted, reason)
+    return Decision("wait", reason, longer, wait_seconds=granted)
 
 
 def _wait(plan: Plan, progress: Progress, seconds: float, reason: str) -> Decision:

@@ -25,7 +25,9 @@
     │   ├── AwsUnavailable          throttled, a server error, or no answer in time
     │   ├── FunctionUpdating        Lambda is still changing the function
     │   ├── VersionPending          the candidate is still being made ready
+    │   ├── ProvisioningPending     the promoted version's provisioned concurrency is not ready yet
     │   └── LedgerUnavailable       the alias is promoted, and only the books are still open
+    ├── ProvisioningFailed          the promoted version's provisioned concurrency cannot be had
     ├── PermissionDenied            AWS says this role may not; trying again will not help
     ├── AwsRefused                  any other refusal; `code` is AWS's own
     └── RestoreFailed               the stable version could not be restored; needs a person
@@ -137,8 +139,16 @@ class VersionPending(Transient):
     """The candidate is still being made ready."""
 
 
+class ProvisioningPending(Transient):
+    """The promoted version's provisioned concurrency is not ready yet: the stable one still gets the traffic."""
+
+
 class LedgerUnavailable(Transient):
     """The alias is promoted, and only the books are still open."""
+
+
+class ProvisioningFailed(RolloutError):
+    """The promoted version's provisioned concurrency cannot be had; the stable one still gets the traffic."""
 
 
 class PermissionDenied(RolloutError):

@@ -66,6 +66,8 @@ DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
 QUIET_LOG_WEALTH: Final = math.log(2)
 #: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
 SUSPICION: Final = 0.02
+#: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven.
+HINT: Final = 0.1
 #: An acquittal that is wrong has at most this probability.
 CLEARANCE: Final = 0.05
 #: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
@@ -180,6 +182,7 @@ class Evidence:
     intolerable_needed: float
     convicted_at: int | None
     suspected: bool
+    hinted: bool
     quiet: bool
     burst: bool
     gaps: int
@@ -211,6 +214,7 @@ class Guard:
     metric: MetricName
     candidate: int
     candidate_bad: int
+    settled_minutes: int
     expected_at_most: float
     wealth: float
     peak: float
@@ -223,13 +227,18 @@ class Guard:
 
     @property
     def quiet(self) -> bool:
-        """Whether nothing hints at harm."""
-        return self.wealth < QUIET_LOG_WEALTH
+        """Whether it has seen the last weight at all, and nothing hints at harm."""
+        return self.settled_minutes > 0 and not self.hinted
+
+    @property
+    def hinted(self) -> bool:
+        """Whether the last weight looks worse than before, though not clearly."""
+        return self.wealth >= QUIET_LOG_WEALTH
 
     def __str__(self) -> str:
         does = "fails" if self.metric == "errors" else "is slow in"
         percent = 100 * self.candidate_bad / self.candidate if self.candidate else 0.0
-        rate = f"{percent:.2g} % of its {self.candidate:,} requests at the last weight"
+        rate = f"{percent:.3g} % of its {self.candidate:,} requests at the last weight"
         return f"candidate {does} {rate}, and at most {100 * self.expected_at_most:.2g} % were to be expected"
 
 
@@ -256,16 +265,24 @@ def log_e_value(tally: Tally, tolerance: Tolerance, bet: float) -> float:
 
 
 def log_wealth(
-    rows: Sequence[Tally | None], tolerance: Tolerance, dispersions: Iterable[float], bursts: Iterable[bool]
+    rows: Sequence[Tally | None],
+    tolerance: Tolerance,
+    dispersions: Iterable[float],
+    bursts: Iterable[bool],
+    settled: Iterable[bool] | None = None,
 ) -> list[float]:
     """The logarithm of the wealth after each minute; None is a minute without a bet.
+
+    A catastrophe lifts the cap, and outweighs a burst, once its minute has settled: a version's failures may be there
+    before its successes.
 
     Dividing ln e by a dispersion of at least 1 that is known before the minute keeps it an e-value (Jensen), and a
     minute that is a shared burst may only cost.
     """
     path: list[float] = []
     total, stakes = 0.0, list(STAKES)
-    for tally, dispersion, burst in zip(rows, dispersions, bursts, strict=True):
+    old_enough = [True] * len(rows) if settled is None else settled
+    for tally, dispersion, burst, final in zip(rows, dispersions, bursts, old_enough, strict=True):
         if tally is not None:
             gains = [0.0, *(log_e_value(tally, tolerance, bet) / dispersion for bet in BETS)]
             worth = [math.log(stake) + gain for stake, gain in zip(stakes, gains, strict=True)]
@@ -273,10 +290,8 @@ def log_wealth(
             stakes = [
                 (1 - SHARE) * math.exp(one - gain) + SHARE * start for one, start in zip(worth, STAKES, strict=True)
             ]
-            if burst:
-                gain = min(gain, 0.0)
-            elif not tally.is_catastrophe:
-                gain = min(gain, LOG_CAP)
+            if not (final and tally.is_catastrophe):
+                gain = min(gain, 0.0 if burst else LOG_CAP)
             total += gain
         path.append(total)
     return path
@@ -316,8 +331,8 @@ def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
     """Which minutes are shared bursts: the stable version itself fails far more than usual, or requests are throttled.
 
     Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. Flagging more
-    minutes than needed is always valid: a flagged minute may only cost (see `log_wealth`). What lasts
-    longer than any burst is the new usual: the judge must not stay mute.
+    minutes than needed is always valid: a flagged minute may only cost (see `log_wealth`). What lasts longer than any
+    burst is how things are now: the judge must not stay mute.
     """
     found: list[bool] = []
     usual, calm, lasted = history or Rate(0, 0), BURST_KNOWN_MINUTES if history else 0, 0
@@ -326,13 +341,13 @@ def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
         minute = Rate(tally.stable_bad, tally.stable)
         usual_at_most = max(BURST_RATIO * usual.share, usual.share + BURST_INCREASE)
         limit = usual_at_most if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
-        burst = row.throttled or (minute.bad >= BURST_BAD and minute.share >= limit)
-        lasted = lasted + 1 if burst else 0
-        if lasted > BURST_LONGEST:
-            usual, burst = minute, row.throttled
-        elif not burst and not history:
-            usual, calm = Rate(usual.bad + minute.bad, usual.requests + minute.requests), calm + (tally.stable > 0)
-        found.append(burst)
+        if row.throttled or (minute.bad >= BURST_BAD and minute.share >= limit):
+            lasted += 1
+        else:
+            lasted = 0
+            if not history:
+                usual, calm = Rate(usual.bad + minute.bad, usual.requests + minute.requests), calm + (tally.stable > 0)
+        found.append(0 < lasted <= BURST_LONGEST)
     return found
 
 
@@ -354,8 +369,9 @@ def examine(
     share = math.log(1 / len(judge.tolerances()))
     bets = [row.evidence for row in rows]
     bursts, spread = shared_bursts(rows, history), dispersions(bets)
-    worse = [share + one for one in log_wealth(bets, NO_WORSE, spread, bursts)]
-    intolerable = [share + one for one in log_wealth(bets, tolerance, spread, bursts)]
+    old_enough = [row.settled for row in rows]
+    worse = [share + one for one in log_wealth(bets, NO_WORSE, spread, bursts, old_enough)]
+    intolerable = [share + one for one in log_wealth(bets, tolerance, spread, bursts, old_enough)]
     needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)
     latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
@@ -379,6 +395,7 @@ def examine(
         intolerable_needed=needed[1],
         convicted_at=_convicted_at(rows, worse, intolerable, needed),
         suspected=bad >= FEWEST_BAD and latest[0] >= -math.log(SUSPICION) and not quiet,
+        hinted=bad >= FEWEST_BAD and latest[0] >= -math.log(HINT) and not quiet,
         quiet=quiet,
         burst=burst,
         gaps=sum(row.tally is None for row in rows),
@@ -461,6 +478,7 @@ def watch(name: MetricName, rows: Sequence[Row], judge: Judge, usual: Rate) -> G
         metric=name,
         candidate=sum(bet.candidate for bet in bets if bet),
         candidate_bad=sum(bet.candidate_bad for bet in bets if bet),
+        settled_minutes=_served([row.evidence for row in rows if row.settled]),
         expected_at_most=tolerance.max_ratio * usual.at_most + tolerance.max_increase,
         wealth=share + (path[-1] if path else 0.0),
         peak=share + max(path, default=0.0),

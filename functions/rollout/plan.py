@@ -35,14 +35,11 @@ AGAIN_SECONDS = 1800
 #: Where an all-at-once rollout steps back to: nothing of it was ever compared.
 COMPARISON = Step(10, 300)
 
-#: How long a rollout may be watched by the minute, by five minutes, and else by a quarter of an hour.
-PERIODS_SECONDS = ((24 * 3600, 60), (5 * 24 * 3600, 300), (MAX_TOTAL_SECONDS, 900))
-
 #: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
 HISTORY_BUDGET = 15_000
 #: PlanRollout, PublishVersion with 180 retries while a version is Pending (3 events each), VerifyCandidate,
-#: Promote, RollBack with all its retries.
-FIXED_EVENTS = 800
+#: Promote with 120 while its provisioned concurrency is, RollBack with all its retries.
+FIXED_EVENTS = 1_200
 #: ShiftTraffic with all its retries, and StepBack before it.
 EVENTS_PER_STEP = 17
 EVENTS_PER_STEP_BACK = 2
@@ -95,7 +92,7 @@ class Plan:
     revision_id: str
     steps: tuple[Step, ...]
     poll_seconds: int
-    period_seconds: int
+    extension_poll_seconds: int
     longest_seconds: int
     max_step_backs: int
     restore_command: str
@@ -105,6 +102,7 @@ class Plan:
     expected_code_sha256: str | None = None
     description: str | None = None
     force: bool = False
+    provisioned: bool = False
     history: History = field(default_factory=History)
     expectations: tuple[StepForecast, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -125,11 +123,6 @@ class Plan:
         """Where traffic returns to at a step back: the first step, or before it where that one compares nothing."""
         return 0 if self.steps[0].weight_percent < ALL_PERCENT else -1
 
-    @property
-    def settle_seconds(self) -> int:
-        """How long the last verdict waits for the last minutes."""
-        return SETTLE_SECONDS
-
     def step_at(self, number: int) -> Step:
         """The step of that number; -1 is the comparison that an all-at-once rollout steps back to."""
         return COMPARISON if number < 0 else self.steps[number]
@@ -139,8 +132,8 @@ class Plan:
         return number == len(self.steps) - 1
 
     def again_seconds(self, number: int) -> int:
-        """How long that step bakes after a step back."""
-        return min(self.step_at(number).bake_seconds, AGAIN_SECONDS)
+        """How long that step bakes after a step back; the first one long enough to compare."""
+        return _again_seconds(self.step_at(number), first=number == self.first_step)
 
     def about(self, candidate: str | None, **more: Any) -> dict[str, Any]:
         """What every event says of this rollout."""
@@ -175,7 +168,7 @@ class Pace:
     """How often to look at a plan, and how long it may take, in seconds."""
 
     poll_seconds: int
-    period_seconds: int
+    extension_poll_seconds: int
     longest_seconds: int
     max_step_backs: int
 
@@ -199,38 +192,54 @@ def pace(steps: tuple[Step, ...], health: HealthGate) -> Pace:
 
 def _pace(steps: tuple[Step, ...], max_extension_seconds: int, step_backs: int) -> Pace:
     climbs = _climbs(steps, step_backs)
-    total = sum(bake for climb in climbs for bake in climb) + max_extension_seconds + SETTLE_SECONDS
+    bakes = sum(bake for climb in climbs for bake in climb) + SETTLE_SECONDS * len(climbs)
+    total = bakes + max_extension_seconds
     if total > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
             f"the plan may take {total:,} seconds, and a rollout may take {MAX_TOTAL_SECONDS:,}"
             " (40 days): shorten the bakes or max_extension_seconds"
         )
     shifts = sum(len(climb) for climb in climbs)
-    # Rounding up costs at most one poll per bake, one for the extension and one while the last minutes settle.
     spare = HISTORY_BUDGET - FIXED_EVENTS - shifts * EVENTS_PER_STEP - step_backs * EVENTS_PER_STEP_BACK
-    polls = spare // EVENTS_PER_POLL - 2 * shifts - 2
-    needed = math.ceil(total / polls) if polls > 0 else MAX_POLL_SECONDS + 1
+    # Rounding up costs at most one poll per bake and one while the last minutes settle. The bakes come first: harm is
+    # to be found early, and an extension may be long.
+    extension_polls = math.ceil(max_extension_seconds / MAX_POLL_SECONDS)
+    polls = spare // EVENTS_PER_POLL - 2 * shifts - len(climbs) - extension_polls
+    needed = max(POLL_SECONDS, math.ceil(bakes / polls)) if polls > 0 else MAX_POLL_SECONDS + 1
     if needed > MAX_POLL_SECONDS:
-        events = history_events(steps, max_extension_seconds, MAX_POLL_SECONDS, step_backs)
+        events = history_events(steps, max_extension_seconds, MAX_POLL_SECONDS, MAX_POLL_SECONDS, step_backs)
         raise PlanTooLong(
             f"{len(steps):,} steps over {total:,} seconds need {events:,} history events even with one look"
             f" every {MAX_POLL_SECONDS} seconds, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
         )
-    period_seconds = next(period for longest, period in PERIODS_SECONDS if total <= longest)
-    return Pace(max(POLL_SECONDS, needed), period_seconds, total, step_backs)
+    left = max(1, polls - math.ceil(bakes / needed) + extension_polls)
+    extension_poll = min(MAX_POLL_SECONDS, max(needed, math.ceil(max_extension_seconds / left)))
+    return Pace(needed, extension_poll, total, step_backs)
 
 
-def history_events(steps: tuple[Step, ...], max_extension_seconds: int, poll_seconds: int, step_backs: int = 0) -> int:
+def history_events(
+    steps: tuple[Step, ...],
+    max_extension_seconds: int,
+    poll_seconds: int,
+    extension_poll_seconds: int,
+    step_backs: int = 0,
+) -> int:
     """The most history events the plan can use, retries included."""
     climbs = _climbs(steps, step_backs)
     bakes = sum(math.ceil(bake / poll_seconds) + 1 for climb in climbs for bake in climb)
-    polls = bakes + math.ceil(max_extension_seconds / poll_seconds) + math.ceil(SETTLE_SECONDS / poll_seconds)
+    settling = len(climbs) * math.ceil(SETTLE_SECONDS / poll_seconds)
+    polls = bakes + settling + math.ceil(max_extension_seconds / extension_poll_seconds)
     shifts = sum(len(climb) for climb in climbs)
     return FIXED_EVENTS + EVENTS_PER_STEP * shifts + EVENTS_PER_STEP_BACK * step_backs + EVENTS_PER_POLL * polls
 
 
 def _climbs(steps: tuple[Step, ...], step_backs: int) -> list[list[int]]:
     """Every bake of the longest course, in seconds: the first ascent, and one more after each step back."""
-    first = [step.bake_seconds for step in steps]
-    comparison = [COMPARISON.bake_seconds] if steps[0].weight_percent == ALL_PERCENT else []
-    return [first, *([*comparison, *(min(bake, AGAIN_SECONDS) for bake in first)] for _ in range(step_backs))]
+    again = [_again_seconds(step, first=number == 0) for number, step in enumerate(steps)]
+    if steps[0].weight_percent == ALL_PERCENT:
+        again = [COMPARISON.bake_seconds, *(_again_seconds(step, first=False) for step in steps)]
+    return [[step.bake_seconds for step in steps], *([again] * step_backs)]
+
+
+def _again_seconds(step: Step, *, first: bool) -> int:
+    return max(COMPARISON.bake_seconds if first else 0, min(step.bake_seconds, AGAIN_SECONDS))

@@ -8,10 +8,11 @@ from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady
 from rollout.observation import AlarmReading
 from rollout.plan import AlarmGate
 from rollout.routing import Routing
+from rollout.version import Provisioning
 
 
-def require_ready_alias(target: str, routing: Routing, *, provisioned_concurrency: bool) -> None:
-    """The alias serves one published version at 100 %, and only that.
+def require_ready_alias(target: str, routing: Routing, provisioning: Provisioning | None) -> None:
+    """The alias serves one published version at 100 %, and only that; what is provisioned for it is there.
 
     Raises:
         AliasNotReady: saying what to do.
@@ -23,10 +24,10 @@ def require_ready_alias(target: str, routing: Routing, *, provisioned_concurrenc
             f"{target} already serves {routing}: another rollout, CodeDeploy or a person is at it. Wait for that,"
             " or put the alias on one version"
         )
-    if provisioned_concurrency:
+    if provisioning and provisioning.status != "READY":
+        why = f" ({provisioning.reason})" if provisioning.reason else ""
         raise AliasNotReady(
-            f"{target} has provisioned concurrency, which Lambda moves with weights of its own; rollouts of such"
-            " aliases are not supported yet: use another alias, or remove the provisioned concurrency"
+            f"the provisioned concurrency of {target} is {provisioning.status}{why}: wait until it is READY"
         )
 
 

@@ -227,10 +227,10 @@ class JudgeRequest(_Part):
         ToleranceRequest(),
         description="Requests slower than the stable version's p99 of the day before; false: not compared.",
     )
-    false_rollback_percent: Annotated[float, Field(gt=0, le=10)] = Field(
+    false_rollback_percent: Annotated[float, Field(ge=0.0001, le=10)] = Field(
         1.0, description="How often a candidate that is no worse may be rolled back at most, over the whole rollout."
     )
-    tolerated_rollback_percent: Annotated[float, Field(gt=0, le=50)] = Field(
+    tolerated_rollback_percent: Annotated[float, Field(ge=0.0001, le=50)] = Field(
         10.0, description="How often a candidate that is worse within the tolerance may be rolled back at most."
     )
 

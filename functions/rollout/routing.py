@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from rollout.strategy import ALL_PERCENT
+
 
 @dataclass(frozen=True, slots=True)
 class Routing:
@@ -51,6 +53,10 @@ class Routing:
         clearing the weights would promote: restoring must name the stable version.
         """
         return candidate is not None and self.version == candidate and self.additional in (None, stable)
+
+    def is_handed_over_from(self, stable: str, candidate: str) -> bool:
+        """Whether Lambda itself still sends everything to the version before, until the promoted one is provisioned."""
+        return self == Routing.split(candidate, stable, ALL_PERCENT)
 
     def __str__(self) -> str:
         if not self.is_split:

@@ -37,12 +37,14 @@ class Verdict:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 
     `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
+    `unjudged`: nobody can say what is slow.
     """
 
     evidence: tuple[Evidence, ...] = ()
     guards: tuple[Guard, ...] = ()
     alone: bool = False
     unguarded: tuple[MetricName, ...] = ()
+    unjudged: bool = False
 
     @property
     def tripped(self) -> tuple[Guard, ...]:
@@ -55,6 +57,12 @@ class Verdict:
         return any(one.burst for one in self.evidence)
 
     @property
+    def hints(self) -> tuple[str, ...]:
+        """Signs of harm that are no proof of it, in words."""
+        hinted = [_compared(one) for one in self.evidence if one.hinted]
+        return (*hinted, *(str(guard) for guard in self.guards if guard.hinted and guard.candidate_bad))
+
+    @property
     def step_cleared(self) -> bool:
         """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
         return bool(self.evidence) and all(one.step_cleared for one in self.evidence)
@@ -65,7 +73,10 @@ class Verdict:
         return next((_compared(one) for one in self.evidence if one.metric == "errors"), "")
 
     def checks(self) -> tuple[Check, ...]:
-        """One gate per metric."""
+        """One gate per metric; unknown where the judge is asked and nothing can be judged."""
+        if self.unjudged and not self.evidence:
+            sentence = "the judge knows no p99 of the day before, so nothing can be called slow"
+            return (Check("slow compared", None, "-", "", Finding.UNKNOWN, sentence=sentence),)
         return tuple(self._check(one) for one in self.evidence)
 
     def _check(self, evidence: Evidence) -> Check:
@@ -103,8 +114,8 @@ class Verdict:
         if finding is Finding.HEALTHY:
             return f"at most {excess} beyond what is tolerated"
         if evidence.burst:
-            return "both versions fail, so neither can be told from the other"
-        if not evidence.quiet or not all(guard.quiet for guard in self.guards):
+            return "both versions fail or requests are throttled, so neither can be told from the other"
+        if not evidence.quiet or any(guard.hinted for guard in self.guards):
             return "not quiet enough to acquit"
         if not evidence.settled_minutes:
             return "no requests of the candidate to go by yet"
@@ -131,7 +142,8 @@ def hear(judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: 
         now: seconds since the epoch.
         history: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
     """
-    if history.p99_ms is None:
+    unjudged = judge.slow is not None and history.p99_ms is None
+    if unjudged:
         judge = replace(judge, slow=None)
     over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
     sparse = 0 < history.requests_per_minute < SPARSE_REQUESTS_PER_MINUTE
@@ -143,20 +155,25 @@ def hear(judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: 
         last = [row for row in rows if row.in_step] if alone else []
         compared = list(_together(over, rows, shifts)) if sparse else rows
         before = _before(name, history)
-        floor = max((rate.at_least for rate in (known, before) if rate), default=0.0)
+        floors = [rate.at_least for rate in (known, before) if rate]
+        # Slow is by definition one in a hundred of the day before; failures are held against the lower of both rates.
+        floor = (max if name == "slow" else min)(floors, default=0.0)
         settled = [Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence and known]
         evidence.append(judging.examine(name, compared, judge, before, settled))
         if alone and known:
             guards.append(judging.watch(name, last, judge, known))
         elif alone:
             unguarded.append(name)
-    return Verdict(tuple(evidence), tuple(guards), alone, tuple(unguarded))
+    return Verdict(tuple(evidence), tuple(guards), alone, tuple(unguarded), unjudged)
 
 
 def _row(name: MetricName, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:
     warmed_at = _last_increase(minute, shifts) + WARM_UP_SECONDS[name]
-    # In the minute of a shift to 100 % the stable version served before, the candidate after: that is no comparison.
-    replaced = any(minute.at < shift.at < minute.end and shift.weight_percent == ALL_PERCENT for shift in shifts)
+    # In the minute of a shift to or from 100 % one version served before, the other after: that is no comparison.
+    replaced = any(
+        minute.at < after.at < minute.end and ALL_PERCENT in {before.weight_percent, after.weight_percent}
+        for before, after in pairwise([Shift(0.0, 0.0), *shifts])
+    )
     served = minute.stable.requests + minute.candidate.requests + minute.throttled
     return Row(
         tally=_tally(name, minute),
@@ -225,16 +242,17 @@ def _usual(
         if after.weight_percent < before.weight_percent:
             ascent = after.at
     day_before = _before(name, history)
-    # An outage that was over would hide harm. After a step back it may be why, and what the next ascent must bear with.
-    first_time = ascent == shifts[0].at
-    bursts = [burst and first_time for burst in judging.shared_bursts(rows, day_before)]
     ramp = [
-        (row.tally.stable, row.tally.stable_bad)
-        for minute, row, burst in zip(minutes, rows, bursts, strict=True)
-        if ascent <= minute.end and minute.at < shifts[-1].at and row.tally and not burst
+        (row, burst)
+        for minute, row, burst in zip(minutes, rows, judging.shared_bursts(rows, day_before), strict=True)
+        if ascent <= minute.end and minute.at < shifts[-1].at and row.tally
     ]
-    seen_rate = Rate.over(ramp)
-    if seen_rate.requests < FEWEST_USUAL and day_before and day_before.requests > seen_rate.requests:
+    # An outage that is over would hide harm; one that goes on is what the last weight must bear with, and nothing else.
+    ongoing = any(burst for _, burst in ramp[-judging.BURST_RECENT :])
+    seen_rate = Rate.over(
+        [(row.tally.stable, row.tally.stable_bad) for row, burst in ramp if row.tally and burst == ongoing]
+    )
+    if seen_rate.requests < FEWEST_USUAL and not ongoing and day_before and day_before.requests > seen_rate.requests:
         return day_before
     return seen_rate if seen_rate.requests else None
 

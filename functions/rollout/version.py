@@ -16,6 +16,14 @@ from rollout.errors import (
 
 
 @dataclass(frozen=True, slots=True)
+class Provisioning:
+    """An alias's provisioned concurrency: READY, IN_PROGRESS or FAILED, and why."""
+
+    status: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Version:
     """One version's configuration. `number` is "$LATEST" for the unpublished one; states are Lambda's own words."""
 

@@ -20,7 +20,7 @@ def plan():
         revision_id="r1",
         steps=DEFAULT_STEPS,
         poll_seconds=60,
-        period_seconds=60,
+        extension_poll_seconds=60,
         longest_seconds=3420,
         max_step_backs=2,
         restore_command="aws lambda update-alias …",

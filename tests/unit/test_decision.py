@@ -16,7 +16,7 @@ from rollout.verdict import Verdict
 
 SERVED = Counts(1000, 0, 0)
 SETTLED = 300.0 + 120
-TRIPPED = Guard("errors", 1000, 50, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
+TRIPPED = Guard("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
 
 
 def check(finding):

@@ -277,9 +277,26 @@ def test_a_shared_burst_is_one_whose_stable_version_fails_far_more_than_usual():
 
 
 def test_throttling_is_nobodys_fault_and_no_time_to_judge():
-    throttled = [Row(Tally(900, 100, 1, 0)), Row(Tally(900, 100, 0, 100), throttled=True)]
-    assert shared_bursts(throttled, None) == [False, True]
+    throttled = [Row(Tally(900, 100, 1, 0)), *[Row(Tally(900, 100, 0, 40), throttled=True)] * 4]
+    assert shared_bursts(throttled, None) == [False, *[True] * 4]
     assert examine(ERRORS, throttled, Judge()).convicted_at is None
+
+
+def test_a_catastrophe_is_the_candidates_whatever_is_throttled():
+    """A candidate that eats the concurrency must not mute its judge."""
+    assert examine(ERRORS, [Row(Tally(900, 100, 0, 100), throttled=True)], Judge()).convicted_at == 0
+
+
+def test_a_catastrophe_is_believed_once_its_minute_has_settled():
+    """The candidate's failures may have arrived before its successes, or the stable version's failures after them."""
+    assert examine(ERRORS, rows((540, 60, 0, 60), settled=False), Judge()).convicted_at is None
+    assert examine(ERRORS, rows((540, 60, 0, 60)), Judge()).convicted_at == 0
+
+
+def test_after_a_long_outage_the_next_one_is_a_burst_again():
+    calm, outage = (900, 100, 1, 0), (900, 100, 270, 30)
+    found = shared_bursts(rows(*[outage] * 20, *[calm] * 5, outage), Rate(10, 10_000))
+    assert found == [True] * 15 + [False] * 10 + [True]
 
 
 def test_an_outage_that_does_not_end_is_how_things_are_now():
@@ -352,7 +369,7 @@ def test_the_guard_trips_where_the_last_weight_is_worse_than_before_and_convicts
     tripped = watch(ERRORS, [*calm, *harm], Judge(), usual)
     assert tripped.tripped
     assert not tripped.quiet
-    assert "5 % of its 2,400 requests at the last weight, and at most 0.28 % were to be expected" in str(tripped)
+    assert "5.04 % of its 2,400 requests at the last weight, and at most 0.28 % were to be expected" in str(tripped)
 
 
 def test_what_little_is_known_of_the_stable_version_makes_a_wide_guard():

@@ -42,22 +42,30 @@ def test_every_plan_that_is_accepted_fits_the_history_budget(plan_steps, extensi
     except PlanTooLong:
         return
     assert POLL_SECONDS <= found.poll_seconds <= MAX_POLL_SECONDS
-    assert history_events(plan_steps, extension, found.poll_seconds, found.max_step_backs) <= HISTORY_BUDGET
+    assert (
+        history_events(plan_steps, extension, found.poll_seconds, found.extension_poll_seconds, found.max_step_backs)
+        <= HISTORY_BUDGET
+    )
     assert found.longest_seconds <= MAX_TOTAL_SECONDS
 
 
 def test_a_short_rollout_looks_every_minute_at_every_minute():
     found = paced(DEFAULT_STEPS)
-    assert (found.poll_seconds, found.period_seconds, found.max_step_backs) == (60, 60, 2)
+    assert (found.poll_seconds, found.extension_poll_seconds, found.max_step_backs) == (60, 60, 2)
 
 
 def test_a_day_at_one_weight_looks_about_every_ninety_seconds():
     assert 75 <= paced((Step(10, DAY), Step(100, 0))).poll_seconds <= 95
 
 
-def test_thirty_days_fit_and_are_looked_at_in_quarters_of_an_hour():
-    found = paced((Step(10, 30 * DAY), Step(100, 0)))
-    assert (found.period_seconds, found.max_step_backs) == (900, 2)
+def test_thirty_days_fit():
+    assert paced((Step(10, 30 * DAY), Step(100, 0))).max_step_backs == 2
+
+
+def test_a_long_extension_is_looked_at_less_often_and_the_bakes_are_not():
+    found = paced(DEFAULT_STEPS, 7 * DAY)
+    assert found.poll_seconds == 60
+    assert 500 < found.extension_poll_seconds < 700
 
 
 def test_where_two_steps_back_do_not_fit_fewer_are_made():
@@ -78,8 +86,13 @@ def test_a_plan_that_outlasts_the_execution_is_refused():
 
 
 def test_the_longest_time_counts_bakes_extension_steps_back_and_the_last_minutes_delay():
-    assert paced(DEFAULT_STEPS).longest_seconds == 3 * 900 + 600 + 120
+    assert paced(DEFAULT_STEPS).longest_seconds == 3 * (900 + 120) + 600
     assert paced(DEFAULT_STEPS, judge=None).longest_seconds == 900 + 600 + 120
+
+
+def test_a_step_back_compares_for_five_minutes_at_least(plan):
+    short = replace(plan, steps=(Step(10, 0), Step(100, 900)))
+    assert [short.again_seconds(number) for number in (0, 1)] == [300, 900]
 
 
 def test_an_all_at_once_rollout_steps_back_to_a_weight_that_compares(plan):

@@ -7,25 +7,27 @@ from rollout.observation import AlarmReading
 from rollout.plan import AlarmGate
 from rollout.preflight import require_ready_alarms, require_ready_alias
 from rollout.routing import Routing
+from rollout.version import Provisioning
 
 
 @pytest.mark.parametrize(
-    ("routing", "concurrency", "says"),
+    ("routing", "provisioning", "says"),
     [
-        (Routing.alone("$LATEST"), False, "points to $LATEST"),
-        (Routing.alone("$LATEST.PUBLISHED"), False, "cannot be weighted"),
-        (Routing.split("1", "7", 20), False, "already serves version 1 with 20 % to version 7"),
-        (Routing.alone("1"), True, "provisioned concurrency"),
+        (Routing.alone("$LATEST"), None, "points to $LATEST"),
+        (Routing.alone("$LATEST.PUBLISHED"), None, "cannot be weighted"),
+        (Routing.split("1", "7", 20), None, "already serves version 1 with 20 % to version 7"),
+        (Routing.alone("1"), Provisioning("IN_PROGRESS"), "provisioned concurrency of checkout:live is IN_PROGRESS"),
     ],
 )
-def test_an_alias_that_cannot_be_rolled_out_is_refused_with_the_reason(routing, concurrency, says):
+def test_an_alias_that_cannot_be_rolled_out_is_refused_with_the_reason(routing, provisioning, says):
     with pytest.raises(AliasNotReady) as caught:
-        require_ready_alias("checkout:live", routing, provisioned_concurrency=concurrency)
+        require_ready_alias("checkout:live", routing, provisioning)
     assert says in str(caught.value)
 
 
 def test_one_version_at_all_traffic_is_ready():
-    require_ready_alias("checkout:live", Routing.alone("1"), provisioned_concurrency=False)
+    require_ready_alias("checkout:live", Routing.alone("1"), None)
+    require_ready_alias("checkout:live", Routing.alone("1"), Provisioning("READY"))
 
 
 def test_every_missing_and_broken_alarm_is_named():

@@ -124,3 +124,50 @@ def test_the_books_keep_the_evidence_and_the_warnings():
     assert item["cause"]["S"] == last["reason"]
     assert document["plan"]["expectations"][0]["candidate_requests"] == 10
     assert any("sees only failures above" in warning for warning in document["plan"]["warnings"])
+
+
+# What a review once found.
+
+
+def test_a_long_extension_does_not_make_the_judge_slower(tell):
+    story = tell({"health": {"max_extension_seconds": 604_800}}, candidate={"error_rate": 1})
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+    assert story.virtual_seconds < 300
+
+
+def test_a_last_weight_that_nobody_has_seen_is_not_proven(tell):
+    """Canary presets give the last weight no bake: its first whole minute is waited for all the same."""
+    steps = [{"weight": 50, "bake_seconds": 654}, {"weight": 100, "bake_seconds": 0}]
+    fails = {"error_rate_by_minute": [0] * 11 + [1]}
+    story = tell({"steps": steps}, candidate=fails, metric_delay_seconds=45)
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+
+
+def test_an_outage_that_ends_in_the_minute_of_a_step_back_convicts_nobody(tell):
+    steps = [{"weight": 10, "bake_seconds": 300}, {"weight": 100, "bake_seconds": 900}]
+    story = tell({"steps": steps}, shared_outage={"from_second": 500, "to_second": 647, "error_rate": 0.8})
+    assert (story.outcome, story.traffic["failed_by_candidate"]) == ("promoted", 0)
+
+
+def test_harm_after_an_outage_is_not_hidden_by_it(tell):
+    """The second way up saw an outage; that is no licence to fail as often at the last weight."""
+    story = tell(
+        shared_outage={"from_second": 660, "to_second": 1140, "error_rate": 0.3},
+        candidate={"error_rate_by_minute": [0] * 28 + [0.3]},
+    )
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+
+
+def test_a_moment_without_cloudwatch_is_no_reason_to_roll_back(tell):
+    story = tell(faults=[{"call": "cloudwatch.GetMetricData", "error": "InternalServiceFault", "skip": 3, "times": 20}])
+    assert (story.outcome, story.proven) == ("promoted", True)
+
+
+def test_a_judge_that_can_judge_nothing_proves_nothing(tell):
+    only_slow = {"health": {"judge": {"errors": False}}, "alarms": ["quiet"]}
+    story = tell(
+        only_slow,
+        requests_per_minute=0,
+        alarms=[{"name": "quiet", "treat_missing_data": "notBreaching"}],
+    )
+    assert not story.proven

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 
-from aws import events, ledger
-from aws.ledger import Closing
+from aws import events, history
+from aws.history import Closing
 from telemetry import Document, best_effort, count, logger
 
 _EVENTS = {
@@ -18,17 +18,21 @@ _EVENTS = {
 }
 
 
-def close(closing: Closing) -> None:
-    """Write the books, then tell. Telling is at least once: whoever repeats this after a crash tells again.
+def close(closing: Closing) -> bool:
+    """Write the books, then tell; whether they say what `closing` says.
 
-    A rollback that goes on failing is told of once; the guard's retries say nothing new.
+    Telling is at least once: whoever repeats this after a crash tells again. A rollback that goes on failing is told of
+    once, and an end that the books know otherwise not at all.
 
     Raises:
         AwsUnavailable: the ledger could not be reached, or a handler was still in flight; nothing was told.
+        LockLost: it is a promotion, and somebody restores the stable version.
     """
-    first = ledger.close(closing, time.time())
-    if first or not closing.keep_lock:
+    booked = history.close(closing, time.time())
+    agreed = booked.outcome == closing.outcome
+    if agreed and (booked.first or not closing.keep_lock):
         tell(closing)
+    return agreed
 
 
 def tell(closing: Closing) -> None:

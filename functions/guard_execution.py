@@ -4,20 +4,11 @@ from __future__ import annotations
 
 import json
 
-from aws import aliases, executions, ledger
+from aws import executions, ledger
 from aws.executions import Trace
-from aws.ledger import Closing
-from closing import close, tell
-from rollout.errors import AliasMoved, AliasNotFound, RolloutError, Transient
+from rollout.errors import RolloutError
+from settling import OUTCOMES, left_open, settle
 from telemetry import Document, identify, logger, task
-
-#: Our own end states by their Error; anything else is an end that no state of ours reached.
-_ENDS = {
-    "Rejected": "rejected",
-    "Interrupted": "interrupted",
-    "RolledBack": "rolled_back",
-    "RollbackFailed": "rollback_failed",
-}
 
 
 @task("guard_execution")
@@ -27,7 +18,7 @@ def handler(event: Document) -> Document:
     Raises:
         RolloutError: neither ledger nor history answered, the alias could not be restored, or a handler of the
             execution was still in flight: Lambda invokes the guard again, and then hands the event to the
-            dead-letter queue.
+            dead-letter queue. The sweeper carries what is left.
     """
     detail = event["detail"]
     identify({"execution_arn": detail["executionArn"]})
@@ -35,32 +26,10 @@ def handler(event: Document) -> Document:
     if found is None:
         return {"outcome": "nothing open"}
     identify({"plan": found.plan.to_json(), "candidate": found.candidate})
-    closing = _succeeded(found) if detail["status"] == "SUCCEEDED" else _ended_badly(found, detail)
-    close(closing)
-    return {"outcome": closing.outcome}
-
-
-def _succeeded(found: Trace) -> Closing:
-    """The books of a success that could not be closed; its alias is where it should be."""
-    outcome = "promoted" if found.promoting else "unchanged"
-    return Closing(found.plan, found.candidate, outcome, "closed after the execution had ended", exposed=found.exposed)
-
-
-def _ended_badly(found: Trace, detail: Document) -> Closing:
     error_name = detail.get("error") or ""
-    outcome = _ENDS.get(error_name, "rolled_back" if found.exposed else "rejected")
     cause = f"execution {detail['status']}: {error_name} {detail.get('cause') or ''}".rstrip(": ")
-    if found.exposed:
-        outcome, cause = _restore(found, outcome, cause)
-    return Closing(
-        found.plan,
-        found.candidate,
-        outcome,
-        cause,
-        convicts=found.convicted,
-        exposed=found.exposed,
-        promoting=found.promoting,
-    )
+    closing = settle(found, succeeded=detail["status"] == "SUCCEEDED", error_name=error_name, cause=cause)
+    return {"outcome": closing.outcome}
 
 
 def _open_rollout(detail: Document) -> Trace | None:
@@ -71,15 +40,25 @@ def _open_rollout(detail: Document) -> Trace | None:
         lock = ledger.read_lock(target) if target else None
     except RolloutError as error:
         logger.warning("ledger not readable, reading the history", reason=str(error))
-        return executions.trace(execution_arn)
+        return _by_history(detail)
     if target is None:
-        return executions.trace(execution_arn)
+        return _by_history(detail)
     if lock is None or lock.execution_arn != execution_arn:
         return None
     if lock.plan is None:
         ledger.drop_lock(target, execution_arn)
         return None
-    return Trace(lock.plan, lock.candidate, lock.exposed, lock.promoting, lock.convicted)
+    return left_open(lock)
+
+
+def _by_history(detail: Document) -> Trace | None:
+    """What the execution's own history says; nothing where a state of ours has restored the alias by itself."""
+    ended_well = detail["status"] == "SUCCEEDED" or OUTCOMES.get(detail.get("error") or "") in {
+        "rejected",
+        "interrupted",
+        "rolled_back",
+    }
+    return None if ended_well else executions.trace(detail["executionArn"])
 
 
 def _target(detail: Document) -> str | None:
@@ -89,28 +68,3 @@ def _target(detail: Document) -> str | None:
         return f"{str(request['function_name']).rsplit(':', 1)[-1]}:{request['alias_name']}"
     except (ValueError, KeyError, TypeError):
         return None
-
-
-def _restore(found: Trace, outcome: str, cause: str) -> tuple[str, str]:
-    plan = found.plan
-    try:
-        aliases.restore(plan.function_name, plan.alias_name, plan.stable, found.candidate, promoting=found.promoting)
-    except (AliasMoved, AliasNotFound) as error:
-        return "interrupted", f"{error} (after {cause})"
-    except RolloutError as error:
-        if outcome == "rollback_failed" or not isinstance(error, Transient):
-            _give_up(found, error)
-        raise
-    logger.info("stable version restored")
-    return ("rolled_back" if outcome == "rollback_failed" else outcome), cause
-
-
-def _give_up(found: Trace, error: RolloutError) -> None:
-    """Say so at once; whether Lambda's next try succeeds or not, a person should look."""
-    cause = f"{error}. Run: {found.plan.restore_command}"
-    closing = Closing(found.plan, found.candidate, "rollback_failed", cause, keep_lock=True)
-    try:
-        close(closing)
-    except RolloutError as unwritten:
-        logger.warning("ledger not closed", reason=str(unwritten))
-        tell(closing)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from aws import alarms, aliases, events, executions, ledger, metrics, versions
+from aws import alarms, aliases, events, executions, history, ledger, metrics, versions
 from aws.executions import End, Execution
-from aws.ledger import Closing, Lock
-from closing import close, tell_refused
+from aws.ledger import Lock
+from closing import tell_refused
 from rollout import preflight
 from rollout.errors import (
-    AliasMoved,
-    AliasNotFound,
     AliasNotReady,
     AwsRefused,
     PermissionDenied,
@@ -28,6 +26,7 @@ from rollout.plan import HealthGate, Plan, pace
 from rollout.request import FromAlias, RolloutRequest
 from rollout.routing import restore_command
 from rollout.strategy import Step
+from settling import left_open, settle
 from telemetry import Document, best_effort, identify, logger, task
 
 #: What trying again will not change.
@@ -54,13 +53,15 @@ def handler(event: Document) -> Document:
 
 def _plan_under_lock(request: RolloutRequest, execution: Execution, started_at: float) -> Plan:
     target = f"{request.function_name}:{request.alias_name}"
+    if kept := history.kept_refusal(target, execution, started_at):
+        raise Rejected(kept)
     _take_lock(target, execution)
     try:
         plan = _plan(request, execution, started_at)
         ledger.record_plan(plan)
     except _FINAL as error:
         with best_effort("keep the refusal"):
-            ledger.refuse(target, execution, started_at, f"{type(error).__name__}: {error}")
+            history.refuse(target, execution, started_at, f"{type(error).__name__}: {error}")
         raise
     except RolloutError:
         with best_effort("release the lock"):
@@ -86,45 +87,23 @@ def _take_lock(target: str, execution: Execution) -> None:
 
 def _close_leftovers(held: Lock, end: End) -> None:
     """Close what an ended rollout left open; a split of its two versions is restored, a promotion is left alone."""
-    plan = held.plan
-    if plan is None:
-        return
-    outcome, cause = "rolled_back" if held.exposed else "rejected", "found ended, with its lock still held"
-    if end == "succeeded":
-        outcome = "promoted" if held.promoting else "unchanged"
-    elif held.exposed:
-        try:
-            aliases.restore(plan.function_name, plan.alias_name, plan.stable, held.candidate)
-        except (AliasMoved, AliasNotFound) as error:
-            outcome, cause = "interrupted", f"{cause}; {error}"
-    close(
-        Closing(
-            plan,
-            held.candidate,
-            outcome,
-            cause,
-            convicts=held.convicted,
-            exposed=held.exposed,
-            promoting=held.promoting,
-        )
-    )
+    found = left_open(held)
+    if found is not None:
+        settle(found, succeeded=end == "succeeded", error_name="", cause="found ended, with its lock still held")
 
 
 def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> Plan:
     function_name, alias_name = request.function_name, request.alias_name
     versions.read_latest(function_name)
     alias = aliases.read(function_name, alias_name)
-    preflight.require_ready_alias(
-        f"{function_name}:{alias_name}",
-        alias.routing,
-        provisioned_concurrency=versions.has_provisioned_concurrency(function_name, alias_name),
-    )
+    provisioning = versions.read_provisioning(function_name, alias_name)
+    preflight.require_ready_alias(f"{function_name}:{alias_name}", alias.routing, provisioning)
     _require_stable(function_name, alias.routing.version)
     gates = request.alarm_gates()
     preflight.require_ready_alarms(gates, alarms.read(gate.name for gate in gates))
     steps, health = request.chosen_steps(), request.health.gate()
     paced = pace(steps, health)
-    history, expected = _expect(request, steps, health, started_at)
+    traffic, expected = _expect(request, steps, health, started_at)
     return Plan(
         rollout_id=execution.name,
         execution_arn=execution.arn,
@@ -136,7 +115,7 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
         revision_id=alias.revision_id,
         steps=steps,
         poll_seconds=paced.poll_seconds,
-        period_seconds=paced.period_seconds,
+        extension_poll_seconds=paced.extension_poll_seconds,
         longest_seconds=paced.longest_seconds,
         max_step_backs=paced.max_step_backs,
         restore_command=restore_command(execution.region, function_name, alias_name, alias.routing.version),
@@ -146,7 +125,8 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
         expected_code_sha256=request.expected_code_sha256,
         description=request.description,
         force=request.force,
-        history=history,
+        provisioned=provisioning is not None,
+        history=traffic,
         expectations=expected.steps,
         warnings=expected.warnings,
     )
@@ -158,8 +138,8 @@ def _expect(
     """The alias's traffic of the day before, and what the judge will be able to see with as much."""
     if health.judge is None:
         return History(), Forecast((), ())
-    history = metrics.read_history(request.function_name, request.alias_name, before=started_at)
-    return history, forecast(steps, history, health.judge)
+    traffic = metrics.read_history(request.function_name, request.alias_name, before=started_at)
+    return traffic, forecast(steps, traffic, health.judge)
 
 
 def _require_stable(function_name: str, version: str) -> None:

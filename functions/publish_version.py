@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from aws import ledger, versions
-from aws.ledger import Closing
+from aws import history, ledger, versions
+from aws.history import Closing
 from closing import close
 from rollout.errors import VersionKnownBad
 from rollout.plan import Plan
@@ -44,7 +44,7 @@ def _candidate(plan: Plan) -> Version:
 
 
 def _require_good(plan: Plan, candidate: str) -> None:
-    why = ledger.known_bad(plan.function_name, candidate)
+    why = history.known_bad(plan.function_name, candidate)
     if why is None:
         return
     if not plan.force:

@@ -8,7 +8,8 @@ from datetime import datetime
 from aws_lambda_powertools.metrics import MetricUnit
 
 from aws import aliases, ledger
-from aws.ledger import Closing
+from aws.history import Closing
+from aws.ledger import Lock
 from closing import close, tell
 from rollout.errors import (
     CONVICTING,
@@ -22,7 +23,7 @@ from rollout.errors import (
 )
 from rollout.failure import Failure
 from rollout.plan import Plan
-from telemetry import Document, count, logger, task
+from telemetry import Document, best_effort, count, logger, task
 
 
 @task("RollBack")
@@ -36,6 +37,10 @@ def handler(event: Document) -> Document:
     cause = str(failure) if failure else str(event["progress"]["reason"])
     outcome, cause = _restore(plan, candidate, failure, cause, event)
     convicts = failure.error_name in CONVICTING if failure else bool(event["progress"]["convicts"])
+    lock = _own_lock(plan)
+    if lock and lock.restoring and outcome != "interrupted":
+        # Somebody restored first, and said why; what failed here since is only what followed.
+        cause, convicts = lock.restoring, lock.convicted
     closing = Closing(plan, candidate, outcome, cause, convicts=convicts)
     try:
         close(closing)
@@ -44,6 +49,13 @@ def handler(event: Document) -> Document:
         logger.warning("ledger not closed", reason=str(error))
         tell(closing)
     return {"outcome": outcome, "cause": cause}
+
+
+def _own_lock(plan: Plan) -> Lock | None:
+    with best_effort("read why the rollout was restored"):
+        lock = ledger.read_lock(plan.target)
+        return lock if lock and lock.execution_arn == plan.execution_arn else None
+    return None
 
 
 def _restore(

@@ -7,32 +7,16 @@ the Lambda API reference and the Lambda developer guide.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import NAMESPACE_URL, uuid5
 
 from sandbox.boundary import AwsError, Boundary, Params, Proceed, Response
-from sandbox.clock import Clock, Handle
+from sandbox.clock import Clock
+from sandbox.lambda_records import FUNCTION_ARN, LATEST, Alias, Function, VersionState, function_name
+from sandbox.provisioned_concurrency import ProvisionedConcurrency
 
-LATEST: Final = "$LATEST"
-FUNCTION_ARN: Final = "arn:aws:lambda:us-east-1:123456789012:function:"
-PROVISIONING_SECONDS: Final = 90.0
-"""How long Lambda takes to provision an alias's concurrency on another version; minutes in life, never at once."""
-
-_NOT_CONFIGURATION: Final = {
-    "Description",
-    "FunctionArn",
-    "LastModified",
-    "LastUpdateStatus",
-    "ResponseMetadata",
-    "RevisionId",
-    "State",
-    "Version",
-}
 _FORGOTTEN_BY_MOTO: Final = ("DeadLetterConfig", "SnapStart")
 
 AliasCallback = Callable[[str, str], None]
@@ -40,70 +24,15 @@ Routing = tuple[str, dict[str, float]]
 """An alias's version and the weights of others, 0 to 1."""
 
 
-@dataclass(slots=True)
-class _State:
-    """A version's state as the scenario wants it; None in `active_after_seconds`: it stays."""
-
-    value: str
-    active_after_seconds: float | None
-    since: float
-
-    def at(self, now: float) -> str:
-        over = self.active_after_seconds is not None and now >= self.since + self.active_after_seconds
-        return "Active" if over else self.value
-
-
-@dataclass(slots=True)
-class _Alias:
-    version: str
-    weights: dict[str, float]
-    revision_id: str
-
-
-@dataclass(slots=True)
-class _Provisioned:
-    """Provisioned concurrency of an alias: ready on a version, or on its way to another one."""
-
-    concurrency: int
-    ready_on: str
-    moving: Handle | None = None
-
-
-@dataclass(slots=True)
-class _Function:
-    """What is remembered of one function. `configurations` holds $LATEST and each version as Lambda answered."""
-
-    configurations: dict[str, dict[str, Any]] = field(default_factory=dict)
-    aliases: dict[str, _Alias] = field(default_factory=dict)
-    provisioned: dict[str, _Provisioned] = field(default_factory=dict)
-    states: dict[str, _State] = field(default_factory=dict)
-    roles: dict[str, str] = field(default_factory=dict)
-    last_update_status: str = "Successful"
-
-    @property
-    def last_published(self) -> str | None:
-        return max((version for version in self.configurations if version != LATEST), key=int, default=None)
-
-    def same_as_latest(self, version: str) -> bool:
-        return _fingerprint(self.configurations[version]) == _fingerprint(self.configurations[LATEST])
-
-    def role(self, version: str) -> str | None:
-        return self.roles.get(version, self.configurations[version].get("Role"))
-
-    def dead_letter_target(self, version: str) -> str | None:
-        target: str | None = self.configurations[version].get("DeadLetterConfig", {}).get("TargetArn")
-        return target
-
-
 class LambdaRules:
     """Lambda's rules around moto's Lambda, and the scenario's word on states, roles and provisioned concurrency."""
 
     def __init__(self, boundary: Boundary, clock: Clock) -> None:
         self._clock = clock
-        self._functions: dict[str, _Function] = {}
+        self._functions: dict[str, Function] = {}
         self._listeners: list[AliasCallback] = []
         self._revisions = 0
-        boundary.serve("lambda.GetProvisionedConcurrencyConfig", self._get_provisioned_concurrency)
+        self.provisioned_concurrency = ProvisionedConcurrency(boundary, clock, self._of, self._write_weights)
         for name, correction in (
             ("CreateFunction", self._create_function),
             ("UpdateFunctionCode", self._update_function),
@@ -125,7 +54,7 @@ class LambdaRules:
 
     def set_version_state(self, function: str, version: str, state: str, active_after: float | None) -> None:
         """Give a version a state, at once or from its publication on; `active_after` seconds later it is Active."""
-        self._of(function).states[version] = _State(state, active_after, self._clock.now())
+        self._of(function).states[version] = VersionState(state, active_after, self._clock.now())
 
     def set_role(self, function: str, version: str, role: str) -> None:
         """Have a version run under another role, also one that is yet to be published."""
@@ -135,13 +64,10 @@ class LambdaRules:
         """Say how the last update of $LATEST went: Successful, InProgress or Failed."""
         self._of(function).last_update_status = status
 
-    def set_provisioned_concurrency(self, function: str, alias: str, concurrency: int) -> None:
-        """Give an existing alias provisioned concurrency, ready on the version that it points to."""
-        record = self._of(function)
-        record.provisioned[alias] = _Provisioned(concurrency, record.aliases[alias].version)
-
     def on_alias_change(self, callback: AliasCallback) -> None:
-        """Call `callback(function, alias)` right before each write to an alias takes effect, and right after."""
+        """Call `callback(function, alias)` right before each write to an alias takes effect, Lambda's own included, and
+        right after.
+        """
         self._listeners.append(callback)
 
     def routing(self, function: str, alias: str) -> Routing | None:
@@ -151,11 +77,10 @@ class LambdaRules:
 
     def version_state(self, function: str, version: str) -> str:
         """The State of a version, or of $LATEST."""
-        state = self._of(function).states.get(version)
-        return state.at(self._clock.now()) if state else "Active"
+        return self._of(function).state_at(version, self._clock.now())
 
-    def _of(self, function: str) -> _Function:
-        return self._functions.setdefault(function, _Function())
+    def _of(self, function: str) -> Function:
+        return self._functions.setdefault(function, Function())
 
     def _new_revision(self) -> str:
         self._revisions += 1
@@ -167,7 +92,7 @@ class LambdaRules:
         return self._remember(params, proceed())
 
     def _update_function(self, params: Params, proceed: Proceed) -> Response:
-        function = self._of(_name(params))
+        function = self._of(function_name(params))
         if LATEST not in function.configurations:
             return proceed()
         self._refuse_while_updating(params, function)
@@ -176,7 +101,7 @@ class LambdaRules:
 
     def _remember(self, params: Params, response: Response) -> Response:
         """Keep $LATEST, and the version where the call published one, as the response shows them."""
-        function = self._of(_name(params))
+        function = self._of(function_name(params))
         before = function.configurations.get(LATEST, {})
         latest = {**response, "Version": LATEST, "RevisionId": self._new_revision()}
         for key in _FORGOTTEN_BY_MOTO:
@@ -187,7 +112,7 @@ class LambdaRules:
             return self._shown(function, response)
         return self._published(function, response)
 
-    def _published(self, function: _Function, response: dict[str, Any]) -> dict[str, Any]:
+    def _published(self, function: Function, response: dict[str, Any]) -> dict[str, Any]:
         version, latest = response["Version"], function.configurations[LATEST]
         kept: dict[str, Any] = {key: latest[key] for key in _FORGOTTEN_BY_MOTO if key in latest}
         configuration = {**response, **kept, "RevisionId": self._new_revision()}
@@ -201,7 +126,7 @@ class LambdaRules:
         """PublishVersion: refused while an update is on its way, conditional on CodeSha256 and RevisionId, and a
         success that returns the last version where nothing changed, or where what changed could not be applied.
         """
-        function = self._of(_name(params))
+        function = self._of(function_name(params))
         if LATEST not in function.configurations:
             return proceed()
         latest, last = function.configurations[LATEST], function.last_published
@@ -217,8 +142,11 @@ class LambdaRules:
             return self._shown(function, function.configurations[last])
         return self._published(function, proceed())
 
-    def _refuse_while_updating(self, params: Params, function: _Function) -> None:
-        arn, pending = FUNCTION_ARN + _name(params), self.version_state(_name(params), LATEST) == "Pending"
+    def _refuse_while_updating(self, params: Params, function: Function) -> None:
+        arn, pending = (
+            FUNCTION_ARN + function_name(params),
+            self.version_state(function_name(params), LATEST) == "Pending",
+        )
         if pending or function.last_update_status == "InProgress":
             what = (
                 "The function is currently in the following state: Pending"
@@ -228,14 +156,13 @@ class LambdaRules:
             message = f"The operation cannot be performed at this time. {what}"
             raise AwsError("ResourceConflictException", message, status=409)
 
-    def _shown(self, function: _Function, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def _shown(self, function: Function, configuration: Mapping[str, Any]) -> dict[str, Any]:
         """A configuration as Lambda shows it now: moto's, with everything that moto lacks."""
         version = configuration["Version"]
         known = function.configurations.get(version)
         if known is None:
             return dict(configuration)
-        state = function.states.get(version)
-        value = state.at(self._clock.now()) if state else "Active"
+        value = function.state_at(version, self._clock.now())
         shown = {**configuration, "State": value, "LastUpdateStatus": "Successful", "RevisionId": known["RevisionId"]}
         if value == "Pending":
             shown |= {"StateReason": "The function is being created.", "StateReasonCode": "Creating"}
@@ -250,23 +177,26 @@ class LambdaRules:
 
     def _get_function(self, params: Params, proceed: Proceed) -> Response:
         response = proceed()
-        return {**response, "Configuration": self._shown(self._of(_name(params)), response["Configuration"])}
+        return {**response, "Configuration": self._shown(self._of(function_name(params)), response["Configuration"])}
 
     def _get_function_configuration(self, params: Params, proceed: Proceed) -> Response:
-        return self._shown(self._of(_name(params)), proceed())
+        return self._shown(self._of(function_name(params)), proceed())
 
     def _list_versions(self, params: Params, proceed: Proceed) -> Response:
-        response, function = proceed(), self._of(_name(params))
+        response, function = proceed(), self._of(function_name(params))
         return {**response, "Versions": [self._shown(function, each) for each in response["Versions"]]}
 
     def _delete_function(self, params: Params, proceed: Proceed) -> Response:
         """DeleteFunction: a version that an alias names, also in its weights, cannot go."""
-        name, version = _name(params), params.get("Qualifier")
+        name, version = function_name(params), params.get("Qualifier")
         for alias, routing in self._of(name).aliases.items():
             if version and version in (routing.version, *routing.weights):
                 message = f"Unable to delete version because the following aliases reference it: [{alias}]"
                 raise AwsError("ResourceConflictException", message, status=409)
         response = proceed()
+        gone = [version] if version else [*self._of(name).configurations, *self._of(name).aliases]
+        for qualifier in gone:
+            self.provisioned_concurrency.release(name, qualifier)
         if version:
             self._of(name).configurations.pop(version, None)
         else:
@@ -276,19 +206,19 @@ class LambdaRules:
     # Aliases.
 
     def _create_alias(self, params: Params, proceed: Proceed) -> Response:
-        name, alias, function = _name(params), params["Name"], self._of(_name(params))
+        name, alias, function = function_name(params), params["Name"], self._of(function_name(params))
         if alias in function.aliases:
             message = f"Alias already exists: {FUNCTION_ARN}{name}:{alias}"
             raise AwsError("ResourceConflictException", message, status=409)
         weights = params.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
         if LATEST in function.configurations:
             _refuse_routing(name, function, params["FunctionVersion"], weights)
-        routing = _Alias(params["FunctionVersion"], dict(weights), self._new_revision())
+        routing = Alias(params["FunctionVersion"], dict(weights), self._new_revision())
         return self._write_alias(params, proceed, routing)
 
     def _update_alias(self, params: Params, proceed: Proceed) -> Response:
         """UpdateAlias: conditional on RevisionId, and partial, so that weights stay where RoutingConfig is absent."""
-        name, function = _name(params), self._of(_name(params))
+        name, function = function_name(params), self._of(function_name(params))
         alias = function.aliases.get(params["Name"])
         if alias is None:
             return proceed()
@@ -297,91 +227,55 @@ class LambdaRules:
         if "RoutingConfig" in params:
             weights = params["RoutingConfig"].get("AdditionalVersionWeights", {})
         _refuse_routing(name, function, version, weights)
-        return self._write_alias(params, proceed, _Alias(version, dict(weights), self._new_revision()))
+        self.provisioned_concurrency.refuse_move(name, params["Name"], version, weights)
+        return self._write_alias(params, proceed, Alias(version, dict(weights), self._new_revision()))
 
-    def _write_alias(self, params: Params, proceed: Proceed, alias: _Alias) -> Response:
-        name, function = _name(params), self._of(_name(params))
+    def _write_alias(self, params: Params, proceed: Proceed, alias: Alias) -> Response:
+        name, function = function_name(params), self._of(function_name(params))
         before = function.aliases.get(params["Name"])
         self._tell(name, params["Name"])
         response = proceed()
         function.aliases[params["Name"]] = alias
-        if before and before.version != alias.version and params["Name"] in function.provisioned:
-            self._move_provisioned(name, params["Name"], before.version)
+        written = _alias_shown(response, alias)
+        if before and (kept := self.provisioned_concurrency.move(name, params["Name"], before, alias.version)):
+            self._give(alias, kept)
         self._tell(name, params["Name"])
-        return _alias_shown(response, alias)
+        return written
+
+    def _write_weights(self, name: str, alias_name: str, weights: dict[str, float]) -> None:
+        """Lambda itself changes an alias's weights, unasked."""
+        self._tell(name, alias_name)
+        self._give(self._of(name).aliases[alias_name], weights)
+        self._tell(name, alias_name)
+
+    def _give(self, alias: Alias, weights: dict[str, float]) -> None:
+        """Weights of Lambda's own. Nobody has said whether they change the RevisionId: here they do, and after
+        UpdateAlias was answered, which is the harder case for whoever names a revision in the next write.
+        """
+        alias.weights, alias.revision_id = dict(weights), self._new_revision()
 
     def _delete_alias(self, params: Params, proceed: Proceed) -> Response:
-        name = _name(params)
+        name = function_name(params)
         self._tell(name, params["Name"])
         response = proceed()
+        self.provisioned_concurrency.release(name, params["Name"])
         self._of(name).aliases.pop(params["Name"], None)
         self._tell(name, params["Name"])
         return response
 
     def _get_alias(self, params: Params, proceed: Proceed) -> Response:
-        return _alias_shown(proceed(), self._of(_name(params)).aliases.get(params["Name"]))
+        return _alias_shown(proceed(), self._of(function_name(params)).aliases.get(params["Name"]))
 
     def _list_aliases(self, params: Params, proceed: Proceed) -> Response:
-        response, aliases = proceed(), self._of(_name(params)).aliases
+        response, aliases = proceed(), self._of(function_name(params)).aliases
         return {**response, "Aliases": [_alias_shown(each, aliases.get(each["Name"])) for each in response["Aliases"]]}
 
     def _tell(self, function: str, alias: str) -> None:
         for listener in self._listeners:
             listener(function, alias)
 
-    # Provisioned concurrency.
 
-    def _move_provisioned(self, name: str, alias_name: str, previous: str) -> None:
-        """Moving an alias with provisioned concurrency: Lambda itself keeps traffic on the previous version, as a
-        weight of 1 beside the new one, until concurrency is ready there. Seen by terraform-provider-aws, #48116.
-        """
-        function = self._of(name)
-        alias, provisioned = function.aliases[alias_name], function.provisioned[alias_name]
-        if provisioned.moving:
-            provisioned.moving.cancel()
-            provisioned.moving = None
-        if alias.version == provisioned.ready_on or alias.weights:
-            return
-        alias.weights = {previous: 1.0}
-
-        def ready() -> None:
-            provisioned.moving, provisioned.ready_on = None, alias.version
-            # Somebody may have written the alias again by now: only the weight that Lambda gave is taken back.
-            present = function.aliases.get(alias_name)
-            if present and (present.version, present.weights) == (alias.version, {previous: 1.0}):
-                self._tell(name, alias_name)
-                present.weights, present.revision_id = {}, self._new_revision()
-                self._tell(name, alias_name)
-
-        provisioned.moving = self._clock.at(self._clock.now() + PROVISIONING_SECONDS, ready)
-
-    def _get_provisioned_concurrency(self, params: Params) -> Response:
-        provisioned = self._of(_name(params)).provisioned.get(params["Qualifier"])
-        if provisioned is None:
-            message = "No Provisioned Concurrency Config found for this function"
-            raise AwsError("ProvisionedConcurrencyConfigNotFoundException", message, status=404)
-        ready = 0 if provisioned.moving else provisioned.concurrency
-        return {
-            "RequestedProvisionedConcurrentExecutions": provisioned.concurrency,
-            "AvailableProvisionedConcurrentExecutions": ready,
-            "AllocatedProvisionedConcurrentExecutions": ready,
-            "Status": "IN_PROGRESS" if provisioned.moving else "READY",
-            "LastModified": datetime.fromtimestamp(self._clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%S+0000"),
-        }
-
-
-def _name(params: Params) -> str:
-    """The function's bare name, of a name, a partial ARN or an ARN, each with or without a qualifier."""
-    return str(params["FunctionName"]).rpartition("function:")[2].partition(":")[0]
-
-
-def _fingerprint(configuration: Mapping[str, Any]) -> str:
-    """What makes a version: code and configuration, but not a description."""
-    made_of = {key: value for key, value in configuration.items() if key not in _NOT_CONFIGURATION and value}
-    return json.dumps(made_of, sort_keys=True, default=str)
-
-
-def _alias_shown(response: dict[str, Any], alias: _Alias | None) -> dict[str, Any]:
+def _alias_shown(response: dict[str, Any], alias: Alias | None) -> dict[str, Any]:
     """An alias as Lambda shows it: RoutingConfig is absent where one version serves alone."""
     if alias is None:
         return response
@@ -401,7 +295,7 @@ def _refuse_stale(params: Params, revision_id: str) -> None:
         )
 
 
-def _refuse_routing(name: str, function: _Function, version: str, weights: Mapping[str, float]) -> None:
+def _refuse_routing(name: str, function: Function, version: str, weights: Mapping[str, float]) -> None:
     """What an alias may not be. API reference, AliasRoutingConfiguration, and developer guide, "Implement Lambda
     canary deployments using a weighted alias".
     """
@@ -414,7 +308,7 @@ def _refuse_routing(name: str, function: _Function, version: str, weights: Mappi
         raise AwsError("InvalidParameterValueException", reason)
 
 
-def _routing_fault(function: _Function, version: str, weights: Mapping[str, float]) -> str | None:
+def _routing_fault(function: Function, version: str, weights: Mapping[str, float]) -> str | None:
     if not weights:
         return None
     if len(weights) > 1:

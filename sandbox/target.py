@@ -93,7 +93,7 @@ def _create_alias(target: Target, alias: scenarios.Alias, rules: LambdaRules) ->
         RoutingConfig={"AdditionalVersionWeights": dict(alias.weights)},
     )
     if alias.provisioned_concurrency:
-        rules.set_provisioned_concurrency(target.function_name, target.alias_name, alias.provisioned_concurrency)
+        rules.provisioned_concurrency.give(target.function_name, target.alias_name, alias.provisioned_concurrency)
 
 
 def create_alarms(target: Target, alarms: Sequence[scenarios.Alarm]) -> None:

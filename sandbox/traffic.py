@@ -299,6 +299,11 @@ class Traffic:
             for number, minute in enumerate(self._minutes)
         ]
 
+    def initialises(self, version: str) -> bool:
+        """Whether a new environment of a version comes up now: one that fails every request would not."""
+        minute = int(self._clock.now() - self._started_at) // MINUTE_SECONDS
+        return self._behaviour(version).rate_at(minute) < 1
+
     def answer(self, qualifier: str | None, payload: bytes) -> tuple[bytes, str | None]:
         """A direct invocation, such as a smoke test: (payload, function error). It counts in the metrics of what it
         addressed and not as a caller's request, and fails where the version's error rate is high.

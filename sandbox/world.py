@@ -23,6 +23,7 @@ from sandbox.clock import Clock
 from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
 from sandbox.dynamodb_rules import DynamoDbRules
 from sandbox.eventbridge import EventBridge
+from sandbox.iam import Iam
 from sandbox.interpreter import Interpreter
 from sandbox.lambda_rules import LambdaRules, Routing
 from sandbox.runtime import Runtime
@@ -34,8 +35,9 @@ from sandbox.traffic import Behaviour, Traffic, TrafficCounts
 #: StartExecution is on a whole minute; the stack was deployed at none, so schedules do not tick at whole ones.
 STARTED_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC).timestamp()
 DEPLOYED_AT = STARTED_AT - 83
-#: Whatever no event reported is the sweeper's, which comes by every minute: it gets three looks.
-SWEEPS_SECONDS = 180
+#: Whatever no event reported is the sweeper's, which looks again every minute until the longest handler time-out, a
+#: quarter of an hour, has passed.
+SWEEPS_SECONDS = 16 * MINUTE_SECONDS
 #: Nothing that follows a rollout takes this long; what does is broken, and is not waited for.
 PATIENCE_SECONDS = 6 * 3600
 
@@ -59,7 +61,8 @@ class World:
     `routings` and `alarm_changes` keep what happened, each with its moment: the target's alias after every change,
     and every alarm's new state. `served` are the callers' requests up to the rollout's end, or, where that left the
     alias between two versions, up to the moment at which a guard put it right. `refused` holds what AWS refused to
-    somebody of the timeline.
+    somebody of the timeline, `intervened_at` every moment at which somebody of the timeline started another execution
+    or wrote to the alias.
     """
 
     def __init__(self, scenario: Scenario, request: object = None, seed: int = 0, template: Path = TEMPLATE) -> None:
@@ -77,13 +80,16 @@ class World:
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
         DynamoDbRules(self.boundary)
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
-        self.stack = Stack(Template.load(template), self.runtime, self.eventbridge)
+        # The tightest pattern there is: one name, without a wildcard that would speak of versions too.
+        parameters = {"FunctionNamePattern": self.target.function_name}
+        self.stack = Stack(Template.load(template, parameters), self.runtime, self.eventbridge)
         self.traffic = self._traffic(seed)
         self.routings: list[tuple[float, Routing | None]] = []
         self.alarm_changes: list[tuple[float, str, str]] = []
         self.executions: dict[str, End | None] = {}
         self.served: TrafficCounts = self.traffic.counts
         self.refused: list[str] = []
+        self.intervened_at: list[float] = []
         self._installed = ExitStack()
 
     # --- Building it --------------------------------------------------------------------------------------------------
@@ -114,8 +120,13 @@ class World:
     def _build(self) -> None:
         self.clock.sleep(DEPLOYED_AT - self.clock.now())
         self.stack.deploy()
+        self.iam = Iam(self.stack)
+        self.boundary.require(self.iam.check)
         create_target(self.target, self.scenario, self.lambda_rules)
         self.runtime.route(self.target.function_name, self.traffic.answer)
+        self.lambda_rules.provisioned_concurrency.set_initialisation(
+            self.target.function_name, self.traffic.initialises
+        )
         create_alarms(self.target, self.scenario.alarms)
         self.lambda_rules.on_alias_change(self._alias_changes)
         self.routings.append((STARTED_AT, self.routing))
@@ -192,15 +203,24 @@ class World:
         return end
 
     def settle(self) -> None:
-        """Let time pass until nothing is left to happen but traffic and schedules, and the sweeper has looked."""
+        """Let time pass until nothing is left to happen but traffic and schedules, and the sweeper has looked.
+
+        It looks after the last end of all: another execution may run on when the first one has ended.
+        """
         limit = self.clock.now() + PATIENCE_SECONDS
-        quiet_from = self.clock.now() + SWEEPS_SECONDS
-        self.clock.run(until=lambda: self.clock.now() >= quiet_from and self.clock.idle(), limit=limit)
+
+        def settled() -> bool:
+            ends = [end.at for end in self.executions.values() if end is not None]
+            return self.clock.idle() and self.clock.now() >= max(ends) + SWEEPS_SECONDS
+
+        self.clock.run(until=settled, limit=limit)
 
     def _act(self, action: scenarios.Action, arn: str) -> Callable[[], None]:
         """What one entry of the timeline does. What AWS refuses to somebody else is no fault of the story."""
 
         def act() -> None:
+            if isinstance(action, (scenarios.UpdateAlias, scenarios.StartExecution)):
+                self.intervened_at.append(self.clock.now())
             try:
                 self._perform(action, arn)
             except ClientError as error:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws import sdk
-from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable
+from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, PermissionDenied
 from rollout.routing import Routing
 
 _RESTORE_ATTEMPTS = 5
@@ -39,6 +39,25 @@ def read(function_name: str, alias_name: str) -> Alias:
             raise AliasNotFound(
                 f"function {function_name} has no alias {alias_name}: create it on a version"
             ) from error
+        raise
+
+
+def promote(function_name: str, alias_name: str, stable: str, candidate: str, revision_id: str) -> Alias:
+    """Make the candidate the alias's own version, in one call, if the alias is still at that revision.
+
+    An alias with provisioned concurrency then shows the stable version at weight 1.0 for a while: Lambda's own doing
+    (terraform-provider-aws#48116).
+
+    Raises:
+        AliasMoved: the alias is neither at that revision nor promoted; nothing was written.
+    """
+    desired = Routing.alone(candidate)
+    try:
+        return write(function_name, alias_name, desired, revision_id)
+    except AliasMoved:
+        found = read(function_name, alias_name)
+        if found.routing == desired or found.routing.is_handed_over_from(stable, candidate):
+            return found
         raise
 
 
@@ -86,6 +105,11 @@ def restore(
             restored = _update(function_name, alias_name, desired, found.revision_id)
             if restored.routing == desired:
                 return restored
+        except PermissionDenied:
+            # The fence is denied, and so is every write that it was to keep out.
+            if found.routing == desired:
+                return found
+            raise
         except AwsRefused as error:
             # Somebody wrote between the read and this write: look again before deciding whose alias it is.
             if error.code != "PreconditionFailedException":

@@ -1,11 +1,4 @@
-"""What a rollout remembers: the lock with the live state, the history, and the versions known to be bad.
-
-One DynamoDB table. Key: `target` (hash) and `record` (range).
-
-    target          record                        what
-    checkout:live   lock                          the running rollout: the lock, and its live state
-    checkout:live   history#<start>#<execution>   one finished rollout
-    checkout        bad#<version>                 a version that a verdict spoke against
+"""What a running rollout remembers: the alias's lock, with the live state.
 
 The ledger serves; it never decides safety: a rollback works with the table gone.
 """
@@ -13,26 +6,32 @@ The ledger serves; it never decides safety: a rollback works with the table gone
 from __future__ import annotations
 
 import json
-import os
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws import sdk
-from aws.executions import Execution
+from aws import sdk, table
 from rollout.check import Check
 from rollout.decision import Decision, Look
-from rollout.errors import AwsRefused, AwsUnavailable, LockLost
+from rollout.errors import AwsRefused, LockLost
 from rollout.observation import Counts
 from rollout.plan import Plan
 
-LOCK = "lock"
 #: What a lock says of its holder's rollout, beside who holds it.
-_LIVE = ("plan", "candidate", "step", "weight_percent", "promoting", "verdicts", "last_verdict")
-_DAY_SECONDS = 86_400
+_LIVE = (
+    "plan",
+    "candidate",
+    "alarms",
+    "step",
+    "weight_percent",
+    "promoting",
+    "restoring",
+    "convicted",
+    "verdicts",
+    "last_verdict",
+)
 #: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes less than 3 KB, and mostly one.
-_MAX_VERDICTS = 120
+MAX_VERDICTS = 120
 _MAX_CHECKS = 5
 _MAX_REASON_CHARACTERS = 600
 
@@ -42,36 +41,20 @@ class Lock:
     """The lock of one alias, as its holder left it.
 
     `plan` and `candidate` are None until they are known. `exposed`: a weight may have been set; `promoting`:
-    the candidate may have been made the alias's own version; `convicted`: the last verdict spoke against it.
+    the candidate may have been made the alias's own version; `restoring`: why somebody restores the stable version,
+    so that no forward write follows; `convicted`: the last verdict, or an alarm, spoke against the candidate.
     """
 
+    target: str
     execution_arn: str
     taken_at: float
     plan: Plan | None
     candidate: str | None
     exposed: bool
     promoting: bool
+    restoring: str | None
     convicted: bool
-    verdicts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Closing:
-    """How a rollout ended: what its history item says. `convicts` remembers the candidate as bad.
-
-    `exposed` and `promoting` say what the closing is based on: where the lock has come to say more since, a handler
-    was still in flight, and nothing is closed. `keep_lock` is for a rollout that a person must end.
-    """
-
-    plan: Plan
-    candidate: str | None
-    outcome: str
-    cause: str
-    proven: bool | None = None
-    convicts: bool = False
-    exposed: bool = True
-    promoting: bool = True
-    keep_lock: bool = False
+    verdicts: tuple[str, ...] = ()
 
 
 def take_lock(target: str, execution_arn: str, now: float, ended_holder: str | None = None) -> bool:
@@ -81,18 +64,18 @@ def take_lock(target: str, execution_arn: str, now: float, ended_holder: str | N
     this execution stays: the call may arrive late, when the rollout is well on its way.
     """
     free_or_mine = "attribute_not_exists(#holder) OR #holder = "
-    take = "SET #holder = :me, taken_at = :now"
-    values = {":me": _text(execution_arn), ":now": _number(now)}
+    take = f"SET #holder = :me, taken_at = :now, {table.INDEX} = :running"
+    values = {":me": table.text(execution_arn), ":now": table.number(now), ":running": table.text(table.RUNNING)}
     names = {"#holder": "execution_arn"}
     if ended_holder is not None:
-        values[":ended"] = _text(ended_holder)
+        values[":ended"] = table.text(ended_holder)
         names |= {f"#{name}": name for name in _LIVE}
         take += " REMOVE " + ", ".join(f"#{name}" for name in _LIVE)
     try:
         with sdk.refusals(f"take the lock of {target}"):
-            _client().update_item(
-                TableName=_table(),
-                Key=_key(target, LOCK),
+            table.client().update_item(
+                TableName=table.name(),
+                Key=table.key(target, table.LOCK),
                 UpdateExpression=take,
                 ConditionExpression=free_or_mine + (":me" if ended_holder is None else ":ended"),
                 ExpressionAttributeNames=names,
@@ -108,17 +91,26 @@ def take_lock(target: str, execution_arn: str, now: float, ended_holder: str | N
 def read_lock(target: str) -> Lock | None:
     """The alias's lock, or None where it is free."""
     with sdk.refusals(f"read the lock of {target}"):
-        item = _client().get_item(TableName=_table(), Key=_key(target, LOCK), ConsistentRead=True).get("Item")
-    if item is None:
-        return None
+        item = (
+            table.client()
+            .get_item(TableName=table.name(), Key=table.key(target, table.LOCK), ConsistentRead=True)
+            .get("Item")
+        )
+    return _lock(item) if item else None
+
+
+def _lock(item: dict[str, Any]) -> Lock:
+    last = json.loads(item["last_verdict"]["S"]) if "last_verdict" in item else {"convicts": False}
     return Lock(
+        target=item["target"]["S"],
         execution_arn=item["execution_arn"]["S"],
         taken_at=float(item["taken_at"]["N"]),
         plan=Plan.from_json(json.loads(item["plan"]["S"])) if "plan" in item else None,
         candidate=item["candidate"]["S"] if "candidate" in item else None,
         exposed="step" in item,
         promoting="promoting" in item,
-        convicted="last_verdict" in item and bool(json.loads(item["last_verdict"]["S"])["convicts"]),
+        restoring=item["restoring"]["S"] if "restoring" in item else None,
+        convicted="convicted" in item or bool(last["convicts"]),
         # A lost response makes the SDK append a verdict twice.
         verdicts=tuple(dict.fromkeys(verdict["S"] for verdict in item.get("verdicts", {}).get("L", []))),
     )
@@ -128,27 +120,12 @@ def drop_lock(target: str, execution_arn: str) -> None:
     """Give back a lock without a plan where this execution holds it; harmless where it does not."""
     try:
         with sdk.refusals(f"release the lock of {target}"):
-            _client().delete_item(TableName=_table(), **_held_lock(target, execution_arn, without=("plan",)))
+            table.client().delete_item(
+                TableName=table.name(), **table.held_lock(target, execution_arn, without=("plan",))
+            )
     except AwsRefused as error:
         if error.code != "ConditionalCheckFailedException":
             raise
-
-
-def refuse(target: str, execution: Execution, started_at: float, cause: str) -> None:
-    """Write the history item of a rollout that was refused before it had a plan, and release its lock."""
-    document: dict[str, Any] = {
-        "plan": None,
-        "candidate": None,
-        "outcome": "rejected",
-        "cause": cause,
-        "proven": None,
-        "verdicts": [],
-    }
-    record = _history_record(started_at, execution.name)
-    item = _history_item(target, record, execution.arn, {**document, "ended_at": started_at}, started_at)
-    held = _held_lock(target, execution.arn, without=("plan",))
-    with sdk.refusals(f"refuse the rollout of {target}"):
-        _client().transact_write_items(TransactItems=[{"Put": item}, {"Delete": {"TableName": _table(), **held}}])
 
 
 def record_plan(plan: Plan) -> None:
@@ -157,7 +134,10 @@ def record_plan(plan: Plan) -> None:
     Raises:
         LockLost: another execution holds the lock.
     """
-    _update(plan, {"plan": _text(json.dumps(plan.to_json()))})
+    values: dict[str, Any] = {"plan": table.text(json.dumps(plan.to_json()))}
+    if plan.alarms:
+        values["alarms"] = {"SS": sorted(gate.name for gate in plan.alarms)}
+    _update(plan, values)
 
 
 def record_candidate(plan: Plan, candidate: str) -> None:
@@ -166,25 +146,25 @@ def record_candidate(plan: Plan, candidate: str) -> None:
     Raises:
         LockLost: another execution holds the lock.
     """
-    _update(plan, {"candidate": _text(candidate)})
+    _update(plan, {"candidate": table.text(candidate)})
 
 
 def record_shift(plan: Plan, step: int, weight_percent: float) -> None:
     """Store the weight that is about to be set: whoever lost the lock must not set it.
 
     Raises:
-        LockLost: another execution holds the lock.
+        LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    _update(plan, {"step": _number(step), "weight_percent": _number(weight_percent)})
+    _update(plan, {"step": table.number(step), "weight_percent": table.number(weight_percent)}, forward=True)
 
 
 def record_promotion(plan: Plan) -> None:
     """Store that the candidate is about to become the alias's own version.
 
     Raises:
-        LockLost: another execution holds the lock.
+        LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    _update(plan, {"promoting": _text("true")})
+    _update(plan, {"promoting": table.text("true")}, forward=True)
 
 
 def record_verdict(plan: Plan, decision: Decision, look: Look) -> None:
@@ -210,10 +190,10 @@ def record_verdict(plan: Plan, decision: Decision, look: Look) -> None:
     # A long rollout looks more often than the item has room for: then only every n-th wait is kept, and every turn.
     turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
     polls = plan.longest_seconds // plan.poll_seconds
-    keep_every = polls // max(1, _MAX_VERDICTS - turns) + 1
+    keep_every = polls // max(1, MAX_VERDICTS - turns) + 1
     number = round((look.now - plan.started_at) / plan.poll_seconds)
     kept = decision.action != "wait" or number % keep_every == 0
-    last = {"last_verdict": _text(document)}
+    last = {"last_verdict": table.text(document)}
     try:
         _update(plan, last, append={"verdicts": document} if kept else {})
     except AwsRefused as error:
@@ -232,155 +212,58 @@ def _telling(checks: tuple[Check, ...]) -> list[Check]:
     return sorted(checks, key=lambda check: (-check.finding.severity, check.of is None))[:_MAX_CHECKS]
 
 
-def known_bad(function_name: str, version: str) -> str | None:
-    """Why a version is known to be bad, or None where nothing speaks against it."""
-    key = _key(function_name, f"bad#{version}")
-    with sdk.refusals(f"look up version {version} of {function_name}"):
-        item = _client().get_item(TableName=_table(), Key=key, ConsistentRead=True).get("Item")
-    return item["cause"]["S"] if item else None
+def mark_restoring(target: str, execution_arn: str, why: str, *, convicts: bool = False) -> Lock | None:
+    """Say that the stable version is being restored, before it is: no forward write of this rollout follows.
 
-
-def close(closing: Closing, now: float) -> bool:
-    """Write the history item and release the lock, both or neither; False where that was done before.
-
-    Raises:
-        AwsUnavailable: neither was done.
+    The lock as it is now, or None where this execution no longer holds it. The first reason is kept.
     """
-    plan = closing.plan
-    lock = read_lock(plan.target)
-    ours = lock is not None and lock.execution_arn == plan.execution_arn
-    verdicts = [json.loads(verdict) for verdict in lock.verdicts] if lock is not None and ours else []
-    actions: list[dict[str, Any]] = [{"Put": _history(closing, verdicts[-_MAX_VERDICTS:], now)}]
-    if closing.convicts and closing.candidate:
-        actions.append({"Put": {"TableName": _table(), "Item": _bad_version(closing, now)}})
-    if ours and not closing.keep_lock:
-        unseen = [name for name, seen in (("step", closing.exposed), ("promoting", closing.promoting)) if not seen]
-        held = _held_lock(plan.target, plan.execution_arn, without=unseen)
-        actions.append({"Delete": {"TableName": _table(), **held}})
+    changes = "SET restoring = if_not_exists(restoring, :why)" + (", convicted = :yes" if convicts else "")
+    values = {":me": table.text(execution_arn), ":why": table.text(why[:_MAX_REASON_CHARACTERS])}
     try:
-        with sdk.refusals(f"close the rollout of {plan.target}"):
-            _client().transact_write_items(TransactItems=actions)
+        with sdk.refusals(f"mark the lock of {target}"):
+            item = table.client().update_item(
+                TableName=table.name(),
+                Key=table.key(target, table.LOCK),
+                UpdateExpression=changes,
+                ConditionExpression="execution_arn = :me",
+                ExpressionAttributeValues=values | ({":yes": table.text("true")} if convicts else {}),
+                ReturnValues="ALL_NEW",
+            )["Attributes"]
     except AwsRefused as error:
-        if error.code != "TransactionCanceledException":
-            raise
-        if sdk.cancellation_reasons(error)[:1] != ["ConditionalCheckFailed"]:
-            # Another write was in the way, or the lock changed hands just now: nothing of ours was written.
-            raise AwsUnavailable(str(error)) from error
-        if ours and not closing.keep_lock:
-            _release(plan)
-        return False
-    return True
+        if error.code == "ConditionalCheckFailedException":
+            return None
+        raise
+    return _lock(item)
 
 
-def _history(closing: Closing, verdicts: list[Any], now: float) -> dict[str, Any]:
-    plan = closing.plan
-    document = {
-        "plan": plan.to_json(),
-        "candidate": closing.candidate,
-        "outcome": closing.outcome,
-        "cause": closing.cause,
-        "proven": closing.proven,
-        "ended_at": round(now, 1),
-        "verdicts": verdicts,
-    }
-    record = _history_record(plan.started_at, plan.rollout_id)
-    return _history_item(plan.target, record, plan.execution_arn, document, now)
+def running(alarm: str | None = None) -> list[Lock]:
+    """Every lock, or those whose rollout watches an alarm; without their verdicts, and perhaps a moment old."""
+    watching: dict[str, Any] = {}
+    if alarm is not None:
+        watching = {"FilterExpression": "contains(alarms, :alarm)", "values": {":alarm": table.text(alarm)}}
+    return [_lock(item) for item in table.watched(table.RUNNING, **watching)]
 
 
-def _history_item(
-    target: str, record: str, execution_arn: str, document: Mapping[str, Any], now: float
-) -> dict[str, Any]:
-    item = {
-        **_key(target, record),
-        "execution_arn": _text(execution_arn),
-        "outcome": _text(document["outcome"]),
-        "cause": _text(document["cause"] or "-"),
-        "document": _text(json.dumps(document, separators=(",", ":"))),
-        "expires_at": _expiry(now),
-    }
-    return {
-        "TableName": _table(),
-        "Item": item,
-        "ConditionExpression": "attribute_not_exists(#target)",
-        "ExpressionAttributeNames": {"#target": "target"},
-    }
-
-
-def _history_record(started_at: float, rollout_id: str) -> str:
-    return f"history#{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(started_at))}#{rollout_id}"
-
-
-def _bad_version(closing: Closing, now: float) -> dict[str, Any]:
-    return {
-        **_key(closing.plan.function_name, f"bad#{closing.candidate}"),
-        "cause": _text(closing.cause),
-        "execution_arn": _text(closing.plan.execution_arn),
-        "expires_at": _expiry(now),
-    }
-
-
-def _update(plan: Plan, values: Mapping[str, dict[str, str]], append: Mapping[str, str] | None = None) -> None:
+def _update(
+    plan: Plan, values: Mapping[str, Any], append: Mapping[str, str] | None = None, *, forward: bool = False
+) -> None:
     names = {f"#{name}": name for name in (*values, *(append or {}))}
     bound: dict[str, Any] = {f":{name}": value for name, value in values.items()}
     changes = [f"#{name} = :{name}" for name in values]
     for name, text in (append or {}).items():
         changes.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
-        bound |= {f":{name}": {"L": [_text(text)]}, ":none": {"L": []}}
+        bound |= {f":{name}": {"L": [table.text(text)]}, ":none": {"L": []}}
     try:
         with sdk.refusals(f"record the rollout of {plan.target}"):
-            _client().update_item(
-                TableName=_table(),
-                Key=_key(plan.target, LOCK),
+            table.client().update_item(
+                TableName=table.name(),
+                Key=table.key(plan.target, table.LOCK),
                 UpdateExpression="SET " + ", ".join(changes),
-                ConditionExpression="execution_arn = :me",
+                ConditionExpression="execution_arn = :me" + (" AND attribute_not_exists(restoring)" if forward else ""),
                 ExpressionAttributeNames=names,
-                ExpressionAttributeValues={**bound, ":me": _text(plan.execution_arn)},
+                ExpressionAttributeValues={**bound, ":me": table.text(plan.execution_arn)},
             )
     except AwsRefused as error:
         if error.code == "ConditionalCheckFailedException":
-            raise LockLost(f"this execution no longer holds the lock of {plan.target}: it stops") from error
+            raise LockLost(f"this execution no longer holds the lock of {plan.target}, or is being restored") from error
         raise
-
-
-def _release(plan: Plan) -> None:
-    try:
-        with sdk.refusals(f"release the lock of {plan.target}"):
-            _client().delete_item(TableName=_table(), **_held_lock(plan.target, plan.execution_arn))
-    except AwsRefused as error:
-        if error.code != "ConditionalCheckFailedException":
-            raise
-
-
-def _held_lock(target: str, execution_arn: str, without: Sequence[str] = ()) -> dict[str, Any]:
-    conditions = ["execution_arn = :me", *(f"attribute_not_exists(#{name})" for name in without)]
-    names = {"ExpressionAttributeNames": {f"#{name}": name for name in without}} if without else {}
-    return {
-        "Key": _key(target, LOCK),
-        "ConditionExpression": " AND ".join(conditions),
-        "ExpressionAttributeValues": {":me": _text(execution_arn)},
-        **names,
-    }
-
-
-def _expiry(now: float) -> dict[str, str]:
-    return _number(int(now) + int(os.environ["HISTORY_RETENTION_DAYS"]) * _DAY_SECONDS)
-
-
-def _client() -> Any:
-    return sdk.client("dynamodb")
-
-
-def _table() -> str:
-    return os.environ["ROLLOUT_TABLE"]
-
-
-def _key(target: str, record: str) -> dict[str, dict[str, str]]:
-    return {"target": _text(target), "record": _text(record)}
-
-
-def _text(value: str) -> dict[str, str]:
-    return {"S": value}
-
-
-def _number(value: float) -> dict[str, str]:
-    return {"N": str(value)}

@@ -17,7 +17,7 @@ from rollout.errors import (
     VersionNotFound,
 )
 from rollout.smoke_test import Answer, SmokeTest
-from rollout.version import Version
+from rollout.version import Provisioning, Version
 
 #: Lambda adds its own overhead to an invocation's duration.
 _ANSWER_GRACE_SECONDS = 5
@@ -80,16 +80,18 @@ def publish(function_name: str, latest: Version, description: str) -> str:
     return str(response["Version"])
 
 
-def has_provisioned_concurrency(function_name: str, alias_name: str) -> bool:
-    """Whether the alias has provisioned concurrency."""
+def read_provisioning(function_name: str, alias_name: str) -> Provisioning | None:
+    """The alias's provisioned concurrency, or None where it has none."""
     try:
         with sdk.refusals(f"read the provisioned concurrency of {function_name}:{alias_name}"):
-            sdk.client("lambda").get_provisioned_concurrency_config(FunctionName=function_name, Qualifier=alias_name)
+            found = sdk.client("lambda").get_provisioned_concurrency_config(
+                FunctionName=function_name, Qualifier=alias_name
+            )
     except AwsRefused as error:
         if error.code == "ProvisionedConcurrencyConfigNotFoundException":
-            return False
+            return None
         raise
-    return True
+    return Provisioning(found["Status"], found.get("StatusReason", ""))
 
 
 def invoke(function_name: str, number: str, test: SmokeTest) -> Answer:

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from aws import ledger, versions
-from aws.ledger import Closing
+from aws import history, ledger, versions
+from aws.history import Closing
 from rollout.check import Check, Finding
 from rollout.decision import Decision, Look, Progress
 from rollout.errors import AwsUnavailable
@@ -32,7 +32,7 @@ PLAN = Plan(
     revision_id="r1",
     steps=(Step(50, HOUR), Step(100, 0)),
     poll_seconds=60,
-    period_seconds=60,
+    extension_poll_seconds=60,
     longest_seconds=HOUR,
     max_step_backs=2,
     restore_command="x",
@@ -79,7 +79,7 @@ def test_a_transaction_cancelled_for_another_reason_was_not_closed_before(inhabi
 
     world.boundary.correct("dynamodb.TransactWriteItems", cancel)
     with pytest.raises(AwsUnavailable):
-        ledger.close(Closing(PLAN, "2", "rolled_back", "x"), STARTED_AT + 60)
+        history.close(Closing(PLAN, "2", "rolled_back", "x"), STARTED_AT + 60)
     assert Context().run(ledger.read_lock, TARGET) is not None
 
 
@@ -111,4 +111,4 @@ def test_a_verdict_whose_recording_got_no_answer_is_recorded_once(inhabit):
 def test_closing_whose_response_was_lost_closed_it(inhabit):
     inhabit(faults=[{"call": "dynamodb.TransactWriteItems", "error": "lost_response"}])
     ledger.take_lock(TARGET, ARN, STARTED_AT)
-    assert ledger.close(Closing(PLAN, "2", "promoted", "x"), STARTED_AT + 60)
+    assert history.close(Closing(PLAN, "2", "promoted", "x"), STARTED_AT + 60)

@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from aws import ledger
-from aws.ledger import Closing
+from aws import history, ledger
+from aws.history import Booked, Closing
 from rollout.check import Check, Finding
 from rollout.decision import Decision, Look, Progress
 from rollout.errors import AwsUnavailable, LockLost
@@ -34,7 +34,7 @@ PLAN = Plan(
     revision_id="r1",
     steps=DEFAULT_STEPS,
     poll_seconds=60,
-    period_seconds=60,
+    extension_poll_seconds=60,
     longest_seconds=1500,
     max_step_backs=2,
     restore_command="aws lambda update-alias …",
@@ -266,9 +266,9 @@ def test_the_books_of_a_long_rollout_fit_an_item(inhabit, items):
     record_verdict(day, STARTED_AT + DAY + 1, "promote", gates)
     assert 80 < len(ledger.read_lock(TARGET).verdicts) <= 121
     assert len(json.dumps(items(world)["lock"], default=str)) < ITEM_BYTES
-    assert ledger.close(closing(plan=day), STARTED_AT + DAY)
-    (history,) = items(world).values()
-    assert len(json.dumps(history, default=str)) < ITEM_BYTES
+    assert history.close(closing(plan=day), STARTED_AT + DAY)
+    (finished,) = items(world).values()
+    assert len(json.dumps(finished, default=str)) < ITEM_BYTES
 
 
 def test_every_turn_of_a_long_rollout_is_kept(inhabit):
@@ -299,7 +299,7 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     ledger.record_plan(PLAN)
     record_verdict()
     now = STARTED_AT + 600
-    assert ledger.close(closing(outcome="promoted", cause="every gate is healthy", proven=True), now)
+    assert history.close(closing(outcome="promoted", cause="every gate is healthy", proven=True), now)
     ((record, item),) = items(world).items()
     assert record == "history#2026-01-05T12:00:00Z#first"
     assert (item["target"], item["execution_arn"]) == (TARGET, FIRST)
@@ -318,35 +318,83 @@ def test_closing_that_fails_leaves_both_the_lock_and_no_history(inhabit, items):
     take()
     before = items(world)
     with pytest.raises(AwsUnavailable, match="close the rollout of checkout:live"):
-        ledger.close(closing(), STARTED_AT + 600)
+        history.close(closing(), STARTED_AT + 600)
     assert items(world) == before
-    assert ledger.close(closing(), STARTED_AT + 700)
+    assert history.close(closing(), STARTED_AT + 700)
 
 
 def test_closing_a_second_time_changes_nothing_and_says_so(inhabit, items):
     world = inhabit()
     take()
-    assert ledger.close(closing(), STARTED_AT + 600)
+    assert history.close(closing(), STARTED_AT + 600)
     before = items(world)
-    assert not ledger.close(closing(outcome="promoted", cause="late"), STARTED_AT + 700)
+    assert history.close(closing(outcome="promoted", cause="late"), STARTED_AT + 700) == Booked(
+        "rolled_back", first=False
+    )
     assert items(world) == before
 
 
-def test_closing_a_second_time_frees_a_lock_that_was_kept(inhabit, items):
+def test_a_failed_rollback_that_succeeds_after_all_is_closed_as_what_it_became(inhabit, items):
     world = inhabit()
     take()
-    assert ledger.close(closing(outcome="rollback_failed", keep_lock=True), STARTED_AT + 600)
+    assert history.close(closing(outcome="rollback_failed", keep_lock=True), STARTED_AT + 600).first
     assert set(items(world)) == {"lock", "history#2026-01-05T12:00:00Z#first"}
-    assert not ledger.close(closing(), STARTED_AT + 700)
-    (history,) = items(world).values()
-    assert history["outcome"] == "rollback_failed"
+    assert history.close(closing(), STARTED_AT + 700) == Booked("rolled_back", first=True)
+    (item,) = items(world).values()
+    assert item["outcome"] == "rolled_back"
+
+
+def test_a_promotion_is_not_closed_while_somebody_restores(inhabit, items):
+    world = inhabit()
+    take()
+    ledger.record_plan(PLAN)
+    ledger.record_promotion(PLAN)
+    assert ledger.mark_restoring(TARGET, FIRST, "alarm errors is in ALARM").promoting
+    with pytest.raises(LockLost, match="alarm errors"):
+        history.close(closing(outcome="promoted"), STARTED_AT + 600)
+    assert set(items(world)) == {"lock"}
+    assert history.close(closing(), STARTED_AT + 600).first
+
+
+def test_once_somebody_restores_no_forward_write_is_recorded_and_the_first_reason_stays(inhabit):
+    inhabit()
+    take()
+    ledger.record_plan(PLAN)
+    ledger.mark_restoring(TARGET, FIRST, "the first reason", convicts=True)
+    lock = ledger.mark_restoring(TARGET, FIRST, "another")
+    assert (lock.restoring, lock.convicted, lock.exposed) == ("the first reason", True, False)
+    for record in ("shift", "promotion"):
+        with pytest.raises(LockLost):
+            RECORDS[record]()
+    assert ledger.mark_restoring(TARGET, SECOND, "not its holder") is None
+
+
+def test_running_rollouts_are_found_by_the_alarm_they_watch(inhabit):
+    inhabit()
+    take()
+    ledger.record_plan(PLAN)
+    assert [lock.execution_arn for lock in ledger.running()] == [FIRST]
+    assert [lock.plan for lock in ledger.running(alarm="errors")] == [PLAN]
+    assert ledger.running(alarm="other") == []
+
+
+def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
+    inhabit()
+    take()
+    history.close(closing(), STARTED_AT + 600)
+    (rollout,) = history.ended()
+    assert (rollout.target, rollout.stable, rollout.candidate) == (TARGET, "1", "2")
+    assert (rollout.outcome, rollout.ended_at) == ("rolled_back", STARTED_AT + 600)
+    assert ledger.running() == []
+    history.let_go(rollout)
+    assert history.ended() == []
 
 
 def test_a_kept_lock_stays_however_often_it_is_closed(inhabit):
     inhabit()
     take()
     kept = closing(outcome="rollback_failed", keep_lock=True)
-    assert [ledger.close(kept, STARTED_AT + second) for second in (600, 700)] == [True, False]
+    assert [history.close(kept, STARTED_AT + second).first for second in (600, 700)] == [True, False]
     assert ledger.read_lock(TARGET).execution_arn == FIRST
     assert not take(SECOND)
 
@@ -356,7 +404,7 @@ def test_closing_leaves_the_lock_of_another_execution_alone(inhabit, items):
     take()
     take(SECOND, ended_holder=FIRST)
     ledger.record_candidate(OTHER_PLAN, "3")
-    assert ledger.close(closing(), STARTED_AT + 600)
+    assert history.close(closing(), STARTED_AT + 600)
     left = items(world)
     assert (left["lock"]["execution_arn"], left["lock"]["candidate"]) == (SECOND, "3")
     assert json.loads(left["history#2026-01-05T12:00:00Z#first"]["document"])["verdicts"] == []
@@ -366,7 +414,7 @@ def test_two_rollouts_of_one_alias_each_have_their_history(inhabit, items):
     world = inhabit()
     for plan in (PLAN, OTHER_PLAN):
         take(plan.execution_arn)
-        assert ledger.close(closing(plan=plan), STARTED_AT + 600)
+        assert history.close(closing(plan=plan), STARTED_AT + 600)
     assert [record.rpartition("#")[2] for record in items(world)] == ["first", "second"]
 
 
@@ -376,11 +424,11 @@ def test_two_rollouts_of_one_alias_each_have_their_history(inhabit, items):
 def test_a_convicted_version_is_remembered_with_its_cause(inhabit, items):
     world = inhabit()
     take()
-    assert ledger.known_bad("checkout", "2") is None
-    ledger.close(closing(convicts=True), STARTED_AT + 600)
-    assert ledger.known_bad("checkout", "2") == "alarm errors is ALARM"
-    assert ledger.known_bad("checkout", "3") is None
-    assert ledger.known_bad("basket", "2") is None
+    assert history.known_bad("checkout", "2") is None
+    history.close(closing(convicts=True), STARTED_AT + 600)
+    assert history.known_bad("checkout", "2") == "alarm errors is ALARM"
+    assert history.known_bad("checkout", "3") is None
+    assert history.known_bad("basket", "2") is None
     assert items(world)["bad#2"]["expires_at"] == STARTED_AT + 600 + 90 * DAY
 
 
@@ -388,11 +436,11 @@ def test_a_convicted_version_is_remembered_with_its_cause(inhabit, items):
 def test_no_version_is_known_to_be_bad_without_a_verdict_on_it(inhabit, items, how):
     world = inhabit()
     take()
-    ledger.close(closing(**how), STARTED_AT + 600)
+    history.close(closing(**how), STARTED_AT + 600)
     assert len(items(world)) == 1
 
 
 def test_a_version_that_cannot_be_looked_up_is_not_taken_for_good(inhabit):
     inhabit(**fault("GetItem", "ThrottlingException", times="always"))
     with pytest.raises(AwsUnavailable, match="look up version 2 of checkout"):
-        ledger.known_bad("checkout", "2")
+        history.known_bad("checkout", "2")

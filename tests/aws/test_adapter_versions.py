@@ -17,6 +17,7 @@ from rollout.errors import (
     VersionNotFound,
 )
 from rollout.smoke_test import SmokeTest
+from rollout.version import Provisioning
 from sandbox.boundary import AwsError
 from sandbox.stack import archive
 
@@ -206,16 +207,16 @@ def test_any_other_refusal_of_publishing_keeps_its_code(inhabit):
 # Provisioned concurrency.
 
 
-@pytest.mark.parametrize(("alias", "expected"), [({}, False), ({"provisioned_concurrency": 5}, True)])
+@pytest.mark.parametrize(("alias", "expected"), [({}, None), ({"provisioned_concurrency": 5}, Provisioning("READY"))])
 def test_provisioned_concurrency_is_seen_on_the_alias(inhabit, alias, expected):
     inhabit(alias=alias)
-    assert versions.has_provisioned_concurrency("checkout", "live") is expected
+    assert versions.read_provisioning("checkout", "live") == expected
 
 
 def test_provisioned_concurrency_that_cannot_be_read_is_not_none(inhabit):
     inhabit(**fault("GetProvisionedConcurrencyConfig", "AccessDeniedException"))
     with pytest.raises(PermissionDenied):
-        versions.has_provisioned_concurrency("checkout", "live")
+        versions.read_provisioning("checkout", "live")
 
 
 # Invoking.

@@ -7,100 +7,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import io
-import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
-from sandbox.boundary import Boundary
-from sandbox.clock import Clock
-from sandbox.faults import Faults
-from sandbox.lambda_rules import FUNCTION_ARN, PROVISIONING_SECONDS, LambdaRules
-
-CHECKOUT = "checkout"
-ROLE, OTHER_ROLE = "arn:aws:iam::123456789012:role/serving", "arn:aws:iam::123456789012:role/other"
-
-
-def code(content: str) -> bytes:
-    """A deployment package that differs where its content does."""
-    package = io.BytesIO()
-    with zipfile.ZipFile(package, "w") as archive:
-        archive.writestr(zipfile.ZipInfo("handler.py"), content)
-    return package.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    """An account with the function `checkout`, nothing published yet."""
-
-    clock: Clock
-    rules: LambdaRules
-    sdk: Any
-
-    def publish(self, content: str, **configuration: Any) -> str:
-        """Change $LATEST and publish it; the new version."""
-        if configuration:
-            self.sdk.update_function_configuration(FunctionName=CHECKOUT, **configuration)
-        self.sdk.update_function_code(FunctionName=CHECKOUT, ZipFile=code(content))
-        return str(self.sdk.publish_version(FunctionName=CHECKOUT)["Version"])
-
-    def alias(self, **weights: float) -> dict[str, Any]:
-        """The alias `live` on version 1 of two; `v2=0.1` gives version 2 a weight."""
-        for content in ("one", "two"):
-            self.publish(content)
-        routing = {"AdditionalVersionWeights": {name[1:]: weight for name, weight in weights.items()}}
-        return dict(
-            self.sdk.create_alias(FunctionName=CHECKOUT, Name="live", FunctionVersion="1", RoutingConfig=routing)
-        )
-
-    def update(self, **changes: Any) -> dict[str, Any]:
-        return dict(self.sdk.update_alias(FunctionName=CHECKOUT, Name="live", **changes))
-
-    def seen(self) -> dict[str, Any]:
-        return dict(self.sdk.get_alias(FunctionName=CHECKOUT, Name="live"))
-
-    def refused(self, **changes: Any) -> tuple[str, int]:
-        return refusal(lambda: self.update(**changes))
-
-
-def weights(**versions: float) -> dict[str, Any]:
-    """A RoutingConfig: `weights(v2=0.1)`."""
-    return {"AdditionalVersionWeights": {name[1:]: weight for name, weight in versions.items()}}
-
-
-def refusal(call: Any) -> tuple[str, int]:
-    """The code and the HTTP status with which a call is refused."""
-    with pytest.raises(ClientError) as caught:
-        call()
-    answer: Any = caught.value.response
-    return answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]
+from sandbox.lambda_records import FUNCTION_ARN
+from tests.aws.lambda_account import CHECKOUT, OTHER_ROLE, Account, code, opened_account, refusal, weights
 
 
 @pytest.fixture
 def account() -> Iterator[Account]:
-    with mock_aws(config={"lambda": {"use_docker": False}}), Clock(datetime(2026, 1, 5, 12, tzinfo=UTC)) as clock:
-        boundary = Boundary(clock, Faults([]))
-        rules = LambdaRules(boundary, clock)
-        with boundary.installed():
-            iam = boto3.client("iam", region_name="us-east-1")
-            for role in (ROLE, OTHER_ROLE):
-                iam.create_role(RoleName=role.rpartition("/")[2], AssumeRolePolicyDocument="{}")
-            sdk = boto3.client("lambda", region_name="us-east-1")
-            sdk.create_function(
-                FunctionName=CHECKOUT,
-                Role=ROLE,
-                Runtime="python3.13",
-                Handler="handler.handler",
-                Code={"ZipFile": code("zero")},
-            )
-            yield Account(clock, rules, sdk)
+    with opened_account() as account:
+        yield account
 
 
 # Aliases: API reference, UpdateAlias and AliasRoutingConfiguration.
@@ -359,57 +279,3 @@ def test_snap_start_is_on_for_active_published_versions_only(account: Account) -
     assert [optimization(each) for each in ("$LATEST", "1")] == ["Off", "Off"]
     account.clock.sleep(60)
     assert [optimization(each) for each in ("$LATEST", "1")] == ["Off", "On"]
-
-
-# Provisioned concurrency: API reference, GetProvisionedConcurrencyConfig.
-
-
-def test_absent_provisioned_concurrency_is_not_found(account: Account) -> None:
-    """GetProvisionedConcurrencyConfig, ProvisionedConcurrencyConfigNotFoundException."""
-    account.alias()
-    get = account.sdk.get_provisioned_concurrency_config
-    assert refusal(lambda: get(FunctionName=CHECKOUT, Qualifier="live")) == (
-        "ProvisionedConcurrencyConfigNotFoundException",
-        404,
-    )
-    account.rules.set_provisioned_concurrency(CHECKOUT, "live", 5)
-    found = get(FunctionName=CHECKOUT, Qualifier="live")
-    assert (found["Status"], found["RequestedProvisionedConcurrentExecutions"]) == ("READY", 5)
-
-
-def test_moving_a_provisioned_alias_keeps_traffic_until_concurrency_is_ready(account: Account) -> None:
-    """Lambda injects a weight of 1 for the previous version; seen by terraform-provider-aws, pull request 48116."""
-    account.alias(v2=1.0)
-    account.rules.set_provisioned_concurrency(CHECKOUT, "live", 5)
-    account.update(FunctionVersion="2", RoutingConfig=weights())
-    moving = account.seen()
-    assert (moving["FunctionVersion"], moving["RoutingConfig"]) == ("2", weights(v1=1.0))
-    status = account.sdk.get_provisioned_concurrency_config(FunctionName=CHECKOUT, Qualifier="live")["Status"]
-    assert status == "IN_PROGRESS"
-    account.clock.sleep(PROVISIONING_SECONDS)
-    moved = account.seen()
-    assert moved["FunctionVersion"] == "2"
-    assert "RoutingConfig" not in moved
-    assert moved["RevisionId"] != moving["RevisionId"]
-
-
-def test_description_written_meanwhile_does_not_keep_the_injected_weight(account: Account) -> None:
-    """As above: the weight is Lambda's own, and goes when concurrency is ready, whoever touched the alias since."""
-    account.alias()
-    account.rules.set_provisioned_concurrency(CHECKOUT, "live", 5)
-    account.update(FunctionVersion="2", RoutingConfig=weights())
-    account.update(Description="x")
-    account.clock.sleep(PROVISIONING_SECONDS)
-    assert account.rules.routing(CHECKOUT, "live") == ("2", {})
-
-
-def test_moving_a_provisioned_alias_back_is_immediate(account: Account) -> None:
-    """As above: concurrency is still ready on the version that it leaves, so restoring it waits for nothing."""
-    account.alias()
-    account.rules.set_provisioned_concurrency(CHECKOUT, "live", 5)
-    account.update(FunctionVersion="2", RoutingConfig=weights())
-    account.update(FunctionVersion="1", RoutingConfig=weights())
-    account.clock.sleep(PROVISIONING_SECONDS)
-    assert account.rules.routing(CHECKOUT, "live") == ("1", {})
-    status = account.sdk.get_provisioned_concurrency_config(FunctionName=CHECKOUT, Qualifier="live")["Status"]
-    assert status == "READY"

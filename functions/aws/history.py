@@ -1,0 +1,240 @@
+"""What finished rollouts leave behind: the history, and the versions known to be bad."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from aws import ledger, sdk, table
+from aws.executions import Execution
+from rollout.errors import AwsRefused, AwsUnavailable, LockLost
+from rollout.plan import Plan
+
+ROLLBACK_FAILED = "rollback_failed"
+_DAY_SECONDS = 86_400
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A rollout that ended a moment ago; a handler of it may still be in flight."""
+
+    target: str
+    record: str
+    stable: str
+    candidate: str | None
+    outcome: str
+    ended_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """How a rollout ended: what its history item says. `convicts` remembers the candidate as bad.
+
+    `exposed` and `promoting` say what the closing is based on: where the lock has come to say more since, a handler
+    was still in flight, and nothing is closed. `keep_lock` is for a rollout that a person must end.
+    """
+
+    plan: Plan
+    candidate: str | None
+    outcome: str
+    cause: str
+    proven: bool | None = None
+    convicts: bool = False
+    exposed: bool = True
+    promoting: bool = True
+    keep_lock: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """What the history says of a rollout; `first`: it says so since just now."""
+
+    outcome: str
+    first: bool
+
+
+def refuse(target: str, execution: Execution, started_at: float, cause: str) -> None:
+    """Write the history item of a rollout that was refused before it had a plan, and release its lock."""
+    document: dict[str, Any] = {
+        "plan": None,
+        "candidate": None,
+        "outcome": "rejected",
+        "cause": cause,
+        "proven": None,
+        "verdicts": [],
+    }
+    record = _history_record(started_at, execution.name)
+    item = _history_item(target, record, execution.arn, {**document, "ended_at": started_at}, started_at)
+    held = table.held_lock(target, execution.arn, without=("plan",))
+    with sdk.refusals(f"refuse the rollout of {target}"):
+        table.client().transact_write_items(
+            TransactItems=[{"Put": item}, {"Delete": {"TableName": table.name(), **held}}]
+        )
+
+
+def kept_refusal(target: str, execution: Execution, started_at: float) -> str | None:
+    """Why an earlier try of this very execution was refused, or None."""
+    key = table.key(target, _history_record(started_at, execution.name))
+    with sdk.refusals(f"read the history of {target}"):
+        item = table.client().get_item(TableName=table.name(), Key=key, ConsistentRead=True).get("Item")
+    return item["cause"]["S"] if item else None
+
+
+def known_bad(function_name: str, version: str) -> str | None:
+    """Why a version is known to be bad, or None where nothing speaks against it."""
+    key = table.key(function_name, f"bad#{version}")
+    with sdk.refusals(f"look up version {version} of {function_name}"):
+        item = table.client().get_item(TableName=table.name(), Key=key, ConsistentRead=True).get("Item")
+    return item["cause"]["S"] if item else None
+
+
+def ended() -> list[Ended]:
+    """Every rollout that ended and was not let go of yet."""
+    return [
+        Ended(
+            target=item["target"]["S"],
+            record=item["record"]["S"],
+            stable=item["stable"]["S"],
+            candidate=item["candidate"]["S"] if "candidate" in item else None,
+            outcome=item["outcome"]["S"],
+            ended_at=float(item["ended_at"]["N"]),
+        )
+        for item in table.watched(table.ENDED)
+    ]
+
+
+def let_go(rollout: Ended) -> None:
+    """Watch an ended rollout no longer."""
+    with sdk.refusals(f"let go of {rollout.target}"):
+        table.client().update_item(
+            TableName=table.name(),
+            Key=table.key(rollout.target, rollout.record),
+            UpdateExpression=f"REMOVE {table.INDEX}",
+        )
+
+
+def close(closing: Closing, now: float) -> Booked:
+    """Write the history item and release the lock, both or neither; what the books say then.
+
+    A rollback that had failed may still be closed as what it became. A promotion is closed only while nobody restores.
+
+    Raises:
+        AwsUnavailable: neither was done.
+        LockLost: it is a promotion, and somebody restores the stable version.
+    """
+    plan = closing.plan
+    lock = ledger.read_lock(plan.target)
+    ours = lock is not None and lock.execution_arn == plan.execution_arn
+    verdicts = [json.loads(verdict) for verdict in lock.verdicts] if lock is not None and ours else []
+    actions: list[dict[str, Any]] = [{"Put": _history(closing, verdicts[-ledger.MAX_VERDICTS :], now)}]
+    if closing.convicts and closing.candidate:
+        actions.append({"Put": {"TableName": table.name(), "Item": _bad_version(closing, now)}})
+    if ours and not closing.keep_lock:
+        seen = {"step": closing.exposed, "promoting": closing.promoting, "restoring": closing.outcome != "promoted"}
+        held = table.held_lock(
+            plan.target, plan.execution_arn, without=[name for name, known in seen.items() if not known]
+        )
+        actions.append({"Delete": {"TableName": table.name(), **held}})
+    try:
+        with sdk.refusals(f"close the rollout of {plan.target}"):
+            table.client().transact_write_items(TransactItems=actions)
+    except AwsRefused as error:
+        if error.code != "TransactionCanceledException":
+            raise
+        return _closed_before(closing, error, ours=ours)
+    return Booked(closing.outcome, first=True)
+
+
+def _closed_before(closing: Closing, error: AwsRefused, *, ours: bool) -> Booked:
+    plan = closing.plan
+    if sdk.cancellation_reasons(error)[:1] == ["ConditionalCheckFailed"]:
+        if ours and not closing.keep_lock:
+            _release(plan)
+        return Booked(_booked_outcome(plan), first=False)
+    lock = ledger.read_lock(plan.target)
+    if closing.outcome == "promoted" and lock and lock.execution_arn == plan.execution_arn and lock.restoring:
+        raise LockLost(f"the stable version of {plan.target} is being restored: {lock.restoring}") from error
+    # Another write was in the way, or the lock changed hands just now: nothing of ours was written.
+    raise AwsUnavailable(str(error)) from error
+
+
+def _booked_outcome(plan: Plan) -> str:
+    key = table.key(plan.target, _history_record(plan.started_at, plan.rollout_id))
+    with sdk.refusals(f"read the history of {plan.target}"):
+        item = table.client().get_item(TableName=table.name(), Key=key, ConsistentRead=True).get("Item")
+    return item["outcome"]["S"] if item else ""
+
+
+def _history(closing: Closing, verdicts: list[Any], now: float) -> dict[str, Any]:
+    plan = closing.plan
+    document = {
+        "plan": plan.to_json(),
+        "candidate": closing.candidate,
+        "outcome": closing.outcome,
+        "cause": closing.cause,
+        "proven": closing.proven,
+        "ended_at": round(now, 1),
+        "verdicts": verdicts,
+    }
+    record = _history_record(plan.started_at, plan.rollout_id)
+    put = _history_item(plan.target, record, plan.execution_arn, document, now)
+    put["Item"] |= {
+        table.INDEX: table.text(table.ENDED),
+        "stable": table.text(plan.stable),
+        "ended_at": table.number(round(now, 1)),
+    }
+    if closing.candidate:
+        put["Item"]["candidate"] = table.text(closing.candidate)
+    if closing.outcome != ROLLBACK_FAILED:
+        put["ConditionExpression"] += " OR outcome = :failed"
+        put["ExpressionAttributeValues"] = {":failed": table.text(ROLLBACK_FAILED)}
+    return put
+
+
+def _history_item(
+    target: str, record: str, execution_arn: str, document: Mapping[str, Any], now: float
+) -> dict[str, Any]:
+    item = {
+        **table.key(target, record),
+        "execution_arn": table.text(execution_arn),
+        "outcome": table.text(document["outcome"]),
+        "cause": table.text(document["cause"] or "-"),
+        "document": table.text(json.dumps(document, separators=(",", ":"))),
+        "expires_at": _expiry(now),
+    }
+    return {
+        "TableName": table.name(),
+        "Item": item,
+        "ConditionExpression": "attribute_not_exists(#target)",
+        "ExpressionAttributeNames": {"#target": "target"},
+    }
+
+
+def _history_record(started_at: float, rollout_id: str) -> str:
+    return f"history#{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(started_at))}#{rollout_id}"
+
+
+def _bad_version(closing: Closing, now: float) -> dict[str, Any]:
+    return {
+        **table.key(closing.plan.function_name, f"bad#{closing.candidate}"),
+        "cause": table.text(closing.cause),
+        "execution_arn": table.text(closing.plan.execution_arn),
+        "expires_at": _expiry(now),
+    }
+
+
+def _release(plan: Plan) -> None:
+    try:
+        with sdk.refusals(f"release the lock of {plan.target}"):
+            table.client().delete_item(TableName=table.name(), **table.held_lock(plan.target, plan.execution_arn))
+    except AwsRefused as error:
+        if error.code != "ConditionalCheckFailedException":
+            raise
+
+
+def _expiry(now: float) -> dict[str, str]:
+    return table.number(int(now) + int(os.environ["HISTORY_RETENTION_DAYS"]) * _DAY_SECONDS)

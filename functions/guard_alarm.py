@@ -1,0 +1,69 @@
+"""guard_alarm: an alarm fired; every rollout that watches it is restored now, not at its next poll."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from aws import aliases, ledger
+from aws.ledger import Lock
+from rollout.errors import AliasMoved, AliasNotFound, RolloutError
+from telemetry import Document, best_effort, count, identify, logger, task
+
+
+@task("guard_alarm")
+def handler(event: Document) -> Document:
+    """Event: EventBridge's "CloudWatch Alarm State Change" into ALARM. Result: which aliases were restored.
+
+    The state machine finds the alias restored at its next poll, and ends RolledBack for the reason that the lock keeps.
+
+    Raises:
+        RolloutError: an alias could not be restored: Lambda invokes the guard again, and then hands the event to the
+            dead-letter queue. CheckHealth sees the alarm too.
+    """
+    detail = event["detail"]
+    name, before = detail["alarmName"], detail.get("previousState", {}).get("value")
+    fired_at = datetime.fromisoformat(detail["state"]["timestamp"]).timestamp()
+    restored, failed = [], None
+    for lock in ledger.running(alarm=name):
+        if not _counts(lock, name, before, fired_at):
+            continue
+        identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
+        try:
+            restored += _restore(lock, f"alarm {name} is in ALARM since {detail['state']['timestamp']}")
+        except RolloutError as error:
+            logger.warning("alias not restored", reason=str(error))
+            failed = error
+    if failed:
+        raise failed
+    return {"restored": restored}
+
+
+def _counts(lock: Lock, alarm: str, before: str | None, fired_at: float) -> bool:
+    """Whether the alarm speaks in this rollout: one that is ignored until it is OK does so only from OK."""
+    if lock.plan is None or fired_at < lock.plan.started_at:
+        return False
+    gate = next((gate for gate in lock.plan.alarms if gate.name == alarm), None)
+    return gate is not None and (gate.if_already_firing == "reject" or before == "OK")
+
+
+def _restore(lock: Lock, why: str) -> list[str]:
+    """Note it in the lock (best effort), restore; the alias, where this rollout had moved any traffic."""
+    plan, seen = lock.plan, lock
+    if plan is None:
+        return []
+    with best_effort("mark the lock"):
+        marked = ledger.mark_restoring(lock.target, lock.execution_arn, why, convicts=lock.exposed)
+        if marked is None:
+            return []
+        seen = marked
+    if not seen.exposed:
+        return []
+    try:
+        aliases.restore(plan.function_name, plan.alias_name, plan.stable, seen.candidate, promoting=seen.promoting)
+    except (AliasMoved, AliasNotFound) as error:
+        # Not ours any more: the state machine says so at its next poll.
+        logger.warning("left as found", reason=str(error))
+        return []
+    logger.info("stable version restored", why=why)
+    count("AlarmRestores")
+    return [lock.target]

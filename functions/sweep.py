@@ -1,0 +1,82 @@
+"""sweep: once a minute, what no event reported: locks whose execution has ended, and late writers."""
+
+from __future__ import annotations
+
+import time
+
+from aws import aliases, executions, history, ledger
+from aws.history import ROLLBACK_FAILED, Ended
+from aws.ledger import Lock
+from rollout.errors import AliasNotFound, RolloutError
+from settling import left_open, settle
+from telemetry import Document, identify, logger, task
+
+#: No handler runs longer: Lambda ends it after 15 minutes, and an SDK call of its may land a moment later.
+_IN_FLIGHT_SECONDS = 16 * 60
+
+
+@task("sweep")
+def handler(_event: Document) -> Document:
+    """Event: EventBridge Scheduler's. Result: how many rollouts were settled, and how many aliases restored again.
+
+    Raises:
+        RolloutError: something is still open; the next sweep tries again.
+    """
+    now, failed = time.time(), None
+    settled = restored = 0
+    locks = ledger.running()
+    for lock in locks:
+        try:
+            settled += _settle(lock, now)
+        except RolloutError as error:
+            failed = _note(lock.target, error)
+    held = {lock.target for lock in locks}
+    for rollout in history.ended():
+        try:
+            restored += _look_again(rollout, now, held)
+        except RolloutError as error:
+            failed = _note(rollout.target, error)
+    if failed:
+        raise failed
+    return {"settled": settled, "restored": restored}
+
+
+def _note(target: str, error: RolloutError) -> RolloutError:
+    logger.warning("still open", target=target, reason=str(error))
+    return error
+
+
+def _settle(seen: Lock, now: float) -> bool:
+    """Settle a rollout whose execution has ended for certain; the index may lag, so the lock itself is read."""
+    end = executions.end_of(seen.execution_arn, now - seen.taken_at)
+    if end is None:
+        return False
+    lock = ledger.read_lock(seen.target)
+    if lock is None or lock.execution_arn != seen.execution_arn:
+        return False
+    found = left_open(lock)
+    if found is None:
+        ledger.drop_lock(lock.target, lock.execution_arn)
+        return True
+    identify({"plan": found.plan.to_json(), "candidate": found.candidate})
+    settle(found, succeeded=end == "succeeded", error_name="", cause="found ended, with its lock still held")
+    return True
+
+
+def _look_again(rollout: Ended, now: float, held: set[str]) -> bool:
+    """Whether a late writer split the alias after its rollout had ended; watched until none can be in flight."""
+    if now - rollout.ended_at > _IN_FLIGHT_SECONDS:
+        history.let_go(rollout)
+        return False
+    if rollout.target in held or rollout.outcome in {"promoted", "unchanged", "interrupted", ROLLBACK_FAILED}:
+        return False
+    function_name, _, alias_name = rollout.target.rpartition(":")
+    try:
+        routing = aliases.read(function_name, alias_name).routing
+    except AliasNotFound:
+        return False
+    if not (routing.is_split and routing.belongs_to(rollout.stable, rollout.candidate)):
+        return False
+    aliases.restore(function_name, alias_name, rollout.stable, rollout.candidate)
+    logger.warning("a late write was taken back", target=rollout.target)
+    return True

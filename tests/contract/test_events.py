@@ -36,7 +36,10 @@ def test_a_request_is_valid_for_the_parser_and_for_the_schema(name):
     jsonschema.validate(EVENTS[name], json_schema())
 
 
-def test_the_guards_event_is_eventbridges():
+def test_the_guards_events_are_eventbridges():
     event = EVENTS["guard_execution"]
     assert event["detail-type"] == "Step Functions Execution Status Change"
     assert event["detail"]["status"] in ("FAILED", "TIMED_OUT", "ABORTED")
+    event = EVENTS["guard_alarm"]
+    assert event["detail-type"] == "CloudWatch Alarm State Change"
+    assert event["detail"]["state"]["value"] == "ALARM"

@@ -89,7 +89,7 @@ def test_one_verb_has_five_spellings(name):
 
 
 def test_every_handler_is_a_function_of_the_template_and_every_function_a_handler():
-    handlers = {path.stem for path in (ROOT / "functions").glob("*.py") if "\ndef handler(event" in path.read_text()}
+    handlers = {path.stem for path in (ROOT / "functions").glob("*.py") if "\ndef handler(" in path.read_text()}
     assert {properties["Handler"].removesuffix(".handler") for properties in FUNCTIONS.values()} == handlers
 
 

@@ -15,7 +15,6 @@ from rollout.errors import (
     AwsRefused,
     PermissionDenied,
     Rejected,
-    RolloutError,
     RolloutRunning,
     StableUnusable,
     VersionNotFound,
@@ -62,10 +61,6 @@ def _plan_under_lock(request: RolloutRequest, execution: Execution, started_at: 
     except _FINAL as error:
         with best_effort("keep the refusal"):
             history.refuse(target, execution, started_at, f"{type(error).__name__}: {error}")
-        raise
-    except RolloutError:
-        with best_effort("release the lock"):
-            ledger.drop_lock(target, execution.arn)
         raise
     return plan
 

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from aws import aliases, ledger
-from aws.executions import Trace
+from aws import aliases, history, ledger
+from aws.executions import Execution, Trace
 from aws.history import ROLLBACK_FAILED, Closing
 from aws.ledger import Lock
-from closing import close, tell
+from closing import close, tell, tell_refused
 from rollout.errors import AliasMoved, AliasNotFound, RolloutError, Transient
 from telemetry import best_effort, logger
 
@@ -29,6 +29,13 @@ def left_open(lock: Lock) -> Trace | None:
     if lock.plan is None:
         return None
     return Trace(lock.plan, lock.candidate, lock.exposed, lock.promoting, lock.convicted)
+
+
+def refuse(lock: Lock, started_at: float, cause: str, request: object = None) -> None:
+    """Close and tell of a rollout that ended before it had a plan: nothing moved."""
+    function_name, _, alias_name = lock.target.rpartition(":")
+    history.refuse(lock.target, Execution.parse(lock.execution_arn), started_at, cause)
+    tell_refused(lock.execution_arn, request or {"function_name": function_name, "alias_name": alias_name}, cause)
 
 
 def settle(found: Trace, *, succeeded: bool, error_name: str, cause: str) -> Closing:

@@ -8,7 +8,7 @@ from aws import aliases, executions, history, ledger
 from aws.history import ROLLBACK_FAILED, Ended
 from aws.ledger import Lock
 from rollout.errors import AliasNotFound, RolloutError
-from settling import left_open, settle
+from settling import left_open, refuse, settle
 from telemetry import Document, identify, logger, task
 
 #: No handler runs longer: Lambda ends it after 15 minutes, and an SDK call of its may land a moment later.
@@ -56,7 +56,7 @@ def _settle(seen: Lock, now: float) -> bool:
         return False
     found = left_open(lock)
     if found is None:
-        ledger.drop_lock(lock.target, lock.execution_arn)
+        refuse(lock, lock.taken_at, "found ended before it had a plan")
         return True
     identify({"plan": found.plan.to_json(), "candidate": found.candidate})
     settle(found, succeeded=end == "succeeded", error_name="", cause="found ended, with its lock still held")

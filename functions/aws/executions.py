@@ -81,6 +81,15 @@ def trace(execution_arn: str) -> Trace | None:
     )
 
 
+def last_error(execution_arn: str) -> str | None:
+    """The name of the last error that a task of the execution failed with."""
+    for event in _newest_first(execution_arn):
+        for details in ("taskFailedEventDetails", "taskTimedOutEventDetails"):
+            if details in event:
+                return str(event[details].get("error"))
+    return None
+
+
 def _newest_first(execution_arn: str) -> Iterator[dict[str, Any]]:
     request: dict[str, Any] = {"executionArn": execution_arn, "reverseOrder": True, "maxResults": 1000}
     while True:

@@ -116,18 +116,6 @@ def _lock(item: dict[str, Any]) -> Lock:
     )
 
 
-def drop_lock(target: str, execution_arn: str) -> None:
-    """Give back a lock without a plan where this execution holds it; harmless where it does not."""
-    try:
-        with sdk.refusals(f"release the lock of {target}"):
-            table.client().delete_item(
-                TableName=table.name(), **table.held_lock(target, execution_arn, without=("plan",))
-            )
-    except AwsRefused as error:
-        if error.code != "ConditionalCheckFailedException":
-            raise
-
-
 def record_plan(plan: Plan) -> None:
     """Store the plan with the lock.
 

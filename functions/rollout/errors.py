@@ -169,3 +169,9 @@ class RestoreFailed(RolloutError):
 
 #: Verdicts by which a version is remembered as bad although it never got traffic.
 CONVICTING = frozenset({SmokeTestFailed.__name__})
+
+
+_TOLD: tuple[type[RolloutError], ...] = (Rejected, *Rejected.__subclasses__(), PermissionDenied, AwsRefused)
+
+#: What PlanRollout itself tells of; trying again changes none of it.
+REFUSALS = frozenset(error.__name__ for error in _TOLD)

@@ -143,16 +143,6 @@ def test_of_two_that_take_over_the_same_lock_one_gets_it(inhabit):
     assert [take(arn, ended_holder=FIRST) for arn in (SECOND, ARN + "third")] == [True, False]
 
 
-def test_a_lock_is_dropped_by_its_holder_alone(inhabit):
-    inhabit()
-    take()
-    ledger.drop_lock(TARGET, SECOND)
-    assert ledger.read_lock(TARGET).execution_arn == FIRST
-    ledger.drop_lock(TARGET, FIRST)
-    assert ledger.read_lock(TARGET) is None
-    ledger.drop_lock(TARGET, FIRST)
-
-
 def test_a_lock_that_cannot_be_read_is_not_taken_for_free(inhabit):
     inhabit(**fault("GetItem", "InternalServerError", times="always"))
     with pytest.raises(AwsUnavailable, match="read the lock of checkout:live"):

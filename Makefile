@@ -21,7 +21,7 @@ SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format lint types template asl unit docs build deploy clean
+.PHONY: help setup demo test check format lint types template policies asl unit docs build deploy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -45,7 +45,7 @@ demo: setup  ## two rollouts, one good and one bad, live in this terminal; no ac
 
 test: check build unit  ## everything that must hold before a change goes in
 
-check: format lint types template asl  ## format, lint, types, template and state machine
+check: format lint types template policies asl  ## format, lint, types, template, policies and state machine
 
 format: setup
 	$(BIN)/ruff format --check .
@@ -57,8 +57,11 @@ types: setup
 	$(BIN)/mypy
 
 template: setup
-	$(BIN)/cfn-lint $(TEMPLATE)
+	$(BIN)/cfn-lint --include-checks I3011 -- $(TEMPLATE)
 	$(SAM) validate --lint --region $(REGION) --template $(TEMPLATE)
+
+policies: setup
+	$(BIN)/python -m pytest -n0 -q tests/contract/test_policies.py
 
 asl: setup
 	$(BIN)/python tests/contract/lint_asl.py $(ASL)

@@ -28,6 +28,7 @@ from rollout.strategy import Step
 from settling import left_open, settle
 from telemetry import Document, best_effort, identify, logger, task
 
+UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"
 #: What trying again will not change.
 _FINAL = (Rejected, PermissionDenied, AwsRefused)
 
@@ -132,7 +133,9 @@ def _expect(
 ) -> tuple[History, Forecast]:
     """The alias's traffic of the day before, and what the judge will be able to see with as much."""
     if health.judge is None:
-        return History(), Forecast((), ())
+        limits = (health.max_error_percent, health.max_duration_p99_ms)
+        ungated = not request.alarms and limits == (None, None)
+        return History(), Forecast((), (UNGATED,) if ungated else ())
     traffic = metrics.read_history(request.function_name, request.alias_name, before=started_at)
     return traffic, forecast(steps, traffic, health.judge)
 

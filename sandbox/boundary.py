@@ -35,9 +35,12 @@ Response = dict[str, Any]
 Answer = Callable[[Params], Response]
 Proceed = Callable[[], Response]
 Correction = Callable[[Params, Proceed], Response]
+Check = Callable[[str, str, Params], None]
 
 #: The handler that runs, named after its module ("check_health"); None for everybody else.
 caller: ContextVar[str | None] = ContextVar("caller", default=None)
+#: The ARN of the role session that signs the calls of whoever runs; None for the account's owner, who may do all.
+identity: ContextVar[str | None] = ContextVar("identity", default=None)
 
 #: The two families of what botocore raises, and retries, where no answer came.
 _NO_ANSWER = (HTTPClientError, NotConnected)
@@ -103,6 +106,7 @@ class Boundary:
         self._answers: dict[str, Answer] = {}
         self._corrections: list[tuple[str, Correction]] = []
         self._listeners: list[Callable[[Call], None]] = []
+        self._check: Check | None = None
         self._requests = 0
 
     def serve(self, call: str, answer: Answer) -> None:
@@ -115,6 +119,19 @@ class Boundary:
         It and `proceed` may raise AwsError. Of several corrections of a call the last one stands outermost.
         """
         self._corrections.append((call, correction))
+
+    def require(self, check: Check) -> None:
+        """Ask `check(identity, call, params)` before anything answers; it may raise AwsError."""
+        self._check = check
+
+    def authorise(self, signer: str | None, call: str, params: Params) -> None:
+        """Whether that identity may make the call.
+
+        Raises:
+            AwsError: it may not.
+        """
+        if signer is not None and self._check is not None:
+            self._check(signer, call, params)
 
     def listen(self, listener: Callable[[Call], None]) -> None:
         """Be told of every attempt made by a handler, once it has ended."""
@@ -171,6 +188,7 @@ class _Attempt:
         self._context = context
         self._wire = wire
         self._params: Params = context.get(_PARAMS, {})
+        self._signer = identity.get()
         self.name = f"{model.service_model.service_name}.{model.name}"
 
     def outcome(self) -> Any:
@@ -187,8 +205,9 @@ class _Attempt:
         return outcome
 
     def _perform(self) -> Any:
-        """Have it answered. The role of `caller` would be checked here."""
+        """Have it answered, if the role that signed it may ask."""
         try:
+            self._boundary.authorise(self._signer, self.name, self._params)
             return self._response(self._proceed(len(self._boundary._corrections))), None
         except AwsError as error:
             return self._refusal(error), None
@@ -234,11 +253,15 @@ class _Attempt:
         return self._refusal(AwsError(fault.error, message, self._status(fault.error))), None
 
     def _held(self, seconds: float) -> Any:
-        """A request on the wire arrives, whatever becomes of the one who sent it."""
+        """A request on the wire arrives, whatever becomes of the one who sent it, who waits his read time-out at most.
+
+        The caller has no answer then, and may have asked again by the time at which the request takes effect.
+        """
         clock, outcomes = self._boundary._clock, list[Any]()
         arrival = clock.spawn(lambda: outcomes.append(self._perform()), f"held {self.name}", seconds)
-        arrival.finished.wait()
-        return outcomes[0]
+        if arrival.finished.wait(self._context["client_config"].read_timeout):
+            return outcomes[0]
+        return None, ReadTimeoutError(endpoint_url=self._request.url, error="held")
 
     def _crash(self, fault: CallFault, sent_at: float, handler: str) -> NoReturn:
         """The process dies here: whatever the handler still tries, no call of its gets through."""

@@ -226,9 +226,12 @@ class Clock:
     ) -> Actor:
         """A new actor, which begins after `delay` seconds, with the context variables of whoever spawned it.
 
-        What it raises comes out of `run`. `background` is as in `at`, and holds for all that the actor waits for.
+        What it raises comes out of `run`. `background` is as in `at`, and holds for all that the actor waits for
+        and for every actor that it spawns.
         """
-        actor = Actor(self, action, name, background, process)
+        spawning = self.current()
+        behind = background or (spawning is not None and spawning.background)
+        actor = Actor(self, action, name, behind, process)
         self._actors.append(actor)
         self._wake(actor, delay)
         return actor

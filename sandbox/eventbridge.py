@@ -19,9 +19,10 @@ from typing import Any, cast
 from moto.events.models import Rule, events_backends
 from moto.events.utils import EventMessageType, EventTemplateParser
 
-from sandbox.boundary import AwsError, Boundary, caller
+from sandbox.boundary import AwsError, Boundary, caller, identity
 from sandbox.clock import Clock
 from sandbox.faults import Faults
+from sandbox.iam import session_arn
 from sandbox.runtime import Runtime
 from sandbox.stack import ACCOUNT_ID, REGION, client
 
@@ -70,6 +71,7 @@ class EventBridge:
     def __init__(self, clock: Clock, boundary: Boundary, runtime: Runtime, faults: Faults, seed: int = 0) -> None:
         self._clock = clock
         self._runtime = runtime
+        self._boundary = boundary
         self._faults = faults
         self._random = random.Random(f"events {seed}")
         self._configs: dict[tuple[str, str | None], AsyncConfig] = {}
@@ -153,6 +155,8 @@ class EventBridge:
     def schedule(self, name: str, expression: str, target: Mapping[str, Any]) -> None:
         """Send to the target at every tick of a rate expression, the first one a full period from now.
 
+        Ticks and what they invoke are background: a schedule goes on for ever, and a story ends.
+
         Raises:
             NotImplementedError: for other expressions than `rate(…)`.
         """
@@ -164,25 +168,27 @@ class EventBridge:
         def tick() -> None:
             self._clock.at(self._clock.now() + period_seconds, tick, background=True)
             event = self._event("aws.scheduler", "Scheduled Event", {})
-            self._send(target, _shaped(event, target), 0.0)
+            self._send(target, _shaped(event, target), 0.0, background=True)
 
         self._clock.at(self._clock.now() + period_seconds, tick, background=True)
 
     # --- Targets ------------------------------------------------------------------------------------------------------
 
-    def _send(self, target: Mapping[str, Any], payload: Any, delay: float) -> None:
+    def _send(self, target: Mapping[str, Any], payload: Any, delay: float, *, background: bool = False) -> None:
         """Hand a payload to a target after so many seconds, as an actor of its own."""
         function = _FUNCTION_ARN.fullmatch(target["Arn"])
         text = json.dumps(payload)
 
         def arrive() -> None:
             caller.set(None)  # whoever put the event has nothing to do with its delivery
+            identity.set(None)
             if function is None:
                 send_message(target["Arn"], text)
-            else:
+            elif self._may_invoke(target):
                 self.invoke_async(function["name"], function["qualifier"], payload, target.get("DeadLetterConfig"))
 
-        self._clock.spawn(arrive, f"event for {target['Arn'].rsplit(':function:', 1)[-1]}", delay)
+        name = f"event for {target['Arn'].rsplit(':function:', 1)[-1]}"
+        self._clock.spawn(arrive, name, delay, background=background)
 
     def invoke_async(
         self, function_name: str, qualifier: str | None, payload: Any, dead_letters: Mapping[str, str] | None = None
@@ -212,6 +218,20 @@ class EventBridge:
             self._clock.sleep(RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1])
         return self._report_failure(config, function_name, payload, attempts, outcome)
 
+    def _may_invoke(self, target: Mapping[str, Any]) -> bool:
+        """A schedule invokes under the role that its target names; a rule does by the function's own policy."""
+        if "RoleArn" not in target:
+            return True
+        return self._may(session_arn(target["RoleArn"], "scheduler"), "lambda.Invoke", {"FunctionName": target["Arn"]})
+
+    def _may(self, signer: str | None, call: str, params: dict[str, str]) -> bool:
+        """Whether a call is allowed that AWS makes on somebody's behalf; one that is not happens unheard."""
+        try:
+            self._boundary.authorise(signer, call, params)
+        except AwsError:
+            return False
+        return True
+
     def _bury(self, dead_letters: Mapping[str, str] | None, payload: Any) -> None:
         if dead_letters:
             send_message(dead_letters["Arn"], json.dumps(payload))
@@ -236,7 +256,16 @@ class EventBridge:
             "responseContext": {"statusCode": 200, "functionError": outcome.get("functionError")},
             "responsePayload": outcome.get("responsePayload"),
         }
-        send_message(config.on_failure, json.dumps(record))
+        # Lambda sends as the function (Lambda Developer Guide, "Capturing records of asynchronous invocations").
+        if self._may(self._runtime.session_of(function_name), *_send_call(config.on_failure)):
+            send_message(config.on_failure, json.dumps(record))
+
+
+def _send_call(arn: str) -> tuple[str, dict[str, str]]:
+    """The call by which something gets to that destination."""
+    if arn.split(":")[2] == "sns":
+        return "sns.Publish", {"TopicArn": arn}
+    return "sqs.SendMessage", {"QueueUrl": arn}
 
 
 def send_message(arn: str, text: str) -> None:

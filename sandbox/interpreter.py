@@ -53,8 +53,9 @@ from moto.stepfunctions.parser.models import StepFunctionsParserBackend
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from sandbox import jsonata
-from sandbox.boundary import caller
+from sandbox.boundary import caller, identity
 from sandbox.clock import Actor, Clock, Signal
+from sandbox.iam import session_arn
 
 MOTO_VERSION = "5.2.5"
 
@@ -178,6 +179,7 @@ class Interpreter:
 
         def live() -> None:
             caller.set(None)  # whoever started the execution: its calls are not a handler's
+            identity.set(session_arn(details.aws_execution_details.role_arn, name))
             _execution.set(actors)
             program.eval(env)
             worker._execution_communication.terminated()

@@ -26,9 +26,10 @@ from typing import Any
 
 from botocore.response import StreamingBody
 
-from sandbox.boundary import AwsError, Boundary, caller
+from sandbox.boundary import AwsError, Boundary, caller, identity
 from sandbox.clock import Clock
 from sandbox.faults import Faults
+from sandbox.iam import session_arn
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -64,6 +65,11 @@ class Function:
     @property
     def module(self) -> str:
         return self.handler.rpartition(".")[0]
+
+    @property
+    def session_arn(self) -> str:
+        """Who signs its calls."""
+        return session_arn(self.role_arn, self.name)
 
     def variables(self) -> dict[str, str]:
         """The environment that Lambda gives to it."""
@@ -148,6 +154,11 @@ class Runtime:
         """The role of the function whose handler is in that module, as `boundary.caller` names it."""
         return next((each.role_arn for each in self._functions.values() if each.module == handler), None)
 
+    def session_of(self, function_name: str) -> str | None:
+        """Who signs the calls of one of our functions."""
+        function = self._functions.get(function_name)
+        return function.session_arn if function else None
+
     def invoke(self, function_name: str, qualifier: str | None, payload: bytes) -> Invocation:
         """Invoke a function and wait for its end, in virtual time.
 
@@ -222,7 +233,7 @@ class _Run:
         self._result: Invocation | None = None
         self._ends_at = self._clock.now() + function.timeout_seconds
         self._actor = self._clock.spawn(self._live, function.name, process=self._process)
-        self._deadline = self._clock.at(self._ends_at, self._time_out)
+        self._deadline = self._clock.at(self._ends_at, self._time_out, background=self._actor.background)
 
     def outcome(self) -> Invocation:
         self._actor.finished.wait()
@@ -238,6 +249,7 @@ class _Run:
     def _live(self) -> None:
         """Runs in the actor, inside the process. A process that died is not used again."""
         caller.set(self._function.module)
+        identity.set(self._function.session_arn)
         try:
             if self._fault == "timeout":
                 self._clock.sleep(self._function.timeout_seconds + 1)

@@ -116,7 +116,20 @@ def _outcome(world: World, end: End, output: Record) -> str:
         return str(output["outcome"])
     if end.status == "FAILED" and (ours := OUTCOMES.get(end.error or "")):
         return ours
-    return "stopped_and_restored" if world.routing == (world.stable, {}) else "stopped"
+    return "stopped_and_restored" if _left(world, end) == (world.stable, {}) else "stopped"
+
+
+def _left(world: World, end: End) -> Routing | None:
+    """The alias as an ended rollout and all that followed its end left it, before somebody else made it his own.
+
+    A rollout that starts later closes first what it finds open: so the stable version alone is still this one's.
+    """
+    later = next((at for at in world.intervened_at if at >= end.at), None)
+    if later is None:
+        return world.routing
+    left = [routing for at, routing in world.routings if at < later][-1]
+    first = next((routing for at, routing in world.routings if at >= later), None)
+    return first if first == (world.stable, {}) else left
 
 
 def _alias(routing: Routing | None) -> Record | None:

@@ -144,6 +144,10 @@ def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
     suspect = look.found(Finding.SUSPECT)
     if suspect:
         return _extend(plan, progress, _said(suspect)) or _give_up(progress, suspect)
+    if progress.step_backs and (hints := "; ".join(look.verdict.hints)):
+        # It stepped back for a reason: what is not cleared of it does not go up again.
+        reason = f"stepped back, and not cleared: {hints}"
+        return _extend(plan, progress, reason) or Decision("roll_back", reason, progress)
     if look.verdict.burst and (held := _extend(plan, progress, "both versions fail just now")):
         return held
     compared = look.verdict.compared
@@ -209,7 +213,10 @@ def _ungated(plan: Plan, progress: Progress) -> Decision:
 def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> Decision:
     policy = plan.health.when_inconclusive
     seen = f"the candidate served {look.in_rollout.requests:,} requests"
-    if policy == "extend" and (hints := look.verdict.hints):
+    hints = [*look.verdict.hints]
+    if progress.step_backs:
+        hints.append(f"it stepped back {progress.step_backs} times, and nothing cleared it since")
+    if policy == "extend" and hints:
         return Decision("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)
     if policy == "promote" or (policy == "extend" and look.in_rollout.requests >= plan.health.minimum_invocations):
         return Decision("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)

@@ -9,6 +9,8 @@ from typing import Final, Self
 
 #: How many standard deviations a bound leaves to chance, and to the ups and downs from minute to minute.
 DEVIATIONS: Final = 3.0
+#: So many standard deviations of chi-squared above its mean are no chance.
+SIGNIFICANT: Final = 2.0
 #: Fewer minutes than this say nothing of ups and downs.
 FEWEST_MINUTES: Final = 3
 
@@ -28,14 +30,19 @@ class Rate:
         The spread is the analysis-of-variance estimate for proportions of unequal size (Kleinman, Journal of the
         American Statistical Association 68, 1973).
         """
-        served = [(requests, bad) for requests, bad in minutes if requests]
-        pooled = cls(sum(bad for _, bad in served), sum(requests for requests, _ in served))
-        if len(served) < FEWEST_MINUTES or not pooled.bad:
+        pooled = cls(sum(bad for _, bad in minutes), sum(requests for requests, _ in minutes))
+        share, chance = pooled.share, pooled.share * (1 - pooled.share)
+        # Chi-squared wants a failure a minute to be expected at least.
+        served = [(requests, bad) for requests, bad in minutes if requests * share >= 1]
+        others = len(served) - 1
+        if len(served) < FEWEST_MINUTES or chance <= 0:
             return pooled
-        others, share = len(served) - 1, pooled.share
         between = sum(requests * (bad / requests - share) ** 2 for requests, bad in served) / others
-        size = (pooled.requests - sum(requests**2 for requests, _ in served) / pooled.requests) / others
-        return cls(pooled.bad, pooled.requests, math.sqrt(max(0.0, between - share * (1 - share)) / size))
+        if others * between / chance < others + SIGNIFICANT * math.sqrt(2 * others):
+            return pooled
+        total = sum(requests for requests, _ in served)
+        size = (total - sum(requests**2 for requests, _ in served) / total) / others
+        return cls(pooled.bad, pooled.requests, math.sqrt(max(0.0, between - chance) / size))
 
     @property
     def share(self) -> float:

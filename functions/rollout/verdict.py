@@ -267,7 +267,7 @@ def _before(name: MetricName, history: History) -> Rate | None:
 def _compared(evidence: Evidence) -> str:
     does, stable_does = _SAYS[evidence.metric]
     if not evidence.candidate or not evidence.stable:
-        return f"no minute in which both versions served ({evidence.metric})"
+        return f"{evidence.metric}: no minute seen yet in which both versions served"
     both = (
         (evidence.candidate_bad, evidence.candidate),
         (evidence.stable_bad, evidence.stable),

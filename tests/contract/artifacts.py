@@ -1,9 +1,14 @@
 """The files that are deployed, as data."""
 
 import json
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import yaml
+from moto import mock_aws
+
+from sandbox.stack import Stack, Template
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,3 +31,22 @@ RESOURCES = TEMPLATE["Resources"]
 FUNCTIONS = {
     name: found["Properties"] for name, found in RESOURCES.items() if found["Type"] == "AWS::Serverless::Function"
 }
+
+
+class _Unheard:
+    """Stands where functions would run and schedules tick: what is deployed needs neither."""
+
+    def register(self, function_name: str, **_: Any) -> None: ...
+
+    def schedule(self, *_: Any) -> None: ...
+
+    def configure_async(self, *_: Any) -> None: ...
+
+
+@cache
+def deployed(pattern: str = "checkout") -> Stack:
+    """What the SAM transform makes of the template, all references resolved, for a FunctionNamePattern. To be read."""
+    with mock_aws():
+        stack = Stack(Template.load(ROOT / "template.yaml", {"FunctionNamePattern": pattern}), _Unheard(), _Unheard())
+        stack.deploy()
+        return stack

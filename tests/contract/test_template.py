@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from telemetry import count
-from tests.contract.artifacts import FUNCTIONS, RESOURCES, ROOT, TEMPLATE
+from tests.contract.artifacts import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, deployed
 
 SOURCE = (ROOT / "template.yaml").read_text()
 
@@ -52,6 +52,8 @@ MOVERS = {
     "PromoteFunction",
     "RollBackFunction",
     "GuardExecutionFunction",
+    "GuardAlarmFunction",
+    "SweepFunction",
 }
 
 
@@ -79,15 +81,70 @@ def test_nothing_may_be_deleted_but_the_books_own_items():
     assert deletions == {"dynamodb:DeleteItem"}
 
 
-def test_what_is_kept_is_encrypted_recoverable_and_expires():
-    table = RESOURCES["RolloutTable"]["Properties"]
-    assert table["SSESpecification"]["SSEEnabled"]
-    assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"]
-    assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
-    assert RESOURCES["DeadLetters"]["Properties"]["SqsManagedSseEnabled"]
-    groups = [r for r in RESOURCES.values() if r["Type"] == "AWS::Logs::LogGroup"]
-    assert groups
-    assert all("RetentionInDays" in group["Properties"] for group in groups)
+def of_kind(kind):
+    """The properties of every resource of that type that is deployed, SAM's own too; there is one at least."""
+    found = {name: each.properties for name, each in deployed().of_kind(kind).items()}
+    assert found
+    return found
+
+
+def test_every_table_is_encrypted_recoverable_kept_and_expires():
+    for name, table in of_kind("AWS::DynamoDB::Table").items():
+        assert table["SSESpecification"]["SSEEnabled"], name
+        assert table["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"], name
+        assert table["TimeToLiveSpecification"] == {"AttributeName": "expires_at", "Enabled": True}
+        assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_every_queue_and_topic_is_encrypted():
+    for name, queue in of_kind("AWS::SQS::Queue").items():
+        assert queue.get("SqsManagedSseEnabled") or "KmsMasterKeyId" in queue, name
+    for name, topic in deployed().of_kind("AWS::SNS::Topic").items():
+        assert "KmsMasterKeyId" in topic.properties, name
+
+
+def test_every_log_goes_to_a_group_that_forgets():
+    groups = of_kind("AWS::Logs::LogGroup")
+    assert all(group["RetentionInDays"] == 365 for group in groups.values())
+    names = {group["LogGroupName"] for group in groups.values()}
+    for name, function in of_kind("AWS::Lambda::Function").items():
+        assert function["LoggingConfig"]["LogGroup"] in names, name
+    for name, machine in of_kind("AWS::StepFunctions::StateMachine").items():
+        (destination,) = machine["LoggingConfiguration"]["Destinations"]
+        assert destination["CloudWatchLogsLogGroup"]["LogGroupArn"].split(":")[6] in names, name
+        assert not machine["LoggingConfiguration"]["IncludeExecutionData"], "requests are their owner's"
+
+
+def test_whatever_an_event_or_a_schedule_invokes_leaves_its_failures_in_a_queue():
+    targets = [target for rule in of_kind("AWS::Events::Rule").values() for target in rule["Targets"]]
+    # A schedule needs none: the next tick does what this one did not. Its function's own failures are kept.
+    invoked = targets + [schedule["Target"] for schedule in of_kind("AWS::Scheduler::Schedule").values()]
+    queues = {name: each.attributes["Arn"] for name, each in deployed().of_kind("AWS::SQS::Queue").items()}
+    kept = {
+        f"{config['FunctionName']}:{config['Qualifier']}": config["DestinationConfig"]["OnFailure"]["Destination"]
+        for config in of_kind("AWS::Lambda::EventInvokeConfig").values()
+    }
+    for target in invoked:
+        assert kept[target["Arn"].partition(":function:")[2]] in queues.values()
+    for target in targets:
+        assert target["DeadLetterConfig"]["Arn"] in queues.values()
+
+
+def test_every_rule_may_write_to_its_dead_letter_queue():
+    rules = {each.attributes["Arn"] for each in deployed().of_kind("AWS::Events::Rule").values()}
+    (policy,) = of_kind("AWS::SQS::QueuePolicy").values()
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    assert set(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == rules
+
+
+def test_every_queue_has_an_alarm_on_its_first_message():
+    watched = {
+        dimension["Value"]
+        for alarm in of_kind("AWS::CloudWatch::Alarm").values()
+        for dimension in alarm.get("Dimensions", [])
+        if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
+    }
+    assert watched == {each.attributes["QueueName"] for each in deployed().of_kind("AWS::SQS::Queue").values()}
 
 
 def test_tidegates_own_alarms_tell_the_topic():

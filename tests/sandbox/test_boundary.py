@@ -192,6 +192,19 @@ def test_a_held_call_is_performed_late_while_everybody_else_goes_on(wire: Wire) 
 
 
 @faulty(CallFault("dynamodb.ListTables", "held", seconds=20))
+def test_who_waits_for_a_held_call_gives_up_after_the_read_time_out_and_it_arrives_all_the_same(wire: Wire) -> None:
+    performed: list[float] = []
+    wire.boundary.serve("dynamodb.ListTables", lambda _: performed.append(wire.clock.now() - T0) or {"TableNames": []})
+
+    wire.handler(client(read_timeout=5).list_tables)
+    assert [call.error for call in wire.calls] == ["ReadTimeoutError", None]
+    assert performed[0] < 10, "the SDK asked again"
+
+    wire.clock.run(lambda: False)
+    assert performed[1:] == pytest.approx([20.05])
+
+
+@faulty(CallFault("dynamodb.ListTables", "held", seconds=20))
 def test_a_held_call_arrives_although_its_caller_is_dead(wire: Wire) -> None:
     performed: list[float] = []
     wire.boundary.serve("dynamodb.ListTables", lambda _: performed.append(wire.clock.now() - T0) or {"TableNames": []})

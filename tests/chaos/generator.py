@@ -1,0 +1,213 @@
+"""Random requests, worlds and faults; the same name always gives the same case."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+from tests.chaos.case import Case
+
+OPERATIONS = {
+    "lambda": ["GetAlias", "UpdateAlias", "UpdateAlias", "GetFunctionConfiguration", "PublishVersion", "Invoke", "*"],
+    "dynamodb": ["GetItem", "PutItem", "UpdateItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "Query", "*"],
+    "cloudwatch": ["GetMetricData", "DescribeAlarms", "DescribeAlarmHistory", "*"],
+    "events": ["PutEvents"],
+    "stepfunctions": ["DescribeExecution", "GetExecutionHistory", "*"],
+}
+ERRORS = {
+    "lambda": [
+        "AccessDeniedException",
+        "TooManyRequestsException",
+        "ServiceException",
+        "ResourceConflictException",
+        "ResourceNotFoundException",
+        "InvalidParameterValueException",
+        "PreconditionFailedException",
+    ],
+    "dynamodb": [
+        "AccessDeniedException",
+        "InternalServerError",
+        "ProvisionedThroughputExceededException",
+        "ThrottlingException",
+        "ResourceNotFoundException",
+        "TransactionConflictException",
+    ],
+    "cloudwatch": ["AccessDenied", "InternalServiceFault", "Throttling"],
+    "events": ["AccessDeniedException", "InternalException", "ThrottlingException"],
+    "stepfunctions": ["AccessDeniedException", "ThrottlingException", "ExecutionDoesNotExist"],
+}
+WIRE = ["lost_response", "lost_response", "held", "held", "crash_before", "crash_after", "ConnectTimeoutError"]
+HELD_SECONDS = [0.3, 1, 3, 6, 12, 15, 20, 31, 50, 70, 100, 155]
+HANDLERS = [
+    "plan_rollout",
+    "publish_version",
+    "verify_candidate",
+    "shift_traffic",
+    "check_health",
+    "promote",
+    "roll_back",
+    "guard_execution",
+    "guard_alarm",
+    "sweep",
+]
+SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+
+
+def generate(name: str) -> Case:
+    """The case of that name, such as "7.123"."""
+    random = Random(f"chaos {name}")  # noqa: S311 - a case must be repeatable, not secret
+    request = _request(random)
+    return Case(name, request, _scenario(random), random.randrange(1_000_000))
+
+
+def _perhaps(random: Random, chance: float) -> bool:
+    return random.random() < chance
+
+
+# --- The request ------------------------------------------------------------------------------------------------------
+
+
+def _request(random: Random) -> Any:
+    if _perhaps(random, 0.02):
+        return random.choice([None, [], "live", {}, {"function_name": "checkout"}, {**SMALLEST, "stpes": []}])
+    request: dict[str, Any] = {**SMALLEST, **_moves(random)}
+    if health := _health(random):
+        request["health"] = health
+    if _perhaps(random, 0.4):
+        request["alarms"] = [random.choice(["errors", {"name": "errors", "if_already_firing": "ignore_until_ok"}])]
+        request["alarms"] += ["any"] if _perhaps(random, 0.4) else []
+    if _perhaps(random, 0.25):
+        request["smoke_tests"] = [{"payload": {"order": 1}, "expect": "statusCode == `200`"}]
+    if _perhaps(random, 0.1):
+        request["version"] = random.choice(["1", "1", "2", {"from_alias": "live"}])
+    if _perhaps(random, 0.1):
+        request["force"] = True
+    return request
+
+
+def _moves(random: Random) -> dict[str, Any]:
+    kind = random.random()
+    if kind < 0.45:
+        weights = sorted({round(random.uniform(0.01, 99), random.choice([0, 1, 2])) or 1.0 for _ in range(3)})
+        weights = weights[: random.randint(0, 3)]
+        steps = [{"weight": weight, "bake_seconds": random.choice([0, 30, 60, 120])} for weight in weights]
+        return {"steps": [*steps, {"weight": 100.0, "bake_seconds": random.choice([0, 30, 60, 180])}]}
+    if kind < 0.8:
+        named = ["AllAtOnce", "AllAtOnce", "Canary10Percent5Minutes", "Linear25PercentEvery1Minute"]
+        return {"strategy": random.choice([*named, {"type": "exponential", "factor": 5, "interval_seconds": 45}])}
+    return {}
+
+
+def _health(random: Random) -> dict[str, Any]:
+    health: dict[str, Any] = {}
+    if _perhaps(random, 0.4):
+        health["max_error_percent"] = random.choice([0, 1, 5])
+    if _perhaps(random, 0.15):
+        health["max_duration_p99_ms"] = random.choice([300, 1000])
+    if _perhaps(random, 0.2):
+        health["judge"] = False
+    elif _perhaps(random, 0.15):
+        health |= {"advance_early": True, "min_bake_seconds": 60}
+    if _perhaps(random, 0.35):
+        health["when_inconclusive"] = random.choice(["extend", "promote", "roll_back"])
+    if _perhaps(random, 0.5):
+        health["max_extension_seconds"] = random.choice([0, 60, 200])
+    return health
+
+
+# --- The world --------------------------------------------------------------------------------------------------------
+
+
+def _scenario(random: Random) -> dict[str, Any]:
+    scenario: dict[str, Any] = {"requests_per_minute": random.choice([0, 3, 60, 600, 600, 600, 3000])}
+    if candidate := _candidate(random):
+        scenario["candidate"] = candidate
+    if _perhaps(random, 0.05):
+        scenario["publish"] = random.choice([{"unchanged": True}, {"last_update_status": "Failed"}])
+    if _perhaps(random, 0.12):
+        provisioned = {"provisioned_concurrency": 2}
+        odd = [{"exists": False}, {"weights": {"2": 0.2}}, {"function_version": "3"}, provisioned, provisioned]
+        scenario["alias"] = random.choice(odd)
+    if _perhaps(random, 0.1):
+        scenario["metric_delay_seconds"] = random.choice([0, 300])
+    if _perhaps(random, 0.1):
+        scenario["shared_outage"] = {"from_second": 100, "to_second": 200, "error_rate": 0.4}
+    alarm = {"name": "errors", "threshold": random.choice([5, 50, 100_000]), "state": "OK"}
+    alarm["state"] = random.choice(["OK"] * 8 + ["ALARM", "INSUFFICIENT_DATA"])
+    alarm["treat_missing_data"] = random.choice(["missing", "ignore", "breaching", "notBreaching"])
+    scenario["alarms"] = [alarm, {"name": "any", "rule": 'ALARM("errors")'}]
+    if timeline := [_action(random) for _ in range(random.choice([0, 0, 1, 1, 2, 3]))]:
+        scenario["timeline"] = timeline
+    scenario["faults"] = [_fault(random) for _ in range(random.choice([1, 1, 2, 2, 3, 4]))]
+    return scenario
+
+
+def _candidate(random: Random) -> dict[str, Any]:
+    candidate: dict[str, Any] = {}
+    if _perhaps(random, 0.4):
+        candidate["error_rate"] = random.choice([0, 0.01, 0.05, 0.5, 0.5, 1])
+    elif _perhaps(random, 0.15):
+        candidate["error_rate_by_minute"] = [0, 0, 0, 0.3]
+    if _perhaps(random, 0.1):
+        candidate["duration_ms"] = {"median": 300, "p99": 3000}
+    if _perhaps(random, 0.08):
+        candidate |= {"state": "Pending", "active_after_seconds": random.choice([30, 300])}
+    if _perhaps(random, 0.03):
+        candidate["role"] = "other-role"
+    return candidate
+
+
+def _moment(random: Random) -> float:
+    """Often in the first seconds, where much happens; seldom late."""
+    return round(random.uniform(0, random.choice([4, 70, 200, 400, 1000])), 2)
+
+
+def _action(random: Random) -> dict[str, Any]:
+    do = random.choice(["stop_execution"] * 4 + ["set_alarm", "set_alarm", "update_alias", "start_execution"] * 2)
+    action: dict[str, Any] = {"at_second": _moment(random), "do": do}
+    if do == "set_alarm":
+        return {**action, "name": "errors", "state": random.choice(["ALARM", "ALARM", "OK", "INSUFFICIENT_DATA"])}
+    if do == "update_alias":
+        wrote = [{"function_version": "1", "weights": {}}, {"weights": {}}, {"weights": {"2": 0.3}}]
+        wrote += [{"function_version": "2", "weights": {}}, {"function_version": "2"}]
+        wrote += [{"function_version": "3", "weights": {}}, {"function_version": "3", "weights": {"1": 0.5}}]
+        return {**action, **random.choice(wrote)}
+    if do == "start_execution":
+        if _perhaps(random, 0.4):
+            action["at_second"] = round(random.uniform(200, 2500), 1)
+        if _perhaps(random, 0.5):
+            action["request"] = {**SMALLEST, "strategy": "AllAtOnce"}
+    return action
+
+
+# --- The faults -------------------------------------------------------------------------------------------------------
+
+
+def _fault(random: Random) -> dict[str, Any]:
+    kind = random.random()
+    if kind < 0.72:
+        return _call_fault(random)
+    if kind < 0.88:
+        times = random.choice([1, 1, 2, 3, 6, "always"])
+        error = random.choice(["timeout", "crash", "throttled"])
+        skip = random.choice([0, 0, 1, 2, 5])
+        return {"handler": random.choice(HANDLERS), "error": error, "times": times, "skip": skip}
+    error = random.choice(["lost", "duplicated", "late"])
+    fault = {"event": random.choice(["execution", "execution", "alarm"]), "error": error}
+    fault |= {"times": random.choice([1, "always"]), "skip": random.choice([0, 0, 1])}
+    return {**fault, "seconds": random.choice([3, 5, 20, 60, 90, 600])} if error == "late" else fault
+
+
+def _call_fault(random: Random) -> dict[str, Any]:
+    service = random.choice(["lambda"] * 5 + ["dynamodb"] * 5 + ["cloudwatch", "events", "stepfunctions"])
+    fault: dict[str, Any] = {"call": f"{service}.{random.choice(OPERATIONS[service])}"}
+    fault["error"] = random.choice(ERRORS[service] + WIRE)
+    fault["skip"] = random.choice([0, 0, 1, 2, 3, 4, 5, 8, 12, 20, 30])
+    if _perhaps(random, 0.12):
+        fault = {"call": "*", "error": random.choice([*WIRE, "AccessDeniedException"]), "skip": random.randint(0, 90)}
+    fault["times"] = random.choice([1, 1, 1, 2, 4, 5, 12, 60, "always"])
+    if fault["error"] in {"crash_before", "crash_after"}:
+        fault["times"] = random.choice([1, 1, 1, 2, 6, "always"])
+    if fault["error"] == "held":
+        fault |= {"seconds": random.choice(HELD_SECONDS), "times": random.choice([1, 1, 1, 2, 4, 8])}
+    return fault

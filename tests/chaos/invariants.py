@@ -1,0 +1,318 @@
+"""What must hold however a rollout ends. Each check yields what is broken, one sentence each, with numbers.
+
+Faults that have not stopped at the end excuse what nobody could do: an alias that can never be written or read stays
+as it is (and somebody must have been told), and a dead ledger keeps no books.
+"""
+
+from __future__ import annotations
+
+import builtins
+import json
+from collections.abc import Callable, Iterator, Mapping
+from fnmatch import fnmatchcase
+
+from tests.chaos.case import Case
+from tests.chaos.observe import Execution, Observation
+
+#: What a success may not rest on: so large a part of so many requests failed, and the judge had to see it.
+HARMFUL_RATE, HARMFUL_REQUESTS = 0.3, 500
+
+_COMMAND = "aws lambda update-alias"
+#: Errors by which AWS answers the question that was asked.
+_ANSWERS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException", "PreconditionFailedException"})
+_BUGS = frozenset({"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MarshalError"})
+#: The end of an execution -> what its history item may say. A guard may restore what RollBack could not.
+_AGREE: Mapping[str | None, frozenset[str]] = {
+    "promoted": frozenset({"promoted"}),
+    "unchanged": frozenset({"unchanged"}),
+    "rejected": frozenset({"rejected"}),
+    "rolled_back": frozenset({"rolled_back"}),
+    "interrupted": frozenset({"interrupted"}),
+    "rollback_failed": frozenset({"rollback_failed", "rolled_back", "interrupted"}),
+    None: frozenset({"rolled_back", "rejected", "interrupted", "rollback_failed"}),
+}
+_LAST_STATE = {
+    "promoted": "Promoted",
+    "unchanged": "Unchanged",
+    "rejected": "Rejected",
+    "rolled_back": "RolledBack",
+    "interrupted": "Interrupted",
+    "rollback_failed": "RollbackFailed",
+}
+
+Broken = Iterator[str]
+
+
+def broken(case: Case, seen: Observation) -> dict[str, str]:
+    """What does not hold, by the name of the invariant; empty where all is well."""
+    found = {name: "; ".join(check(case, seen)) for name, check in CHECKS.items()}
+    return {name: sentences for name, sentences in found.items() if sentences}
+
+
+# --- What excuses -----------------------------------------------------------------------------------------------------
+
+
+def ledger_is_dead(case: Case, seen: Observation) -> bool:
+    """Whether some call of the ledger fails for ever, or failed to the end."""
+    endless = any(str(fault["call"]).startswith(("*", "dynamodb.")) for fault in case.endless("call"))
+    return endless or _failed_to_the_end(seen, "dynamodb.*")
+
+
+def alias_is_unreachable(case: Case, seen: Observation) -> bool:
+    """Whether the alias can never be read or never be written, or could not to the end."""
+    calls = ("lambda.GetAlias", "lambda.UpdateAlias")
+    endless = any(fnmatchcase(call, fault["call"]) for fault in case.endless("call") for call in calls)
+    return endless or any(_failed_to_the_end(seen, call) for call in calls)
+
+
+def nobody_is_left(case: Case, seen: Observation) -> bool:
+    """Whether whoever restores after an end is gone: the sweeper, or what it reads, and the guard with its event."""
+    dead = {fault["handler"] for fault in case.endless("handler")}
+    deaf = any(fault["error"] == "lost" for fault in case.faults if fault.get("event") == "execution")
+    blind = any(fnmatchcase("stepfunctions.DescribeExecution", fault["call"]) for fault in case.endless("call"))
+    return ("sweep" in dead or blind or ledger_is_dead(case, seen)) and ("guard_execution" in dead or deaf)
+
+
+def _failed_to_the_end(seen: Observation, pattern: str) -> bool:
+    """Whether the last of these calls failed, and not for the reasons that are answers."""
+    last = next((call.error for call in reversed(seen.calls) if fnmatchcase(call.name, pattern)), None)
+    return last is not None and last not in _ANSWERS
+
+
+def _needs_a_person(seen: Observation) -> bool:
+    """Whether a rollout ended in the words that call a person, with the command to run."""
+    return any(each.error == "RollbackFailed" and _COMMAND in (each.cause or "") for each in seen.executions)
+
+
+# --- The alias --------------------------------------------------------------------------------------------------------
+
+
+def _one_version(case: Case, seen: Observation) -> Broken:
+    if seen.final is None or not seen.final[1] or seen.final == seen.initial or _needs_a_person(seen):
+        return
+    foreign = [write for write in seen.writes if write.foreign]
+    if foreign and foreign[-1].routing == seen.final:
+        return
+    if alias_is_unreachable(case, seen):
+        if not (seen.commands_told or seen.dead_letters):
+            yield f"split as {seen.final} for ever, and nobody was told"
+        return
+    if not nobody_is_left(case, seen):
+        yield f"{seen.outcome}, and the alias is left as {seen.final}"
+
+
+def _known_versions(case: Case, seen: Observation) -> Broken:
+    versions = {case.stable, *(_versions(seen.initial) if seen.initial else ())}
+    for write in seen.writes:
+        if write.foreign:
+            versions |= _versions(write.routing)
+    for each in seen.executions:
+        adopted = each.request.get("version") if isinstance(each.request, dict) else None
+        versions |= {adopted} if isinstance(adopted, str) else set()
+    versions |= {
+        str(call.response["Version"])
+        for call in seen.calls
+        if call.name == "lambda.PublishVersion" and call.response is not None
+    }
+    versions.add(_published_first(case))
+    for write in seen.writes:
+        if alien := _versions(write.routing) - versions:
+            yield f"version {', '.join(sorted(alien))} at {write.at} s, known are {sorted(versions)}"
+
+
+def _versions(routing: tuple[str, Mapping[str, float]]) -> set[str]:
+    return {routing[0], *routing[1]}
+
+
+def _published_first(case: Case) -> str:
+    """The number that the first publication gets; its answer may be lost."""
+    alias = case.scenario.get("alias", {})
+    named = [alias.get("function_version", "1"), *alias.get("weights", {})]
+    for action in case.timeline:
+        named += [action.get("function_version") or "1", *(action.get("weights") or {})]
+    return str(max(int(version) for version in named if version.isdigit()) + 1) if named != ["$LATEST"] else "2"
+
+
+def _good_end(_: Case, seen: Observation) -> Broken:
+    """A promoted candidate serves, until somebody else moves the alias or a later rollout promotes its own."""
+    ends = [each for each in seen.executions if each.outcome == "promoted" and each.ended_at is not None]
+    for each in ends:
+        promoted = (each.output["to_version"], {})
+        upto = [write for write in seen.writes if write.at <= (each.ended_at or 0)]
+        if upto and not upto[-1].foreign and upto[-1].routing != promoted:
+            yield f"promoted {promoted[0]} at {each.ended_at} s, when the alias was {upto[-1].routing}"
+    if ends:
+        last = max(ends, key=lambda each: each.ended_at or 0)
+        ended_at = last.ended_at or 0.0
+        later = [write for write in seen.writes if write.foreign and write.at >= _last_own_write(seen, ended_at)]
+        if not later and seen.final != (last.output["to_version"], {}):
+            yield f"promoted {last.output['to_version']} at {ended_at} s, and in the end the alias is {seen.final}"
+
+
+def _last_own_write(seen: Observation, until: float) -> float:
+    return max((write.at for write in seen.writes if not write.foreign and write.at <= until), default=0.0)
+
+
+def _bad_end(case: Case, seen: Observation) -> Broken:
+    """Where nobody promoted and nobody else wrote, the alias is what it was."""
+    if any(write.foreign for write in seen.writes) or seen.final == seen.initial or _needs_a_person(seen):
+        return
+    if any(each.outcome == "promoted" for each in seen.executions):
+        return
+    said = [item["outcome"] for each in seen.executions for item in each.history]
+    if "promoted" in said and seen.final and not seen.final[1]:
+        return  # stopped after the last word was spoken: the books and the alias agree
+    if not (alias_is_unreachable(case, seen) or nobody_is_left(case, seen)):
+        yield f"{seen.outcome}, nobody promoted, and the alias went from {seen.initial} to {seen.final}"
+
+
+def _leaves_others_alone(_: Case, seen: Observation) -> Broken:
+    """Whoever deploys another version during a rollout keeps it, until another rollout starts."""
+    for number, write in enumerate(seen.writes):
+        if not write.foreign or write.routing[1]:
+            continue
+        before = seen.writes[:number]
+        split = before[-1].routing if before else seen.initial
+        if split is None or write.routing[0] in _versions(split):
+            continue
+        until = min((each.started_at for each in seen.executions if each.started_at >= write.at), default=float("inf"))
+        for later in seen.writes[number + 1 :]:
+            if later.foreign:
+                break
+            if later.at < until:
+                yield f"version {write.routing[0]} was deployed at {write.at} s and undone at {later.at} s"
+                break
+
+
+def _interrupted_by_somebody(_: Case, seen: Observation) -> Broken:
+    if len(seen.executions) == 1 and not any(write.foreign for write in seen.writes):
+        for each in seen.executions:
+            if each.outcome == "interrupted":
+                yield f"nobody else acted: {each.cause}"
+
+
+# --- The books --------------------------------------------------------------------------------------------------------
+
+
+def _lock_free(case: Case, seen: Observation) -> Broken:
+    if ledger_is_dead(case, seen) or alias_is_unreachable(case, seen):
+        return
+    if nobody_is_left(case, seen) or any(fault["handler"] == "sweep" for fault in case.endless("handler")):
+        return  # a call that was in flight at the end may take the lock late, and only the sweeper looks again
+    failed = {each.arn for each in seen.executions if each.error == "RollbackFailed"}
+    for lock in seen.locks:
+        if lock["execution_arn"] not in failed:
+            holder = next((each for each in seen.executions if each.arn == lock["execution_arn"]), None)
+            yield f"held by {holder.status if holder else 'nobody'} {holder.error if holder else ''}".rstrip()
+
+
+def _history_once(case: Case, seen: Observation) -> Broken:
+    excused = ledger_is_dead(case, seen) or nobody_is_left(case, seen) or alias_is_unreachable(case, seen)
+    for each in seen.executions:
+        if len(each.history) > 1:
+            yield f"{len(each.history)} items of {_named(each)}"
+        elif not each.history and each.locked and not excused:
+            yield f"none of {_named(each)}, which had the lock"
+
+
+def _history_agrees(_: Case, seen: Observation) -> Broken:
+    for each in seen.executions:
+        for item in each.history:
+            said = item["outcome"]
+            agree = _AGREE[each.outcome]
+            stopped_too_late = each.outcome is None and said in {"promoted", "unchanged"} and not _split(seen)
+            if said not in agree and not stopped_too_late:
+                yield f"{said} of {_named(each)}"
+
+
+def _split(seen: Observation) -> bool:
+    return bool(seen.final and seen.final[1])
+
+
+def _event_tells(case: Case, seen: Observation) -> Broken:
+    mute = "events.PutEvents" in seen.failed
+    excused = mute or ledger_is_dead(case, seen) or nobody_is_left(case, seen) or alias_is_unreachable(case, seen)
+    for each in seen.executions:
+        said = set(each.told) - ({"rollback_failed"} if len(set(each.told)) > 1 else set())
+        truths = {item["outcome"] for item in each.history} or ({each.outcome} if each.outcome else set())
+        if not each.told and not excused:
+            yield f"none of {_named(each)} ({', '.join(sorted(truths))})"
+        elif len(said) > 1 or (said and truths and not said <= truths):
+            yield f"{sorted(set(each.told))} of {_named(each)} ({', '.join(sorted(truths))})"
+
+
+def _named(each: Execution) -> str:
+    number = each.arn.rsplit("-", 1)[-1]
+    return f"execution {number}, {each.status} {each.error or ''}".rstrip() + f" in {each.last_state}"
+
+
+# --- The word ---------------------------------------------------------------------------------------------------------
+
+
+def _success_is_earned(case: Case, seen: Observation) -> Broken:
+    for each in seen.executions:
+        if each.outcome != "promoted":
+            if "proven" in each.output and each.output["proven"] not in {True, False}:
+                yield f"proven is {each.output['proven']!r}"
+            continue
+        proven = each.output.get("proven")
+        if proven not in {True, False}:
+            yield f"proven is {proven!r}"
+        verdicts = json.loads(each.history[0]["document"])["verdicts"] if each.history else []
+        if verdicts and (verdicts[-1]["action"] != "promote" or verdicts[-1]["proven"] != proven):
+            yield f"promoted, proven {proven}, on the verdict {verdicts[-1]['action']}: {verdicts[-1]['reason']}"
+        if each.history and not verdicts and not ledger_is_dead(case, seen):
+            yield "promoted without a verdict in the books"
+    first = seen.executions[0]
+    if len(seen.executions) == 1 and first.outcome == "promoted" and first.output.get("proven"):
+        asked, failed = seen.traffic["to_candidate"], seen.traffic["failed_by_candidate"]
+        if asked >= HARMFUL_REQUESTS and failed / asked >= HARMFUL_RATE:
+            yield f"promoted as proven, and {failed} of {asked} requests failed for its sake"
+
+
+def _ends_in_its_state(_: Case, seen: Observation) -> Broken:
+    for each in seen.executions:
+        if each.status is None:
+            yield f"execution {each.arn.rsplit('-', 1)[-1]} never ended"
+        elif each.status == "FAILED" and each.outcome is None:
+            yield f"ended {each.error}: {each.cause}"
+        elif each.outcome and each.last_state != _LAST_STATE[each.outcome]:
+            yield f"{each.outcome} in {each.last_state}"
+        if each.error == "RollbackFailed" and _COMMAND not in (each.cause or ""):
+            yield f"RollbackFailed without the command to run: {each.cause}"
+
+
+def _no_bug(_: Case, seen: Observation) -> Broken:
+    """An error named after one of Python's own exceptions is a bug of a handler, whatever it leads to, and so is a
+    module that cannot be imported or an answer that is no JSON.
+    """
+    errors = [error for each in seen.executions for error in each.task_errors]
+    for letter in seen.dead_letters:
+        payload = json.loads(letter).get("responsePayload") or {}
+        errors.append(str(payload.get("errorType", "")))
+    for error in sorted(set(errors)):
+        if error in _BUGS or isinstance(getattr(builtins, error, None), type):
+            yield f"a handler raised {error}"
+
+
+def _settled(_: Case, seen: Observation) -> Broken:
+    if not seen.settled:
+        yield f"something still moves after {seen.seconds} s"
+
+
+CHECKS: Mapping[str, Callable[[Case, Observation], Broken]] = {
+    "one version": _one_version,
+    "known versions": _known_versions,
+    "good end": _good_end,
+    "bad end": _bad_end,
+    "leaves others alone": _leaves_others_alone,
+    "interrupted by somebody": _interrupted_by_somebody,
+    "lock free": _lock_free,
+    "history once": _history_once,
+    "history agrees": _history_agrees,
+    "event tells": _event_tells,
+    "success is earned": _success_is_earned,
+    "ends in its state": _ends_in_its_state,
+    "no bug": _no_bug,
+    "settled": _settled,
+}

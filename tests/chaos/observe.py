@@ -1,0 +1,195 @@
+"""Play a case, and keep all that can be seen from outside when everything has settled."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sandbox import story
+from sandbox.boundary import Call, caller
+from sandbox.lambda_rules import Routing
+from sandbox.scenario import Scenario
+from sandbox.stack import client
+from sandbox.world import STARTED_AT, World
+from tests.chaos.case import Case
+
+#: Our events that say how a rollout ended, with the outcome that each one says.
+ENDS: Mapping[str, str] = {
+    "RolloutPromoted": "promoted",
+    "RolloutUnchanged": "unchanged",
+    "RolloutRolledBack": "rolled_back",
+    "RolloutRejected": "rejected",
+    "RolloutInterrupted": "interrupted",
+    "RollbackFailed": "rollback_failed",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """One execution as Step Functions tells it. Moments are seconds from the first StartExecution."""
+
+    arn: str
+    started_at: float
+    ended_at: float | None
+    status: str | None
+    error: str | None
+    cause: str | None
+    output: Mapping[str, Any]
+    entered: tuple[tuple[float, str], ...]
+    request: Any
+    locked: bool
+    history: tuple[Mapping[str, Any], ...]
+    told: tuple[str, ...]
+    task_errors: tuple[str, ...]
+
+    @property
+    def last_state(self) -> str:
+        """The state in which it ended."""
+        return self.entered[-1][1] if self.entered else "no state"
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended by its own word; None where it was stopped, timed out, or failed under a foreign name."""
+        if self.status == "SUCCEEDED":
+            return str(self.output["outcome"])
+        return story.OUTCOMES.get(self.error or "") if self.status == "FAILED" else None
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One write of the alias that took effect, also one that changed nothing. `foreign`: no handler of ours did it."""
+
+    at: float
+    routing: Routing
+    foreign: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Everything about one case. `outcome` is the story's; `commands_told` are the executions of which an event told
+    the command to run; `failed` names the calls of handlers that failed.
+    """
+
+    outcome: str
+    executions: tuple[Execution, ...]
+    initial: Routing | None
+    final: Routing | None
+    writes: tuple[Write, ...]
+    locks: tuple[Mapping[str, Any], ...]
+    commands_told: tuple[str, ...]
+    dead_letters: tuple[str, ...]
+    failed: tuple[str, ...]
+    calls: tuple[Call, ...]
+    traffic: Mapping[str, int]
+    settled: bool
+    seconds: float
+
+
+class _Witness:
+    """Stands in a world and writes down what is gone when it has ended."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.calls: list[Call] = []
+        self.writes: list[Write] = []
+        self.locked: set[str] = set()
+        self._before = False
+        world.boundary.listen(self.calls.append)
+        world.boundary.correct("dynamodb.UpdateItem", self._update_item)
+        world.lambda_rules.on_alias_change(self._alias_written)
+
+    def _alias_written(self, *alias: str) -> None:
+        """Told before each write and after it."""
+        self._before = not self._before
+        routing, target = self.world.routing, self.world.target
+        if not self._before and routing and alias == (target.function_name, target.alias_name):
+            self.writes.append(Write(_since_start(self.world.clock.now()), routing, caller.get() is None))
+
+    def _update_item(self, params: Mapping[str, Any], proceed: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """A write that took effect, whether the handler heard of it or not."""
+        response = proceed()
+        if params["Key"].get("record", {}).get("S") == "lock" and caller.get() == "plan_rollout":
+            self.locked.add(params["ExpressionAttributeValues"][":me"]["S"])
+        return response
+
+
+def observe(case: Case) -> Observation:
+    """Play a case until everything has settled.
+
+    Raises:
+        ScenarioInvalid: it is no scenario.
+    """
+    with World(Scenario.of(case.scenario), case.request, case.seed) as world:
+        witness = _Witness(world)
+        initial = world.routing
+        arn = world.start()
+        end = world.follow(arn)
+        world.settle()
+        told = story._tell(world, arn, end, 0.0)
+        records = story._records(world)
+        ends = [event for event in world.eventbridge.put if event["detail-type"] in ENDS]
+        letters = tuple(_dead_letters())
+        return Observation(
+            outcome=told.outcome,
+            executions=tuple(_execution(world, witness, records, ends, each) for each in world.executions),
+            initial=initial,
+            final=world.routing,
+            writes=tuple(witness.writes),
+            locks=tuple(record for record in records if record["record"] == "lock"),
+            commands_told=tuple(
+                str(event["detail"].get("execution_arn"))
+                for event in ends
+                if "aws lambda update-alias" in str(event["detail"].get("cause"))
+            ),
+            dead_letters=letters,
+            failed=tuple(call.name for call in witness.calls if call.error),
+            calls=tuple(witness.calls),
+            traffic=dict(told.traffic),
+            settled=world.clock.idle(),
+            seconds=_since_start(world.clock.now()),
+        )
+
+
+def _since_start(at: float) -> float:
+    return round(at - STARTED_AT, 2)
+
+
+def _execution(
+    world: World, witness: _Witness, records: list[dict[str, Any]], ends: list[dict[str, Any]], arn: str
+) -> Execution:
+    events, end = list(story._history(arn)), world.executions[arn]
+    return Execution(
+        arn=arn,
+        started_at=_since_start(events[0]["timestamp"].timestamp()),
+        ended_at=_since_start(end.at) if end else None,
+        status=end.status if end else None,
+        error=end.error if end else None,
+        cause=end.cause if end else None,
+        output=json.loads(end.output) if end and end.output else {},
+        entered=tuple(
+            (_since_start(event["timestamp"].timestamp()), event["stateEnteredEventDetails"]["name"])
+            for event in events
+            if event["type"].endswith("StateEntered")
+        ),
+        request=json.loads(events[0]["executionStartedEventDetails"]["input"]),
+        locked=arn in witness.locked,
+        history=tuple(
+            record for record in records if record["record"].startswith("history#") and record["execution_arn"] == arn
+        ),
+        told=tuple(ENDS[event["detail-type"]] for event in ends if event["detail"].get("execution_arn") == arn),
+        task_errors=tuple(
+            str(event["taskFailedEventDetails"]["error"]) for event in events if event["type"] == "TaskFailed"
+        ),
+    )
+
+
+def _dead_letters() -> list[str]:
+    """What lies in the queues of the stack."""
+    sqs = client("sqs")
+    letters = []
+    for url in sqs.list_queues().get("QueueUrls", []):
+        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        letters += [message["Body"] for message in answer.get("Messages", [])]
+    return letters

@@ -1,0 +1,316 @@
+"""Least privilege: what each role of the template must not do, and that it needs all it may.
+
+Every story of the sandbox runs under these roles, for a pattern that is the function's very name. So whatever ends well
+elsewhere has shown that the policies allow enough; here it is shown that they do not allow more.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from sandbox.boundary import AwsError, identity
+from sandbox.iam import Iam, session_arn
+from sandbox.scenario import Scenario
+from sandbox.stack import TEMPLATE, client
+from sandbox.story import play
+from sandbox.world import World
+from tests.contract.artifacts import deployed
+
+REQUEST = {"function_name": "checkout", "alias_name": "live"}
+FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:"
+EXECUTION = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:story-1"
+TABLE = "tidegate-RolloutTable"
+KEY = {"target": {"S": "checkout:live"}, "record": {"S": "lock"}}
+CHECKOUT = {"FunctionName": "checkout"}
+ALIAS = {**CHECKOUT, "Name": "live"}
+
+HANDLERS = (
+    "plan_rollout",
+    "publish_version",
+    "verify_candidate",
+    "shift_traffic",
+    "check_health",
+    "promote",
+    "roll_back",
+    "guard_execution",
+    "guard_alarm",
+    "sweep",
+)
+
+
+@cache
+def account(pattern: str = "checkout") -> tuple[Iam, dict[str, str]]:
+    """The roles for a FunctionNamePattern, and who signs: every handler by its module, the state machine, the schedule.
+
+    Read once: no policy changes while it is used.
+    """
+    stack = deployed(pattern)
+    functions = stack.of_kind("AWS::Lambda::Function").values()
+    (machine,) = stack.of_kind("AWS::StepFunctions::StateMachine").values()
+    (schedule,) = stack.of_kind("AWS::Scheduler::Schedule").values()
+    signers = {each.properties["Handler"].partition(".")[0]: each.properties["Role"] for each in functions}
+    signers["state machine"] = machine.properties["RoleArn"]
+    signers["schedule"] = schedule.properties["Target"]["RoleArn"]
+    return Iam(stack), {name: session_arn(role, "test") for name, role in signers.items()}
+
+
+def refusal(who: str, call: str, params: dict[str, Any], pattern: str = "checkout") -> str | None:
+    """Why the call is denied, in AWS's words; None where it is allowed."""
+    iam, signers = account(pattern)
+    try:
+        iam.check(signers[who], call, params)
+    except AwsError as error:
+        return error.message
+    return None
+
+
+def test_every_function_of_the_template_is_looked_at():
+    assert {*HANDLERS, "state machine", "schedule"} == set(account()[1])
+
+
+FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "delete the function": ("lambda.DeleteFunction", CHECKOUT),
+    "delete a version": ("lambda.DeleteFunction", {**CHECKOUT, "Qualifier": "1"}),
+    "delete the alias": ("lambda.DeleteAlias", ALIAS),
+    "make another alias": ("lambda.CreateAlias", {**CHECKOUT, "Name": "mine", "FunctionVersion": "1"}),
+    "change the code": ("lambda.UpdateFunctionCode", CHECKOUT),
+    "change the configuration": ("lambda.UpdateFunctionConfiguration", CHECKOUT),
+    "read the code": ("lambda.GetFunction", CHECKOUT),
+    "open the function to others": ("lambda.AddPermission", CHECKOUT),
+    "change what is provisioned": ("lambda.PutProvisionedConcurrencyConfig", {**CHECKOUT, "Qualifier": "live"}),
+    "invoke the function unqualified": ("lambda.Invoke", CHECKOUT),
+    "invoke $LATEST": ("lambda.Invoke", {**CHECKOUT, "Qualifier": "$LATEST"}),
+    "invoke $LATEST by its ARN": ("lambda.Invoke", {"FunctionName": f"{FUNCTION}checkout:$LATEST"}),
+    "invoke another function": ("lambda.Invoke", {"FunctionName": "payments", "Qualifier": "1"}),
+    "move another function's alias": ("lambda.UpdateAlias", {"FunctionName": "payments", "Name": "live"}),
+    "move the alias of a longer name": ("lambda.UpdateAlias", {"FunctionName": "checkout-eu", "Name": "live"}),
+    "read another function's alias": ("lambda.GetAlias", {"FunctionName": "payments", "Name": "live"}),
+    "publish another function": ("lambda.PublishVersion", {"FunctionName": "payments"}),
+    "move the alias of its own guard": ("lambda.UpdateAlias", {"FunctionName": "tidegate-SweepFunction"}),
+    "read another table": ("dynamodb.GetItem", {"TableName": "orders", "Key": KEY}),
+    "write another table": ("dynamodb.PutItem", {"TableName": "orders", "Item": KEY}),
+    "write another table in a transaction": (
+        "dynamodb.TransactWriteItems",
+        {"TransactItems": [{"Put": {"TableName": "orders"}}]},
+    ),
+    "read the whole table": ("dynamodb.Scan", {"TableName": TABLE}),
+    "query the table beside its index": ("dynamodb.Query", {"TableName": TABLE}),
+    "delete the table": ("dynamodb.DeleteTable", {"TableName": TABLE}),
+    "speak as somebody else": ("events.PutEvents", {"Entries": [{"Source": "checkout"}]}),
+    "speak as itself and as somebody else": (
+        "events.PutEvents",
+        {"Entries": [{"Source": "tidegate"}, {"Source": "aws.states"}]},
+    ),
+    "speak on another bus": ("events.PutEvents", {"Entries": [{"Source": "tidegate", "EventBusName": "orders"}]}),
+    "switch a rule off": ("events.DisableRule", {"Name": "tidegate-GuardExecutionFunctionExecutionEnded"}),
+    "stop an execution": ("stepfunctions.StopExecution", {"executionArn": EXECUTION}),
+    "start an execution": (
+        "stepfunctions.StartExecution",
+        {"stateMachineArn": "arn:aws:states:us-east-1:123456789012:stateMachine:tidegate-rollout"},
+    ),
+    "look at somebody else's execution": (
+        "stepfunctions.DescribeExecution",
+        {"executionArn": "arn:aws:states:us-east-1:123456789012:execution:orders:1"},
+    ),
+    "silence an alarm": ("cloudwatch.DisableAlarmActions", {"AlarmNames": ["checkout-errors"]}),
+    "set an alarm": ("cloudwatch.SetAlarmState", {"AlarmName": "checkout-errors"}),
+    "send metrics by the API": ("cloudwatch.PutMetricData", {"Namespace": "Tidegate"}),
+    "empty the dead-letter queue": ("sqs.PurgeQueue", {"QueueUrl": "https://sqs/123456789012/tidegate-DeadLetters"}),
+    "write to another queue": ("sqs.SendMessage", {"QueueUrl": "https://sqs/123456789012/orders"}),
+    "become another role": ("sts.AssumeRole", {"RoleArn": "arn:aws:iam::123456789012:role/admin"}),
+    "change a policy": ("iam.PutRolePolicy", {"RoleName": "tidegate-PromoteFunctionRole"}),
+}
+
+
+@pytest.mark.parametrize("what", FORBIDDEN)
+@pytest.mark.parametrize("who", [*HANDLERS, "state machine", "schedule"])
+def test_nobody_may(who, what):
+    call, params = FORBIDDEN[what]
+    assert refusal(who, call, params)
+
+
+@pytest.mark.parametrize("what", [what for what, (_, params) in FORBIDDEN.items() if "payments" in str(params)])
+@pytest.mark.parametrize("who", HANDLERS)
+def test_a_pattern_with_a_wildcard_keeps_out_what_it_does_not_match(who, what):
+    call, params = FORBIDDEN[what]
+    assert refusal(who, call, params, pattern="check*")
+
+
+@pytest.mark.parametrize("pattern", ["*", "check*", "checkout"])
+def test_latest_is_denied_explicitly_whatever_the_pattern(pattern):
+    for params in ({**CHECKOUT, "Qualifier": "$LATEST"}, {"FunctionName": f"{FUNCTION}checkout:$LATEST"}):
+        said = refusal("verify_candidate", "lambda.Invoke", params, pattern)
+        assert said
+        assert said.endswith("with an explicit deny in an identity-based policy")
+    assert refusal("verify_candidate", "lambda.Invoke", CHECKOUT, pattern), "unqualified is $LATEST too"
+    assert refusal("verify_candidate", "lambda.Invoke", {**CHECKOUT, "Qualifier": "7"}, pattern) is None
+
+
+BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    "move the alias": (
+        "lambda.UpdateAlias",
+        ALIAS,
+        {"plan_rollout", "shift_traffic", "promote", "roll_back", "guard_execution", "guard_alarm", "sweep"},
+    ),
+    "publish": ("lambda.PublishVersion", CHECKOUT, {"publish_version"}),
+    "run a version": ("lambda.Invoke", {**CHECKOUT, "Qualifier": "7"}, {"verify_candidate"}),
+    "read the alarms' history": ("cloudwatch.DescribeAlarmHistory", {}, {"check_health"}),
+    "read metrics": ("cloudwatch.GetMetricData", {}, {"plan_rollout", "check_health"}),
+    "read an execution's history": (
+        "stepfunctions.GetExecutionHistory",
+        {"executionArn": EXECUTION},
+        {"guard_execution"},
+    ),
+    "find every running rollout": (
+        "dynamodb.Query",
+        {"TableName": TABLE, "IndexName": "watched"},
+        {"guard_alarm", "sweep"},
+    ),
+    "run a handler": ("lambda.Invoke", {"FunctionName": "tidegate-PromoteFunction:1"}, {"state machine"}),
+    "sweep": ("lambda.Invoke", {"FunctionName": "tidegate-SweepFunction:live"}, {"schedule"}),
+    "run the guard": ("lambda.Invoke", {"FunctionName": "tidegate-GuardExecutionFunction:live"}, set()),
+}
+
+
+@pytest.mark.parametrize("what", BUSINESS)
+def test_only_whose_business_it_is_may(what):
+    call, params, business = BUSINESS[what]
+    assert {who for who in account()[1] if refusal(who, call, params) is None} == business
+
+
+# --- At the wire ------------------------------------------------------------------------------------------------------
+
+
+def test_a_denied_call_fails_in_the_sdk_as_it_does_at_aws():
+    with World(Scenario.of({}), REQUEST) as world:
+        token = identity.set(session_arn(world.runtime.role_of("check_health") or "", "tidegate-CheckHealthFunction"))
+        with pytest.raises(ClientError) as denied:
+            client("lambda").update_alias(**ALIAS, FunctionVersion="1")
+        identity.reset(token)
+    assert denied.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+    assert str(denied.value) == (
+        "An error occurred (AccessDeniedException) when calling the UpdateAlias operation: User: arn:aws:sts::"
+        "123456789012:assumed-role/tidegate-CheckHealthFunctionRole/tidegate-CheckHealthFunction is not authorized to"
+        f" perform: lambda:UpdateAlias on resource: {FUNCTION}checkout"
+        " because no identity-based policy allows the lambda:UpdateAlias action"
+    )
+
+
+def without(tmp_path: Path, old: str, new: str, after: str) -> Path:
+    """The template with one thing changed, the first one after a line that begins so, beside the same code."""
+    head, found, rest = TEMPLATE.read_text().partition(after)
+    assert found
+    assert old in rest
+    for folder in ("functions", "statemachine"):
+        (tmp_path / folder).symlink_to(TEMPLATE.parent / folder)
+    changed = tmp_path / "template.yaml"
+    changed.write_text(head + found + rest.replace(old, new, 1))
+    return changed
+
+
+def end_of(template: Path) -> str | None:
+    with World(Scenario.of({}), REQUEST, template=template) as world:
+        return world.follow(world.start()).cause
+
+
+def test_a_handler_whose_role_lost_an_action_is_refused_by_every_story(tmp_path):
+    template = without(tmp_path, "lambda:PublishVersion", "lambda:PublishLayerVersion", "  PublishVersionFunction:\n")
+    cause = end_of(template)
+    assert cause
+    assert "is not authorized to perform: lambda:PublishVersion" in cause
+
+
+def test_the_state_machine_runs_handlers_under_its_own_role(tmp_path):
+    template = without(
+        tmp_path, "${PlanRolloutFunction.Arn}:*", "${PlanRolloutFunction.Arn}", "  RolloutStateMachine:\n"
+    )
+    cause = end_of(template)
+    assert cause
+    assert "tidegate-RolloutStateMachineRole/story-1 is not authorized to perform: lambda:InvokeFunction" in cause
+
+
+# --- No more than is used ---------------------------------------------------------------------------------------------
+
+STOP = {"at_second": 200, "do": "stop_execution"}
+FIRES = {"at_second": 70, "do": "set_alarm", "name": "errors", "state": "ALARM"}
+RECOVERS = {"at_second": 75, "do": "set_alarm", "name": "errors", "state": "OK"}
+WATCHED: dict[str, Any] = {"alarms": [{"name": "errors"}]}
+
+#: Together these make every call that a handler ever makes: a name, more of the request, the scenario.
+STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "it is tried and promoted": ({"smoke_tests": [{"payload": 1, "expect": "statusCode == `200`"}]}, {}),
+    "there is nothing to publish": ({}, {"publish": {"unchanged": True}}),
+    "what is provisioned moves with it": ({}, {"alias": {"provisioned_concurrency": 5}}),
+    "the candidate fails": ({"health": {"max_error_percent": 1}}, {"candidate": {"error_rate": 0.5}}),
+    "it is refused": ({"alarms": ["typo"]}, {}),
+    "a lost response is looked after": (
+        {},
+        {"faults": [{"call": "lambda.UpdateAlias", "error": "lost_response", "times": 1}]},
+    ),
+    "an alarm fires": ({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES]}),
+    "an alarm fires between two polls and its event is lost": (
+        {"alarms": ["errors"]},
+        {**WATCHED, "timeline": [FIRES, RECOVERS], "faults": [{"event": "alarm", "error": "lost"}]},
+    ),
+    "it is stopped": ({}, {"timeline": [STOP]}),
+    "it is stopped unheard, and the next one takes over": (
+        {},
+        {
+            "timeline": [STOP, {"at_second": 215, "do": "start_execution"}],
+            "faults": [{"event": "execution", "error": "lost"}],
+        },
+    ),
+    "it is stopped, and its guards crash": (
+        {"alarms": ["errors"]},
+        {
+            **WATCHED,
+            "timeline": [{**FIRES, "at_second": 199}, STOP],
+            "faults": [
+                {"handler": handler, "error": "crash", "times": 5}
+                for handler in ("guard_alarm", "guard_execution", "sweep")
+            ],
+        },
+    ),
+}
+
+
+#: What stories cannot show: nothing in the sandbox writes logs or traces by the API.
+UNSEEN = {
+    "AWSLambdaBasicExecutionRole/0": "SAM gives it to every function; Lambda itself writes the logs, as the function",
+    "AWSXrayWriteOnlyAccess/0": "Tracing: Active makes SAM give it; the X-Ray daemon sends, as the function",
+    "DeliverLogs": "Step Functions delivers an execution's logs, as the state machine",
+}
+
+
+def used_in(request: dict[str, Any], scenario: dict[str, Any], meddle: Callable[[World], None] | None = None) -> Iam:
+    with World(Scenario.of(scenario), {**REQUEST, **request}) as world:
+        if meddle:
+            meddle(world)
+        world.follow(world.start())
+        world.settle()
+        return world.iam
+
+
+def lose_the_ledger(world: World) -> None:
+    def lose() -> None:
+        client("dynamodb").delete_table(TableName=world.table_name)
+
+    world.clock.spawn(lose, "the ledger is gone", 199.9)
+
+
+def test_no_role_may_more_than_its_handler_does():
+    met = [used_in(request, scenario) for request, scenario in STORIES.values()]
+    met.append(used_in({}, {"timeline": [STOP]}, lose_the_ledger))
+    idle = met[0].grants() - set().union(*(iam.used for iam in met))
+    assert not [grant for grant in idle if grant.statement not in UNSEEN]
+    assert {grant.statement for grant in idle} == UNSEEN.keys(), "an exception that is none"
+
+
+def test_an_injected_denial_is_met_before_any_policy():
+    story = play(REQUEST, Scenario.of({"faults": [{"call": "lambda.GetAlias", "error": "AccessDeniedException"}]}))
+    assert story.error == "Rejected"
+    assert "The scenario lets lambda.GetAlias fail" in (story.cause or "")

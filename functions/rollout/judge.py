@@ -70,6 +70,8 @@ SUSPICION: Final = 0.02
 HINT: Final = 0.1
 #: An acquittal that is wrong has at most this probability.
 CLEARANCE: Final = 0.05
+#: The last minutes are told beside the whole, which would drown them in a long rollout.
+RECENT_MINUTES: Final = 5
 #: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
 FEWEST_MINUTES: Final = 5
 #: A candidate is proven harmless where it exceeds the tolerated ratio by less than this share of its requests.
@@ -162,7 +164,8 @@ class Row:
 class Evidence:
     """What one metric says. Wealths are natural logarithms, and hold the metric's share of the error budgets already.
 
-    The counts are of the minutes that both versions were compared in. `worse_peak` and `intolerable_peak` are the most
+    The counts are of the minutes that both versions were compared in, `recent` (bad and all of the candidate's, and of
+    the stable version's) of the last five of them. `worse_peak` and `intolerable_peak` are the most
     that either key ever reached: exp(-peak) is a p-value that holds at any poll. `excess_at_most` bounds what the
     candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence.
     """
@@ -174,6 +177,7 @@ class Evidence:
     candidate: int
     stable_bad: int
     candidate_bad: int
+    recent: tuple[int, ...]
     worse: float
     intolerable: float
     worse_peak: float
@@ -237,9 +241,9 @@ class Guard:
 
     def __str__(self) -> str:
         does = "fails" if self.metric == "errors" else "is slow in"
-        percent = 100 * self.candidate_bad / self.candidate if self.candidate else 0.0
-        rate = f"{percent:.3g} % of its {self.candidate:,} requests at the last weight"
-        return f"candidate {does} {rate}, and at most {100 * self.expected_at_most:.2g} % were to be expected"
+        percent = 100 * self.candidate_bad / max(self.candidate, 1)
+        rate = f"{does} {percent:.3g} % of its {self.candidate:,} requests at the last weight"
+        return f"candidate {rate}, and at most {100 * self.expected_at_most:.2g} % were to be expected"
 
 
 def log_e_value(tally: Tally, tolerance: Tolerance, bet: float) -> float:
@@ -387,6 +391,7 @@ def examine(
         candidate=sum(tally.candidate for tally in compared),
         stable_bad=sum(tally.stable_bad for tally in compared),
         candidate_bad=sum(tally.candidate_bad for tally in compared),
+        recent=_recent(compared),
         worse=latest[0],
         intolerable=latest[1] + share,
         worse_peak=max(worse, default=0.0),
@@ -400,9 +405,17 @@ def examine(
         burst=burst,
         gaps=sum(row.tally is None for row in rows),
         settled_minutes=_served(settled),
-        step_cleared=quiet and not burst and _served(step) >= FEWEST_MINUTES and _is_cleared(step, tolerance),
+        step_cleared=quiet
+        and not burst
+        and _served(step) >= FEWEST_MINUTES
+        and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase,
         excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
     )
+
+
+def _recent(compared: Sequence[Tally]) -> tuple[int, ...]:
+    last = [(one.candidate_bad, one.candidate, one.stable_bad, round(one.stable)) for one in compared[-RECENT_MINUTES:]]
+    return tuple(sum(column) for column in zip(*last, strict=True))
 
 
 def _convicted_at(
@@ -418,11 +431,7 @@ def _convicted_at(
 
 
 def _served(rows: Sequence[Tally | None]) -> int:
-    return sum(row is not None and row.candidate > 0 for row in rows)
-
-
-def _is_cleared(rows: Sequence[Tally | None], tolerance: Tolerance) -> bool:
-    return _clearing(rows, tolerance.max_ratio).wealth(tolerance.max_increase) >= -math.log(CLEARANCE)
+    return sum(bool(row and row.candidate) for row in rows)
 
 
 def excess_bound(rows: Sequence[Tally | None], max_ratio: float, confidence: float = 1 - CLEARANCE) -> float:

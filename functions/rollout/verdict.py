@@ -28,6 +28,9 @@ SPARSE_ROW_SECONDS: Final = 300
 #: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
 FEWEST_USUAL: Final = 300
 
+#: From so many minutes on, the last ones are told beside.
+LONG_MINUTES: Final = 15
+
 _SAYS: Final[Mapping[MetricName, tuple[str, str]]] = {"errors": ("fails", ""), "slow": ("is slow in", "in ")}
 _SMALLEST_P: Final = 1e-6
 
@@ -275,7 +278,11 @@ def _compared(evidence: Evidence) -> str:
     (candidate, requests), (stable, others) = ((f"{_figure(100 * bad / of)} %", f"{of:,}") for bad, of in both)
     minutes = f"same {evidence.minutes:,} minutes" if evidence.minutes > 1 else "same minute"
     rates = f"candidate {does} {candidate} of {requests} requests, stable {stable_does}{stable} of {others}"
-    return f"{rates} in the {minutes}"
+    bad, requests_of, stable_bad, stable_of = evidence.recent
+    if evidence.minutes < LONG_MINUTES:
+        return f"{rates} in the {minutes}"
+    last = f"{_figure(100 * bad / requests_of)} % against {_figure(100 * stable_bad / stable_of)} %"
+    return f"{rates} in the {minutes} ({last} in the last {judging.RECENT_MINUTES})"
 
 
 def _percent(bad: int, requests: int) -> float | None:

@@ -39,7 +39,7 @@ def test_a_candidate_that_fails_half_its_requests_is_rolled_back_within_minutes(
     assert closed(story)
     assert story.virtual_seconds <= 300
     assert story.events[-1] == "RolloutRolledBack"
-    assert story.states[-4:] == ("Verdict?", "RollBack", "HowItEnded?", "RolledBack")
+    assert story.states[-3:] == ("RollBack", "HowItEnded?", "RolledBack")
     assert 0 < story.traffic["failed_by_candidate"] <= story.traffic["to_candidate"]
 
 

@@ -56,10 +56,8 @@ BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
 BURST_THROTTLED: Final = 0.01
 #: As many calm minutes of the stable version make its rate known where no history does; until then, so much is a burst.
 BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
-#: A stable version that fails more for longer than so many minutes is no burst: that is its rate now.
-BURST_LONGEST: Final = 15
-#: A burst blocks every acquittal for as many minutes.
-BURST_RECENT: Final = 3
+#: What lasts longer than so many minutes is no burst but how things are; one blocks every acquittal for so many.
+BURST_LONGEST, BURST_RECENT = 15, 3
 #: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
 DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
 #: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.

@@ -62,7 +62,7 @@ _SWEEPER, _SWEEPS = "sweep", 4
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One play: `row` says where it hurts (handler and call, or state), `column` how, and `number` which of the calls."""
+    """One play: `row` says where it hurts (handler and call, or state), `column` how, `number` which of the calls."""
 
     story: str
     table: str
@@ -84,10 +84,10 @@ class End:
 def end_of(point: Point) -> End:
     """Play a point."""
     seen = observe(point.case)
-    return End(point, outcome_of(point, seen), broken(point.case, seen))
+    return End(point, outcome_of(seen), broken(point.case, seen))
 
 
-def outcome_of(point: Point, seen: Observation) -> str:
+def outcome_of(seen: Observation) -> str:
     """One word on how the rollout ended, and what the alias shows."""
     if seen.outcome == "stopped" and seen.final and not seen.final[1] and seen.executions[0].history:
         return "promoted" if seen.executions[0].history[0]["outcome"] == "promoted" else "stopped"

@@ -171,3 +171,24 @@ def test_a_judge_that_can_judge_nothing_proves_nothing(tell):
         alarms=[{"name": "quiet", "treat_missing_data": "notBreaching"}],
     )
     assert not story.proven
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_what_stepped_back_and_was_never_cleared_is_not_promoted(tell, seed):
+    """Ten times the errors, at once and all at once: the guard trips, and five minutes at 10 % acquit nobody."""
+    story = tell({"strategy": "AllAtOnce"}, seed=seed, candidate={"error_rate": 0.01})
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+
+
+def test_ten_times_the_errors_at_the_last_weight_are_seen_after_a_clean_ramp(tell):
+    story = tell(candidate={"error_rate_by_minute": [0.001] * 11 + [0.01]})
+    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
+
+
+def test_without_any_gate_the_plan_says_so():
+    request = {"function_name": "checkout", "alias_name": "live", "health": {"judge": False}}
+    with World(Scenario.of({}), request) as world:
+        world.follow(world.start())
+        items = client("dynamodb").scan(TableName=world.table_name)["Items"]
+    plans = [json.loads(item["document"]["S"])["plan"] for item in items if "document" in item]
+    assert ["nothing can speak against" in warning for plan in plans for warning in plan["warnings"]] == [True]

@@ -35,9 +35,9 @@ from sandbox.traffic import Behaviour, Traffic, TrafficCounts
 #: StartExecution is on a whole minute; the stack was deployed at none, so schedules do not tick at whole ones.
 STARTED_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC).timestamp()
 DEPLOYED_AT = STARTED_AT - 83
-#: Whatever no event reported is the sweeper's, which looks again every minute until the longest handler time-out, a
-#: quarter of an hour, has passed.
-SWEEPS_SECONDS = 16 * MINUTE_SECONDS
+#: Whatever no event reported is the sweeper's, which looks every minute. Handlers in flight and events on their way are
+#: waited for beside, so a few looks are enough.
+SWEEPS_SECONDS = 3 * MINUTE_SECONDS
 #: Nothing that follows a rollout takes this long; what does is broken, and is not waited for.
 PATIENCE_SECONDS = 6 * 3600
 

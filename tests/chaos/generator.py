@@ -124,10 +124,10 @@ def _scenario(random: Random) -> dict[str, Any]:
         scenario["candidate"] = candidate
     if _perhaps(random, 0.05):
         scenario["publish"] = random.choice([{"unchanged": True}, {"last_update_status": "Failed"}])
-    if _perhaps(random, 0.12):
+    if _perhaps(random, 0.15):
         provisioned = {"provisioned_concurrency": 2}
-        odd = [{"exists": False}, {"weights": {"2": 0.2}}, {"function_version": "3"}, provisioned, provisioned]
-        scenario["alias"] = random.choice(odd)
+        odd: list[dict[str, Any]] = [{"exists": False}, {"weights": {"2": 0.2}}, {"function_version": "3"}]
+        scenario["alias"] = random.choice([*odd, provisioned, provisioned, provisioned])
     if _perhaps(random, 0.1):
         scenario["metric_delay_seconds"] = random.choice([0, 300])
     if _perhaps(random, 0.1):
@@ -158,7 +158,9 @@ def _candidate(random: Random) -> dict[str, Any]:
 
 
 def _moment(random: Random) -> float:
-    """Often in the first seconds, where much happens; seldom late."""
+    """Often where much happens: in the first seconds, and at a poll; seldom late."""
+    if _perhaps(random, 0.3):
+        return round(random.choice([60, 120, 180, 300]) + random.uniform(0, 4), 2)
     return round(random.uniform(0, random.choice([4, 70, 200, 400, 1000])), 2)
 
 
@@ -168,7 +170,11 @@ def _action(random: Random) -> dict[str, Any]:
     if do == "set_alarm":
         return {**action, "name": "errors", "state": random.choice(["ALARM", "ALARM", "OK", "INSUFFICIENT_DATA"])}
     if do == "update_alias":
-        wrote = [{"function_version": "1", "weights": {}}, {"weights": {}}, {"weights": {"2": 0.3}}]
+        wrote: list[dict[str, Any]] = [
+            {"function_version": "1", "weights": {}},
+            {"weights": {}},
+            {"weights": {"2": 0.3}},
+        ]
         wrote += [{"function_version": "2", "weights": {}}, {"function_version": "2"}]
         wrote += [{"function_version": "3", "weights": {}}, {"function_version": "3", "weights": {"1": 0.5}}]
         return {**action, **random.choice(wrote)}
@@ -193,7 +199,7 @@ def _fault(random: Random) -> dict[str, Any]:
         skip = random.choice([0, 0, 1, 2, 5])
         return {"handler": random.choice(HANDLERS), "error": error, "times": times, "skip": skip}
     error = random.choice(["lost", "duplicated", "late"])
-    fault = {"event": random.choice(["execution", "execution", "alarm"]), "error": error}
+    fault: dict[str, Any] = {"event": random.choice(["execution", "execution", "alarm"]), "error": error}
     fault |= {"times": random.choice([1, "always"]), "skip": random.choice([0, 0, 1])}
     return {**fault, "seconds": random.choice([3, 5, 20, 60, 90, 600])} if error == "late" else fault
 

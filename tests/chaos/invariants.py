@@ -10,7 +10,9 @@ import builtins
 import json
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
+from typing import Any
 
+from sandbox.lambda_rules import Routing
 from tests.chaos.case import Case
 from tests.chaos.observe import Execution, Observation
 
@@ -68,9 +70,14 @@ def alias_is_unreachable(case: Case, seen: Observation) -> bool:
 def nobody_is_left(case: Case, seen: Observation) -> bool:
     """Whether whoever restores after an end is gone: the sweeper, or what it reads, and the guard with its event."""
     dead = {fault["handler"] for fault in case.endless("handler")}
-    deaf = any(fault["error"] == "lost" for fault in case.faults if fault.get("event") == "execution")
     blind = any(fnmatchcase("stepfunctions.DescribeExecution", fault["call"]) for fault in case.endless("call"))
-    return ("sweep" in dead or blind or ledger_is_dead(case, seen)) and ("guard_execution" in dead or deaf)
+    return ("sweep" in dead or blind or ledger_is_dead(case, seen)) and (
+        "guard_execution" in dead or _event_may_be_lost(case)
+    )
+
+
+def _event_may_be_lost(case: Case) -> bool:
+    return any(fault["error"] == "lost" for fault in case.faults if fault.get("event") == "execution")
 
 
 def _failed_to_the_end(seen: Observation, pattern: str) -> bool:
@@ -137,7 +144,7 @@ def _good_end(_: Case, seen: Observation) -> Broken:
     """A promoted candidate serves, until somebody else moves the alias or a later rollout promotes its own."""
     ends = [each for each in seen.executions if each.outcome == "promoted" and each.ended_at is not None]
     for each in ends:
-        promoted = (each.output["to_version"], {})
+        promoted: Routing = (each.output["to_version"], {})
         upto = [write for write in seen.writes if write.at <= (each.ended_at or 0)]
         if upto and not upto[-1].foreign and upto[-1].routing != promoted:
             yield f"promoted {promoted[0]} at {each.ended_at} s, when the alias was {upto[-1].routing}"
@@ -167,13 +174,14 @@ def _bad_end(case: Case, seen: Observation) -> Broken:
 
 
 def _leaves_others_alone(_: Case, seen: Observation) -> Broken:
-    """Whoever deploys another version during a rollout keeps it, until another rollout starts."""
+    """Whoever deploys another version during a rollout keeps it, until a rollout takes that for its stable version."""
+    planned_on = {json.loads(item["document"])["plan"]["stable"] for item in _planned(seen)}
     for number, write in enumerate(seen.writes):
         if not write.foreign or write.routing[1]:
             continue
         before = seen.writes[:number]
         split = before[-1].routing if before else seen.initial
-        if split is None or write.routing[0] in _versions(split):
+        if split is None or write.routing[0] in {*_versions(split), *planned_on}:
             continue
         until = min((each.started_at for each in seen.executions if each.started_at >= write.at), default=float("inf"))
         for later in seen.writes[number + 1 :]:
@@ -182,6 +190,12 @@ def _leaves_others_alone(_: Case, seen: Observation) -> Broken:
             if later.at < until:
                 yield f"version {write.routing[0]} was deployed at {write.at} s and undone at {later.at} s"
                 break
+
+
+def _planned(seen: Observation) -> Iterator[Mapping[str, Any]]:
+    """The history items of executions that had a plan."""
+    for each in seen.executions:
+        yield from (item for item in each.history if json.loads(item["document"])["plan"])
 
 
 def _interrupted_by_somebody(_: Case, seen: Observation) -> Broken:
@@ -234,8 +248,10 @@ def _event_tells(case: Case, seen: Observation) -> Broken:
     excused = mute or ledger_is_dead(case, seen) or nobody_is_left(case, seen) or alias_is_unreachable(case, seen)
     for each in seen.executions:
         said = set(each.told) - ({"rollback_failed"} if len(set(each.told)) > 1 else set())
+        # Of an execution that never had the lock only its own event tells: lost, or buried where a person looks.
+        unheard = not each.locked and (_event_may_be_lost(case) or seen.dead_letters)
         truths = {item["outcome"] for item in each.history} or ({each.outcome} if each.outcome else set())
-        if not each.told and not excused:
+        if not each.told and not excused and not unheard:
             yield f"none of {_named(each)} ({', '.join(sorted(truths))})"
         elif len(said) > 1 or (said and truths and not said <= truths):
             yield f"{sorted(set(each.told))} of {_named(each)} ({', '.join(sorted(truths))})"

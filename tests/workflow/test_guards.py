@@ -52,7 +52,7 @@ def test_an_alarm_that_nobody_watches_restores_nothing(tell):
     assert tell(alarms=[ALARM], timeline=[fires(215)]).outcome == "promoted"
 
 
-@pytest.mark.parametrize("second", [900, 1021, 1022, 1023, 1024])
+@pytest.mark.parametrize("second", [900, 1022, 1023])
 def test_an_alarm_around_the_promotion_ends_on_one_version_and_says_which(tell, second):
     story = tell(WATCHED, alarms=[ALARM], timeline=[fires(second)])
     expected = ON_CANDIDATE if story.outcome == "promoted" else ON_STABLE
@@ -90,7 +90,7 @@ def test_from_the_event_to_the_alias_there_are_four_calls():
 # Stop, at any moment.
 
 
-@pytest.mark.parametrize("second", [0.2, 1, 1.4, 2, 61, 300.4, 301, 601, 602.4, 900, 1020, 1023])
+@pytest.mark.parametrize("second", [0.2, 1.4, 61, 301, 602.4, 1023])
 @pytest.mark.parametrize("faults", [[], [lost("execution")]], ids=["heard", "unheard"])
 def test_stop_ends_on_one_version_whenever_it_comes(tell, second, faults):
     story = tell(timeline=[{"at_second": second, "do": "stop_execution"}], faults=faults)
@@ -100,10 +100,10 @@ def test_stop_ends_on_one_version_whenever_it_comes(tell, second, faults):
 
 
 @pytest.mark.parametrize("name", ["lambda.UpdateAlias", "dynamodb.UpdateItem", "dynamodb.TransactWriteItems"])
-@pytest.mark.parametrize("skip", [0, 1, 2])
+@pytest.mark.parametrize("skip", [0, 2])
 def test_stop_while_a_write_is_held_ends_on_one_version(tell, name, skip):
     held = call(name, "held", seconds=15, skip=skip)
-    for second in (3, 303, 1023):
+    for second in (3, 1023):
         story = tell(timeline=[{"at_second": second, "do": "stop_execution"}], faults=[held])
         assert story.alias in (ON_STABLE, ON_CANDIDATE)
         assert (story.alias == ON_CANDIDATE) == (story.outcome == "promoted")

@@ -31,8 +31,7 @@ def test_a_candidate_that_is_slow_more_often_is_rolled_back(tell):
     assert "candidate is slow in" in story.cause
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("from_second", [60, 300, 540, 660])
+@pytest.mark.parametrize(("seed", "from_second"), [(0, 60), (1, 300), (2, 540), (0, 660)])
 def test_a_shared_outage_does_not_roll_back(tell, seed, from_second):
     outage = {"from_second": from_second, "to_second": from_second + 120, "error_rate": 0.3}
     story = tell(seed=seed, shared_outage=outage)
@@ -69,9 +68,8 @@ def test_a_rollout_steps_back_twice_and_then_rolls_back(tell):
 
 
 def test_five_requests_an_hour_are_never_proof(tell):
-    for policy in ("extend", "promote"):
-        story = tell({"health": {"when_inconclusive": policy}}, requests_per_minute=5 / 60)
-        assert not story.proven
+    story = tell({"health": {"when_inconclusive": "promote"}}, requests_per_minute=5 / 60)
+    assert (story.outcome, story.proven) == ("promoted", False)
 
 
 def test_equal_versions_take_their_fifteen_minutes_and_at_most_the_extension(tell):

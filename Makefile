@@ -21,7 +21,7 @@ SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format lint types template policies asl unit docs build deploy clean
+.PHONY: help setup demo test check format lint types template policies asl unit chaos sweep docs build deploy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -73,6 +73,15 @@ asl: setup
 
 unit: setup
 	$(BIN)/python -m pytest
+
+chaos: setup  ## random rollouts under random faults: N=200 of them, SEED=7 for the same ones again, CASE=7.123 for one
+	$(BIN)/python -m tests.chaos --count $(or $(N),200) $(addprefix --seed ,$(SEED)) $(addprefix --case ,$(CASE))
+
+sweep: setup  ## hurt the canonical rollout at every call and in every state, and write docs/crash-points.md
+	$(BIN)/python -m tests.chaos.sweep
+
+chaos: setup  ## N random rollouts under random faults (200), from SEED
+	$(BIN)/python -m tests.chaos --count $(or $(N),200) $(if $(SEED),--seed $(SEED))
 
 docs: setup  ## write what the documentation repeats of the code
 	$(BIN)/python docs/generate.py

@@ -80,9 +80,6 @@ chaos: setup  ## random rollouts under random faults: N=200 of them, SEED=7 for 
 sweep: setup  ## hurt the canonical rollout at every call and in every state, and write docs/crash-points.md
 	$(BIN)/python -m tests.chaos.sweep
 
-chaos: setup  ## N random rollouts under random faults (200), from SEED
-	$(BIN)/python -m tests.chaos --count $(or $(N),200) $(if $(SEED),--seed $(SEED))
-
 docs: setup  ## write what the documentation repeats of the code
 	$(BIN)/python docs/generate.py
 

@@ -86,8 +86,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _print(_save(smaller, judge(smaller)[2], options.out))
     _print(", ".join(f"{count} {outcome}" for outcome, count in ends.most_common()))
     _print(
-        f"{len(cases)} rollouts of seed {options.seed}, {len(failed)} broke an invariant; {time.perf_counter() - began:.0f} s,"
-        f" {60 * len(cases) / max(spent, 0.1):.0f} rollouts a minute on one core"
+        f"{len(cases)} rollouts of seed {options.seed}, {len(failed)} broke an invariant;"
+        f" {time.perf_counter() - began:.0f} s, {60 * len(cases) / max(spent, 0.1):.0f} rollouts a minute on one core"
     )
     return bool(failed)
 

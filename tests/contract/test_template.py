@@ -70,8 +70,21 @@ def test_only_verify_candidate_may_run_customers_code_and_never_latest():
     may = {name: list(statements(FUNCTIONS[name])) for name in FUNCTIONS}
     invoking = {name for name, found in may.items() if any("lambda:InvokeFunction" in actions(s) for s in found)}
     assert invoking == {"VerifyCandidateFunction"}
-    (deny,) = (s for s in may["VerifyCandidateFunction"] if s["Effect"] == "Deny")
-    assert deny["Resource"]["Sub"].endswith("function:*:$LATEST")
+    denied = [s["Resource"]["Sub"] for s in may["VerifyCandidateFunction"] if s["Effect"] == "Deny"]
+    assert any(resource.endswith("function:*:$LATEST") for resource in denied)
+
+
+def test_a_pattern_that_matches_everything_still_leaves_tidegate_itself_out_of_reach():
+    dangerous = {"lambda:UpdateAlias", "lambda:PublishVersion", "lambda:InvokeFunction"}
+    for name, properties in FUNCTIONS.items():
+        allowed = {action for s in statements(properties) if s["Effect"] == "Allow" for action in actions(s)}
+        denied = {
+            action
+            for s in statements(properties)
+            if s["Effect"] == "Deny" and s["Resource"]["Sub"].endswith(":function:${AWS::StackName}-*")
+            for action in actions(s)
+        }
+        assert allowed & dangerous == denied, name
 
 
 def test_nothing_may_be_deleted_but_the_books_own_items():

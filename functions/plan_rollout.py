@@ -98,7 +98,8 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
     gates = request.alarm_gates()
     preflight.require_ready_alarms(gates, alarms.read(gate.name for gate in gates))
     steps, health = request.chosen_steps(), request.health.gate()
-    paced = pace(steps, health)
+    hooks = request.hooks.hooks()
+    paced = pace(steps, health, hooks, request.max_pause_seconds)
     traffic, expected = _expect(request, steps, health, started_at)
     return Plan(
         rollout_id=execution.name,
@@ -112,8 +113,10 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
         steps=steps,
         poll_seconds=paced.poll_seconds,
         extension_poll_seconds=paced.extension_poll_seconds,
+        hold_poll_seconds=paced.hold_poll_seconds,
         longest_seconds=paced.longest_seconds,
         max_step_backs=paced.max_step_backs,
+        max_pause_seconds=paced.max_pause_seconds,
         restore_command=restore_command(execution.region, function_name, alias_name, alias.routing.version),
         alarms=gates,
         health=health,
@@ -122,6 +125,9 @@ def _plan(request: RolloutRequest, execution: Execution, started_at: float) -> P
         description=request.description,
         force=request.force,
         provisioned=provisioning is not None,
+        profile=request.profile,
+        hooks=hooks,
+        revert_window_seconds=request.revert_window_seconds,
         history=traffic,
         expectations=expected.steps,
         warnings=expected.warnings,

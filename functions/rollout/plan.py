@@ -12,17 +12,20 @@ from typing import Any, Literal, Self
 
 from rollout.errors import PlanTooLong
 from rollout.forecast import StepForecast
+from rollout.hook import NO_HOOKS, Hooks
 from rollout.judge import Judge, Tolerance
 from rollout.observation import History
-from rollout.strategy import ALL_PERCENT, Step
+from rollout.strategy import ALL_PERCENT, Approval, Step
 
 AlarmPolicy = Literal["reject", "ignore_until_ok"]
-InconclusivePolicy = Literal["extend", "promote", "roll_back"]
+InconclusivePolicy = Literal["extend", "promote", "roll_back", "hold"]
 
 #: Metrics arrive by the minute, so looking more often shows little more.
 POLL_SECONDS = 60
 #: A rollout that looks less often than this is not watched.
 MAX_POLL_SECONDS = 3600
+#: The longest that a hook may take.
+MAX_HOOK_SECONDS = 840
 #: Below the state machine's own TimeoutSeconds, so that a plan never runs into it.
 MAX_TOTAL_SECONDS = 40 * 24 * 3600
 #: The last verdict waits until the last step's minutes have arrived: CloudWatch is one to three minutes late.
@@ -35,6 +38,10 @@ AGAIN_SECONDS = 1800
 #: Where an all-at-once rollout steps back to: nothing of it was ever compared.
 COMPARISON = Step(10, 300)
 
+#: The longer a rollout is paused, the more seldom it looks whether it still is: after so many parts of the time so far.
+PAUSE_PARTS = 20
+MAX_PAUSE_POLL_SECONDS = 1800
+
 #: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
 HISTORY_BUDGET = 15_000
 #: PlanRollout, PublishVersion with 180 retries while a version is Pending (3 events each), VerifyCandidate,
@@ -42,6 +49,8 @@ HISTORY_BUDGET = 15_000
 FIXED_EVENTS = 1_200
 #: ShiftTraffic with all its retries, and StepBack before it.
 EVENTS_PER_STEP = 17
+#: RunHook with all its retries, and the Choice before and after it.
+EVENTS_PER_HOOK = 21
 EVENTS_PER_STEP_BACK = 2
 #: Wait 2, Choice 2, Task 5, and one retry of the Task (3, and a spare one).
 EVENTS_PER_POLL = 13
@@ -64,6 +73,7 @@ class HealthGate:
     minimum_invocations: int = 10
     when_inconclusive: InconclusivePolicy = "extend"
     max_extension_seconds: int = 600
+    max_hold_seconds: int = 86_400
     judge: Judge | None = field(default_factory=Judge)
     advance_early: bool = False
     min_bake_seconds: int = 300
@@ -75,7 +85,8 @@ class HealthGate:
         if judge is not None:
             tolerances = {name: judge[name] and Tolerance(**judge[name]) for name in ("errors", "slow")}
             judge = Judge(**{**judge, **tolerances})
-        return cls(**{**document, "judge": judge})
+        known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        return cls(**{**known, "judge": judge})
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +107,8 @@ class Plan:
     longest_seconds: int
     max_step_backs: int
     restore_command: str
+    hold_poll_seconds: int = POLL_SECONDS
+    max_pause_seconds: int = 0
     alarms: tuple[AlarmGate, ...] = ()
     health: HealthGate = HealthGate()
     version: str | None = None
@@ -103,6 +116,10 @@ class Plan:
     description: str | None = None
     force: bool = False
     provisioned: bool = False
+    profile: str | None = None
+    hooks: Hooks = NO_HOOKS
+    creates_alias: bool = False
+    revert_window_seconds: int = 86_400
     history: History = field(default_factory=History)
     expectations: tuple[StepForecast, ...] = ()
     warnings: tuple[str, ...] = ()
@@ -131,6 +148,12 @@ class Plan:
         """Whether that step is the last one."""
         return number == len(self.steps) - 1
 
+    def approval_of(self, number: int) -> Approval | None:
+        """Who must approve before that step is set; the one after the last is to promote what is not proven."""
+        if number == len(self.steps):
+            return Approval(self.health.max_hold_seconds)
+        return self.steps[number].approval
+
     def again_seconds(self, number: int) -> int:
         """How long that step bakes after a step back; the first one long enough to compare."""
         return _again_seconds(self.step_at(number), first=number == self.first_step)
@@ -148,11 +171,12 @@ class Plan:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The plan of `to_json`."""
-        fields = dict(document)
-        fields["steps"] = tuple(Step(**step) for step in document["steps"])
+        """The plan of `to_json`, also of an earlier or later Tidegate: guards are newer than what still runs."""
+        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        fields["steps"] = tuple(Step.from_json(step) for step in document["steps"])
         fields["alarms"] = tuple(AlarmGate(**alarm) for alarm in document["alarms"])
         fields["health"] = HealthGate.from_json(document["health"])
+        fields["hooks"] = Hooks.from_json(document.get("hooks", {}))
         fields["history"] = History.from_json(document["history"])
         fields["expectations"] = tuple(StepForecast(**expected) for expected in document["expectations"])
         fields["warnings"] = tuple(document["warnings"])
@@ -169,68 +193,130 @@ class Pace:
 
     poll_seconds: int
     extension_poll_seconds: int
+    hold_poll_seconds: int
     longest_seconds: int
     max_step_backs: int
+    max_pause_seconds: int
 
 
-def pace(steps: tuple[Step, ...], health: HealthGate) -> Pace:
-    """How often to look, so that the worst case fits the history budget: extension, steps back and retries included.
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """The longest course of a plan: every bake of every ascent, and all that may be waited for beside, in seconds."""
 
-    Where two steps back do not fit, fewer are made.
+    climbs: list[list[int]]
+    extension_seconds: int
+    gate_seconds: tuple[int, ...]
+    pause_seconds: int
+    step_backs: int
+    hooks: int
+
+    @classmethod
+    def of(
+        cls, steps: tuple[Step, ...], health: HealthGate, hooks: Hooks, pause_seconds: int, step_backs: int
+    ) -> _Course:
+        climbs = _climbs(steps, step_backs)
+        gates = [step.approval.timeout_seconds for step in steps if step.approval]
+        if health.when_inconclusive == "hold":
+            gates.append(health.max_hold_seconds)
+        shifts = sum(map(len, climbs))
+        asked = (shifts if hooks.each_step else 0) + bool(hooks.after_traffic)
+        return cls(climbs, health.max_extension_seconds, tuple(gates), pause_seconds, step_backs, asked)
+
+    @property
+    def shifts(self) -> int:
+        return sum(map(len, self.climbs))
+
+    @property
+    def bakes(self) -> int:
+        return sum(bake for climb in self.climbs for bake in climb) + SETTLE_SECONDS * len(self.climbs)
+
+    @property
+    def seconds(self) -> int:
+        hooks = self.hooks * MAX_HOOK_SECONDS
+        return self.bakes + self.extension_seconds + sum(self.gate_seconds) + self.pause_seconds + hooks
+
+    @property
+    def fixed_events(self) -> int:
+        """History events of everything but polls."""
+        shifts = EVENTS_PER_STEP * self.shifts + EVENTS_PER_STEP_BACK * self.step_backs
+        return FIXED_EVENTS + shifts + EVENTS_PER_HOOK * self.hooks
+
+    def events(self, pace: Pace) -> int:
+        """The most history events at that pace, retries included."""
+        bakes = sum(math.ceil(bake / pace.poll_seconds) + 1 for climb in self.climbs for bake in climb)
+        settling = len(self.climbs) * math.ceil(SETTLE_SECONDS / pace.poll_seconds)
+        extension = math.ceil(self.extension_seconds / pace.extension_poll_seconds)
+        gates = sum(math.ceil(gate / pace.hold_poll_seconds) + 1 for gate in self.gate_seconds)
+        polls = bakes + settling + extension + gates + _pause_polls(self.pause_seconds, pace.poll_seconds)
+        return self.fixed_events + EVENTS_PER_POLL * polls
+
+
+def pace(steps: tuple[Step, ...], health: HealthGate, hooks: Hooks = NO_HOOKS, max_pause_seconds: int = 0) -> Pace:
+    """How often to look, so that the worst case fits the history budget: extension, holds, steps back and retries too.
+
+    Where two steps back do not fit, fewer are made; where the pause does not, there is none.
 
     Raises:
         PlanTooLong: no interval up to `MAX_POLL_SECONDS` fits, or the plan outlasts the execution.
     """
-    wanted = MAX_STEP_BACKS if health.judge else 0
-    for step_backs in range(wanted, 0, -1):
+    most = MAX_STEP_BACKS if health.judge else 0
+    wanted = [(step_backs, max_pause_seconds) for step_backs in range(most, -1, -1)]
+    for step_backs, pause_seconds in wanted:
         try:
-            return _pace(steps, health.max_extension_seconds, step_backs)
+            return _pace(_Course.of(steps, health, hooks, pause_seconds, step_backs), len(steps))
         except PlanTooLong:
             continue
-    return _pace(steps, health.max_extension_seconds, 0)
+    return _pace(_Course.of(steps, health, hooks, 0, 0), len(steps))
 
 
-def _pace(steps: tuple[Step, ...], max_extension_seconds: int, step_backs: int) -> Pace:
-    climbs = _climbs(steps, step_backs)
-    bakes = sum(bake for climb in climbs for bake in climb) + SETTLE_SECONDS * len(climbs)
-    total = bakes + max_extension_seconds
-    if total > MAX_TOTAL_SECONDS:
+def _pace(course: _Course, steps: int) -> Pace:
+    if course.seconds > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
-            f"the plan may take {total:,} seconds, and a rollout may take {MAX_TOTAL_SECONDS:,}"
-            " (40 days): shorten the bakes or max_extension_seconds"
+            f"the plan may take {course.seconds:,} seconds, and a rollout may take {MAX_TOTAL_SECONDS:,}"
+            " (40 days): shorten the bakes, the approvals or max_extension_seconds"
         )
-    shifts = sum(len(climb) for climb in climbs)
-    spare = HISTORY_BUDGET - FIXED_EVENTS - shifts * EVENTS_PER_STEP - step_backs * EVENTS_PER_STEP_BACK
     # Rounding up costs at most one poll per bake and one while the last minutes settle. The bakes come first: harm is
-    # to be found early, and an extension may be long.
-    extension_polls = math.ceil(max_extension_seconds / MAX_POLL_SECONDS)
-    polls = spare // EVENTS_PER_POLL - 2 * shifts - len(climbs) - extension_polls
-    needed = max(POLL_SECONDS, math.ceil(bakes / polls)) if polls > 0 else MAX_POLL_SECONDS + 1
+    # to be found early, and an extension or a gate may be long.
+    gates = sum(course.gate_seconds)
+    seldom = math.ceil(course.extension_seconds / MAX_POLL_SECONDS) + math.ceil(gates / MAX_POLL_SECONDS)
+    paused = _pause_polls(course.pause_seconds, POLL_SECONDS)
+    polls = (HISTORY_BUDGET - course.fixed_events) // EVENTS_PER_POLL - 2 * course.shifts - len(course.climbs)
+    polls -= seldom + paused + 2 * len(course.gate_seconds)
+    needed = max(POLL_SECONDS, math.ceil(course.bakes / polls)) if polls > 0 else MAX_POLL_SECONDS + 1
     if needed > MAX_POLL_SECONDS:
-        events = history_events(steps, max_extension_seconds, MAX_POLL_SECONDS, MAX_POLL_SECONDS, step_backs)
+        rarest = Pace(MAX_POLL_SECONDS, MAX_POLL_SECONDS, MAX_POLL_SECONDS, 0, course.step_backs, course.pause_seconds)
         raise PlanTooLong(
-            f"{len(steps):,} steps over {total:,} seconds need {events:,} history events even with one look"
-            f" every {MAX_POLL_SECONDS} seconds, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
+            f"{steps:,} steps over {course.seconds:,} seconds need {course.events(rarest):,} history events even with"
+            f" one look every {MAX_POLL_SECONDS} seconds, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
         )
-    left = max(1, polls - math.ceil(bakes / needed) + extension_polls)
-    extension_poll = min(MAX_POLL_SECONDS, max(needed, math.ceil(max_extension_seconds / left)))
-    return Pace(needed, extension_poll, total, step_backs)
+    left = max(1, polls - math.ceil(course.bakes / needed) + seldom)
+    for_gates = math.ceil(gates / MAX_POLL_SECONDS)
+    extension = _interval(course.extension_seconds, max(1, left - for_gates), needed)
+    left -= math.ceil(course.extension_seconds / extension)
+    hold = _interval(gates, max(1, left), POLL_SECONDS)
+    return Pace(needed, extension, hold, course.seconds, course.step_backs, course.pause_seconds)
 
 
-def history_events(
-    steps: tuple[Step, ...],
-    max_extension_seconds: int,
-    poll_seconds: int,
-    extension_poll_seconds: int,
-    step_backs: int = 0,
-) -> int:
-    """The most history events the plan can use, retries included."""
-    climbs = _climbs(steps, step_backs)
-    bakes = sum(math.ceil(bake / poll_seconds) + 1 for climb in climbs for bake in climb)
-    settling = len(climbs) * math.ceil(SETTLE_SECONDS / poll_seconds)
-    polls = bakes + settling + math.ceil(max_extension_seconds / extension_poll_seconds)
-    shifts = sum(len(climb) for climb in climbs)
-    return FIXED_EVENTS + EVENTS_PER_STEP * shifts + EVENTS_PER_STEP_BACK * step_backs + EVENTS_PER_POLL * polls
+def _interval(seconds: int, polls: int, least: int) -> int:
+    return min(MAX_POLL_SECONDS, max(least, math.ceil(seconds / polls)))
+
+
+def pause_wait_seconds(paused_seconds: int, poll_seconds: int) -> int:
+    """How long until the next look at a rollout that has been paused for so long in all."""
+    return max(poll_seconds, min(MAX_PAUSE_POLL_SECONDS, paused_seconds // PAUSE_PARTS))
+
+
+def _pause_polls(pause_seconds: int, poll_seconds: int) -> int:
+    polls = paused = 0
+    while paused < pause_seconds:
+        paused += pause_wait_seconds(paused, poll_seconds)
+        polls += 1
+    return polls
+
+
+def history_events(steps: tuple[Step, ...], health: HealthGate, pace: Pace, hooks: Hooks = NO_HOOKS) -> int:
+    """The most history events the plan can use at that pace, retries included."""
+    return _Course.of(steps, health, hooks, pace.max_pause_seconds, pace.max_step_backs).events(pace)
 
 
 def _climbs(steps: tuple[Step, ...], step_backs: int) -> list[list[int]]:

@@ -1,4 +1,4 @@
-"""What a user may ask for. The only module that needs pydantic, and only plan_rollout imports it.
+"""What a user may ask for. Only plan_rollout imports it and its parts, which alone need pydantic.
 
 Every violation is reported at once, unknown keys are refused, and a value is repeated in a message only
 where it cannot be a secret.
@@ -8,33 +8,33 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 import jmespath
 from jmespath.exceptions import JMESPathError, ParseError, UnknownFunctionError
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Discriminator,
     Field,
-    GetJsonSchemaHandler,
     Tag,
     ValidationError,
     ValidationInfo,
     field_validator,
 )
-from pydantic_core import CoreSchema, PydanticCustomError
 
 from rollout import strategy, violations
 from rollout.errors import RequestInvalid
-from rollout.judge import Judge, Tolerance
-from rollout.plan import AlarmGate, AlarmPolicy, HealthGate, InconclusivePolicy
+from rollout.health_request import HealthRequest
+from rollout.hook import Hook, Hooks
+from rollout.plan import MAX_HOOK_SECONDS, AlarmGate, AlarmPolicy
+from rollout.profile import NAME_PATTERN as PROFILE_PATTERN
+from rollout.profile import Profile
+from rollout.request_part import MAX_BAKE_SECONDS, Or, Part, violation
 from rollout.strategy import Step
+from rollout.strategy_request import StepRequest, Strategy
 
 SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
-MAX_BAKE_SECONDS = 30 * 24 * 3600
 MAX_SMOKE_TEST_SECONDS = 840
 #: A state's input may hold 256 KiB (Step Functions Developer Guide, "Quotas"), and more ends it uncaught.
 MAX_SMOKE_TEST_CHARACTERS = 100_000
@@ -43,130 +43,24 @@ _FUNCTION_NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 _FUNCTION_ARN = re.compile(
     r"arn:(?P<partition>[^:]+):lambda:(?P<region>[^:]+):(?P<account>[^:]+):function:(?P<name>[^:]+)(?::(?P<qualifier>.+))?"
 )
+_HOOK = re.compile(
+    r"(?:arn:[^:]+:lambda:(?P<region>[^:]+):(?P<account>[^:]+):function:)?"
+    r"(?P<name>[a-zA-Z0-9_-]{1,64}(?::(?:\$LATEST|[a-zA-Z0-9_-]{1,128}))?)"
+)
 _ALIAS_NAME_PATTERN = r"^(?!\d+$)[a-zA-Z0-9_-]{1,128}$"
 _ALIAS_NAME = re.compile(_ALIAS_NAME_PATTERN)
 
 
-class _Or:
-    """In the JSON Schema: the annotated object, or a plain value that stands for one."""
-
-    def __init__(self, **plain_schema: Any) -> None:
-        self._plain_schema = plain_schema
-
-    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [self._plain_schema, handler(schema)]}
-
-
-def _violation(message: str) -> PydanticCustomError:
-    return PydanticCustomError("tidegate", "{message}", {"message": message})
-
-
-def _weight(value: float) -> float:
-    if round(value, strategy.WEIGHT_DECIMALS) != value:
-        raise _violation("has more than two decimals")
-    return value
-
-
 def _alias_name(value: str) -> str:
     if not _ALIAS_NAME.fullmatch(value):
-        raise _violation("is not an alias name: letters, digits, '-' and '_', not digits alone")
+        raise violation("is not an alias name: letters, digits, '-' and '_', not digits alone")
     return value
 
 
-WeightPercent = Annotated[float, Field(gt=0, le=100)]
-BakeSeconds = Annotated[int, Field(ge=0, le=MAX_BAKE_SECONDS)]
-IntervalSeconds = Annotated[int, Field(ge=1, le=MAX_BAKE_SECONDS)]
 AliasName = Annotated[str, Field(json_schema_extra={"pattern": _ALIAS_NAME_PATTERN})]
 
 
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
-
-
-class StepRequest(_Part):
-    """One weight and how long it bakes."""
-
-    weight: WeightPercent = Field(description="Percent of the alias's traffic for the candidate, up to two decimals.")
-    bake_seconds: BakeSeconds = Field(description="How long to watch at this weight, in seconds.")
-
-    _two_decimals = field_validator("weight")(_weight)
-
-
-class CanaryStrategy(_Part):
-    """One small step, then everything."""
-
-    type: Literal["canary"]
-    weight: Annotated[float, Field(gt=0, lt=100)] = Field(description="Percent for the one step before 100.")
-    interval_seconds: IntervalSeconds = Field(description="How long that step bakes.")
-
-    _two_decimals = field_validator("weight")(_weight)
-
-    def steps(self) -> tuple[Step, ...]:
-        """The steps this strategy stands for."""
-        return strategy.canary(self.weight, self.interval_seconds)
-
-
-class LinearStrategy(_Part):
-    """Equal increments."""
-
-    type: Literal["linear"]
-    increment: WeightPercent = Field(description="Percent added at every step.")
-    interval_seconds: IntervalSeconds = Field(description="How long every step before 100 % bakes.")
-
-    _two_decimals = field_validator("increment")(_weight)
-
-    def steps(self) -> tuple[Step, ...]:
-        """The steps this strategy stands for."""
-        return strategy.linear(self.increment, self.interval_seconds)
-
-
-class ExponentialStrategy(_Part):
-    """Growth: factor 2 gives 2, 4, 8 … 100 %."""
-
-    type: Literal["exponential"]
-    factor: Annotated[float, Field(ge=1.1, le=100)] = Field(description="The first weight, and what multiplies it.")
-    interval_seconds: IntervalSeconds = Field(description="How long every step before 100 % bakes.")
-
-    def steps(self) -> tuple[Step, ...]:
-        """The steps this strategy stands for."""
-        return strategy.exponential(self.factor, self.interval_seconds)
-
-
-class AllAtOnceStrategy(_Part):
-    """Everything at once, still watched before it is promoted."""
-
-    type: Literal["all_at_once"]
-
-    def steps(self) -> tuple[Step, ...]:
-        """The steps this strategy stands for."""
-        return strategy.all_at_once()
-
-
-def _named_strategy(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    named = strategy.parse_name(value)
-    if named is None:
-        raise _violation(
-            f"{value[:60]!r} is no strategy: use a name such as Canary10Percent5Minutes, Linear10PercentEvery1Minute"
-            ' or AllAtOnce, or an object such as {"type": "canary", "weight": 10, "interval_seconds": 300}'
-        )
-    return named
-
-
-Strategy = Annotated[
-    CanaryStrategy | LinearStrategy | ExponentialStrategy | AllAtOnceStrategy,
-    Field(discriminator="type"),
-    BeforeValidator(_named_strategy),
-    _Or(
-        type="string",
-        pattern=strategy.NAME_PATTERN,
-        examples=["Canary10Percent5Minutes", "Linear10PercentEvery1Minute"],
-    ),
-]
-
-
-class AlarmRequest(_Part):
+class AlarmRequest(Part):
     """A CloudWatch alarm, metric or composite, that guards the rollout."""
 
     name: str = Field(min_length=1, max_length=255, description="The alarm's name, in this account and region.")
@@ -179,125 +73,18 @@ class AlarmRequest(_Part):
     @classmethod
     def _no_arn(cls, value: str) -> str:
         if value.startswith("arn:"):
-            raise _violation("is an ARN: give the alarm's name")
+            raise violation("is an ARN: give the alarm's name")
         return value
 
 
 Alarm = Annotated[
     AlarmRequest,
     BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value),
-    _Or(type="string", minLength=1, maxLength=255),
+    Or(type="string", minLength=1, maxLength=255),
 ]
 
 
-class ToleranceRequest(_Part):
-    """How much worse than the stable version the candidate may be."""
-
-    max_ratio: Annotated[float, Field(ge=1, le=100)] | None = Field(
-        None,
-        description="So many times the stable version's rate; 1.2 for errors and 1.25 for slow requests by default.",
-    )
-    max_increase_percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
-        None, description="And so many percentage points more; 0.1 for errors and 0.2 for slow requests by default."
-    )
-
-    def tolerance(self, default: Tolerance) -> Tolerance:
-        """These bounds, the default ones where none are given."""
-        given = self.max_increase_percent
-        return Tolerance(
-            default.max_ratio if self.max_ratio is None else self.max_ratio,
-            default.max_increase if given is None else given / 100,
-        )
-
-
-def _unless_off(value: object) -> object:
-    if value is None:
-        raise _violation("must be an object, or false to turn it off")
-    return {False: None, True: {}}[value] if isinstance(value, bool) else value
-
-
-Tolerated = Annotated[ToleranceRequest | None, BeforeValidator(_unless_off), _Or(type="boolean")]
-
-
-class JudgeRequest(_Part):
-    """How the candidate is compared with the stable version over the same minutes."""
-
-    errors: Tolerated = Field(ToleranceRequest(), description="Failed requests; false: not compared.")
-    slow: Tolerated = Field(
-        ToleranceRequest(),
-        description="Requests slower than the stable version's p99 of the day before; false: not compared.",
-    )
-    false_rollback_percent: Annotated[float, Field(ge=0.0001, le=10)] = Field(
-        1.0, description="How often a candidate that is no worse may be rolled back at most, over the whole rollout."
-    )
-    tolerated_rollback_percent: Annotated[float, Field(ge=0.0001, le=50)] = Field(
-        10.0, description="How often a candidate that is worse within the tolerance may be rolled back at most."
-    )
-
-    @field_validator("slow")
-    @classmethod
-    def _judges_something(cls, value: ToleranceRequest | None, info: ValidationInfo) -> ToleranceRequest | None:
-        if value is None and info.data.get("errors", value) is None:
-            raise _violation("nothing is left to judge: set judge to false instead")
-        return value
-
-    def judge(self) -> Judge:
-        """The judge as the plan keeps it."""
-        usual = Judge()
-        return Judge(
-            errors=self.errors.tolerance(usual.errors) if self.errors and usual.errors else None,
-            slow=self.slow.tolerance(usual.slow) if self.slow and usual.slow else None,
-            false_rollback=self.false_rollback_percent / 100,
-            tolerated_rollback=self.tolerated_rollback_percent / 100,
-        )
-
-
-class HealthRequest(_Part):
-    """Limits for the candidate, the judge, and what to do where there is too little traffic to tell."""
-
-    judge: Annotated[JudgeRequest | None, BeforeValidator(_unless_off), _Or(type="boolean")] = Field(
-        JudgeRequest(), description="Compares the candidate with the stable version; false: turned off."
-    )
-
-    max_error_percent: float | None = Field(
-        None, ge=0, le=100, description="Errors in percent of the candidate's own invocations."
-    )
-    max_duration_p99_ms: float | None = Field(
-        None, gt=0, le=900_000, description="p99 of the candidate's own duration, in milliseconds."
-    )
-    minimum_invocations: int = Field(
-        10, ge=1, description="Below this many invocations of the candidate nothing is concluded."
-    )
-    when_inconclusive: InconclusivePolicy = Field(
-        "extend",
-        description=(
-            "After the extension: promote unproven if the candidate served minimum_invocations without a sign of harm,"
-            " else roll back (extend); promote unproven; or roll back."
-        ),
-    )
-    max_extension_seconds: int = Field(
-        600, ge=0, le=MAX_BAKE_SECONDS, description="How much longer the whole rollout may take to find proof."
-    )
-    advance_early: bool = Field(
-        False,
-        description="End a bake, never the last one, as soon as the judge has cleared the candidate at its weight.",
-    )
-    min_bake_seconds: BakeSeconds = Field(300, description="How long a bake lasts at least that is ended early.")
-
-    @field_validator("advance_early")
-    @classmethod
-    def _has_a_judge(cls, value: bool, info: ValidationInfo) -> bool:
-        if value and info.data.get("judge", value) is None:
-            raise _violation("needs the judge, which is turned off")
-        return value
-
-    def gate(self) -> HealthGate:
-        """These limits as the plan keeps them."""
-        limits = self.model_dump(exclude={"judge"})
-        return HealthGate(judge=self.judge.judge() if self.judge else None, **limits)
-
-
-class SmokeTest(_Part):
+class SmokeTest(Part):
     """One invocation of the exact candidate version, before it gets traffic."""
 
     payload: Any = Field(None, description="What the candidate is invoked with: any JSON.")
@@ -316,13 +103,57 @@ class SmokeTest(_Part):
                 jmespath.compile(value).search(None)
             except (ParseError, UnknownFunctionError) as error:
                 reason = str(error).splitlines()[0]
-                raise _violation(f"is not JMESPath: {reason}") from error
+                raise violation(f"is not JMESPath: {reason}") from error
             except JMESPathError:
                 pass  # a function that does not take null, which the real answer need not be
         return value
 
 
-class FromAlias(_Part):
+class HookRequest(Part):
+    """A function that is told of the rollout, and must answer {"status": "Succeeded"}."""
+
+    function_name: str = Field(description="The function's name, name:qualifier, or ARN, in this account and region.")
+    timeout_seconds: int = Field(60, ge=1, le=MAX_HOOK_SECONDS, description="How long it may take, in seconds.")
+
+    @field_validator("function_name")
+    @classmethod
+    def _is_function(cls, value: str, info: ValidationInfo) -> str:
+        """The name, with its qualifier, of a function in this account and region."""
+        found = _HOOK.fullmatch(value)
+        if found is None:
+            raise violation(f"{value[:80]!r} is neither a function's name nor its ARN")
+        _require_here(found, info)
+        return found["name"]
+
+
+HookFunction = Annotated[
+    HookRequest,
+    BeforeValidator(lambda value: {"function_name": value} if isinstance(value, str) else value),
+    Or(type="string", minLength=1),
+]
+
+
+class HooksRequest(Part):
+    """Functions of yours that have a word in the rollout; one that fails, or does not answer in time, ends it."""
+
+    before_traffic: HookFunction | None = Field(None, description="Asked before the candidate gets any traffic.")
+    each_step: HookFunction | None = Field(None, description="Asked at each weight, as soon as it is set.")
+    after_traffic: HookFunction | None = Field(None, description="Asked at 100 %, before the candidate is promoted.")
+
+    def hooks(self) -> Hooks:
+        """These hooks as the plan keeps them."""
+        asked = {moment: getattr(self, moment) for moment in type(self).model_fields}
+        return Hooks(**{key: one and Hook(one.function_name, one.timeout_seconds) for key, one in asked.items()})
+
+
+def _require_here(found: re.Match[str], info: ValidationInfo) -> None:
+    here = info.context or {}
+    for part in ("region", "account"):
+        if part in here and found[part] not in (None, here[part]):
+            raise violation(f"is in {part} {found[part][:40]}, and this Tidegate serves {here[part]}")
+
+
+class FromAlias(Part):
     """Adopt the version that another alias of the function points to."""
 
     from_alias: AliasName
@@ -332,7 +163,7 @@ class FromAlias(_Part):
 
 def _version_number(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,18}", value):
-        raise _violation(f'{value[:40]!r} is no published version: use a number in quotes such as "7"')
+        raise violation(f'{value[:40]!r} is no published version: use a number in quotes such as "7"')
     return value
 
 
@@ -345,9 +176,14 @@ Version = Annotated[
 ]
 
 
-class RolloutRequest(_Part):
+class RolloutRequest(Part):
     """One rollout: which function's alias, how traffic moves, and what must hold meanwhile."""
 
+    profile: str | None = Field(
+        None,
+        pattern=PROFILE_PATTERN,
+        description="Stored defaults, in SSM as /tidegate/profiles/NAME; NAME:7 is their version 7. The request wins.",
+    )
     function_name: str = Field(description="The function's name, or its unqualified ARN in this account and region.")
     alias_name: AliasName = Field(description="The alias that callers invoke.")
     version: Version | None = Field(
@@ -369,6 +205,19 @@ class RolloutRequest(_Part):
     alarms: list[Alarm] = Field([], max_length=100, description="Alarms that end the rollout when they fire.")
     health: HealthRequest = Field(HealthRequest(), description="Limits for the candidate.")
     smoke_tests: list[SmokeTest] = Field([], max_length=50, description="Invocations before any traffic.")
+    hooks: HooksRequest = Field(HooksRequest(), description="Functions of yours that have a word in the rollout.")
+    create_alias: bool = Field(
+        False, description="Where the alias does not exist yet, make it on the candidate: a function's first release."
+    )
+    max_pause_seconds: int = Field(
+        86_400,
+        ge=0,
+        le=MAX_BAKE_SECONDS,
+        description="How long the rollout may be paused in all, in seconds; then it rolls back.",
+    )
+    revert_window_seconds: int = Field(
+        86_400, ge=0, le=MAX_BAKE_SECONDS, description="For how long after its end a promotion may be reverted."
+    )
     force: bool = Field(False, description="Roll out a version although a verdict spoke against it before.")
 
     _is_alias_name = field_validator("alias_name")(_alias_name)
@@ -380,18 +229,15 @@ class RolloutRequest(_Part):
         arn = _FUNCTION_ARN.fullmatch(value)
         if arn is None:
             if not _FUNCTION_NAME.fullmatch(value):
-                raise _violation(f"{value[:80]!r} is neither a function's name nor its unqualified ARN")
+                raise violation(f"{value[:80]!r} is neither a function's name nor its unqualified ARN")
             return value
-        here = info.context or {}
         if arn["qualifier"]:
-            raise _violation(
+            raise violation(
                 f"is qualified with {arn['qualifier'][:40]!r}: leave that out, the alias goes into alias_name"
             )
         if not _FUNCTION_NAME.fullmatch(arn["name"]):
-            raise _violation(f"{arn['name'][:80]!r} is no function name")
-        for part in ("region", "account"):
-            if part in here and arn[part] != here[part]:
-                raise _violation(f"is in {part} {arn[part][:40]}, and this Tidegate serves {here[part]}")
+            raise violation(f"{arn['name'][:80]!r} is no function name")
+        _require_here(arn, info)
         return arn["name"]
 
     @field_validator("steps")
@@ -400,12 +246,12 @@ class RolloutRequest(_Part):
         if value is None:
             return value
         if info.data.get("strategy") is not None:
-            raise _violation("give either strategy or steps, not both")
+            raise violation("give either strategy or steps, not both")
         weights = [step.weight for step in value]
         if any(later <= earlier for earlier, later in itertools.pairwise(weights)):
-            raise _violation("the weights must rise from step to step")
+            raise violation("the weights must rise from step to step")
         if weights[-1] != strategy.ALL_PERCENT:
-            raise _violation("the last weight must be 100")
+            raise violation("the last weight must be 100")
         return value
 
     @field_validator("alarms")
@@ -413,7 +259,7 @@ class RolloutRequest(_Part):
     def _named_once(cls, value: list[AlarmRequest]) -> list[AlarmRequest]:
         names = [alarm.name for alarm in value]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise _violation(f"named more than once: {', '.join(twice)[:300]}")
+            raise violation(f"named more than once: {', '.join(twice)[:300]}")
         return value
 
     @field_validator("smoke_tests")
@@ -421,18 +267,18 @@ class RolloutRequest(_Part):
     def _fit(cls, value: list[SmokeTest]) -> list[SmokeTest]:
         total_ms = sum(test.max_duration_ms for test in value)
         if total_ms > MAX_SMOKE_TEST_SECONDS * 1000:
-            raise _violation(
+            raise violation(
                 f"may take {total_ms:,} ms together, and {MAX_SMOKE_TEST_SECONDS * 1000:,} is the limit:"
                 " lower max_duration_ms"
             )
         size = sum(len(test.model_dump_json()) for test in value)
         if size > MAX_SMOKE_TEST_CHARACTERS:
-            raise _violation(f"have {size:,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
+            raise violation(f"have {size:,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
         return value
 
     @classmethod
-    def parse(cls, document: object, *, region: str, account: str) -> Self:
-        """The request in `document`, any JSON value.
+    def parse(cls, document: object, *, region: str, account: str, profile: Profile | None = None) -> Self:
+        """The request in `document`, any JSON value, over the profile that it names.
 
         Raises:
             RequestInvalid: with every violation in its message.
@@ -444,15 +290,24 @@ class RolloutRequest(_Part):
                 "the input is a whole EventBridge event: pass only its detail, with InputPath $.detail on the rule's"
                 " target"
             )
+        here = {"region": region, "account": account}
+        if profile is not None:
+            cls._check({"function_name": "any", "alias_name": "any", **profile.document}, here, profile)
+            document = profile.under(document)
+        return cls._check(document, here)
+
+    @classmethod
+    def _check(cls, document: object, here: dict[str, str], profile: Profile | None = None) -> Self:
         try:
-            return cls.model_validate(document, context={"region": region, "account": account})
+            return cls.model_validate(document, context=here)
         except ValidationError as error:
-            raise RequestInvalid(violations.sentence(error.errors(include_url=False))) from None
+            whose = f"profile {profile}" if profile else "the request"
+            raise RequestInvalid(violations.sentence(error.errors(include_url=False), whose)) from None
 
     def chosen_steps(self) -> tuple[Step, ...]:
         """The steps asked for, whichever way, or the default ones."""
         if self.steps is not None:
-            return tuple(Step(step.weight, step.bake_seconds) for step in self.steps)
+            return tuple(step.step() for step in self.steps)
         if self.strategy is not None:
             return self.strategy.steps()
         return strategy.DEFAULT_STEPS

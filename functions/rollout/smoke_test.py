@@ -40,7 +40,7 @@ class Answer:
 def failure(test: SmokeTest, answer: Answer) -> str | None:
     """Why the answer fails the test, as the end of a sentence, or None where it passes."""
     if answer.function_error is not None:
-        return f"failed with {answer.function_error}: {_excerpt(answer.payload)}"
+        return f"failed with {answer.function_error}: {excerpt(answer.payload)}"
     if answer.duration_ms > test.max_duration_ms:
         return f"took {answer.duration_ms:,.0f} ms, max_duration_ms is {test.max_duration_ms:,}"
     if test.expect is None:
@@ -48,15 +48,16 @@ def failure(test: SmokeTest, answer: Answer) -> str | None:
     try:
         document = json.loads(answer.payload or b"null")
     except ValueError:
-        return f"did not answer JSON: {_excerpt(answer.payload)}"
+        return f"did not answer JSON: {excerpt(answer.payload)}"
     try:
         satisfied = jmespath.search(test.expect, document) is True
     except JMESPathError as error:
         # Its text repeats the whole value that it could not take.
-        return f"cannot be held against {test.expect!r} ({type(error).__name__}): {_excerpt(answer.payload)}"
-    return None if satisfied else f"does not satisfy {test.expect!r}: {_excerpt(answer.payload)}"
+        return f"cannot be held against {test.expect!r} ({type(error).__name__}): {excerpt(answer.payload)}"
+    return None if satisfied else f"does not satisfy {test.expect!r}: {excerpt(answer.payload)}"
 
 
-def _excerpt(payload: bytes) -> str:
+def excerpt(payload: bytes) -> str:
+    """The beginning of an answer, for a message."""
     text = payload.decode(errors="replace")
     return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…"

@@ -6,7 +6,9 @@ A strategy is only a way of writing steps down. The last step is always at 100 %
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal, Self
 
 WEIGHT_DECIMALS = 2
 ALL_PERCENT = 100.0
@@ -27,11 +29,26 @@ NAME_PATTERN = (
 
 
 @dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody must approve before the weight is set; what happens where nobody does within `timeout_seconds`."""
+
+    timeout_seconds: int
+    on_timeout: Literal["roll_back", "continue"] = "roll_back"
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One weight of the candidate, in percent of the alias's traffic, and how long it bakes, in seconds."""
 
     weight_percent: float
     bake_seconds: int
+    approval: Approval | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The step of `dataclasses.asdict`."""
+        approval = document.get("approval")
+        return cls(**{**document, "approval": approval and Approval(**approval)})
 
 
 #: 10, 50 and 100 %, five minutes each.

@@ -25,11 +25,11 @@ _PLAIN_MESSAGES = {
 _TAGS = {"canary", "linear", "exponential", "all_at_once", "<number>", "<alias>"}
 
 
-def sentence(found: Sequence[Mapping[str, Any]]) -> str:
+def sentence(found: Sequence[Mapping[str, Any]], whose: str = "the request") -> str:
     """Every violation in one sentence; `found` is what pydantic's `ValidationError.errors()` gives."""
     lines = [_one(violation) for violation in found]
     count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
-    text = f"{count} in the request: " + "; ".join(lines)
+    text = f"{count} in {whose}: " + "; ".join(lines)
     return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[:MAX_MESSAGE_CHARACTERS] + " … and more of the kind"
 
 

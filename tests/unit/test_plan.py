@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from rollout.errors import PlanTooLong
 from rollout.forecast import StepForecast
+from rollout.hook import NO_HOOKS, Hook, Hooks
 from rollout.judge import Judge, Tolerance
 from rollout.observation import History
 from rollout.plan import (
@@ -22,8 +23,9 @@ from rollout.plan import (
     Plan,
     history_events,
     pace,
+    pause_wait_seconds,
 )
-from rollout.strategy import DEFAULT_STEPS, Step, all_at_once
+from rollout.strategy import DEFAULT_STEPS, Approval, Step, all_at_once
 
 DAY = 86_400
 steps = st.lists(st.integers(0, 7 * DAY), min_size=1, max_size=40).map(
@@ -42,10 +44,7 @@ def test_every_plan_that_is_accepted_fits_the_history_budget(plan_steps, extensi
     except PlanTooLong:
         return
     assert POLL_SECONDS <= found.poll_seconds <= MAX_POLL_SECONDS
-    assert (
-        history_events(plan_steps, extension, found.poll_seconds, found.extension_poll_seconds, found.max_step_backs)
-        <= HISTORY_BUDGET
-    )
+    assert history_events(plan_steps, HealthGate(max_extension_seconds=extension), found) <= HISTORY_BUDGET
     assert found.longest_seconds <= MAX_TOTAL_SECONDS
 
 
@@ -90,6 +89,52 @@ def test_the_longest_time_counts_bakes_extension_steps_back_and_the_last_minutes
     assert paced(DEFAULT_STEPS, judge=None).longest_seconds == 900 + 600 + 120
 
 
+waits = st.integers(60, 30 * DAY)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2 * DAY), st.none() | waits), min_size=1, max_size=14),
+    st.none() | waits,
+    st.integers(0, 30 * DAY),
+    st.booleans(),
+)
+def test_whatever_is_waited_for_fits_the_history_budget(asked, hold, pause, hooked):
+    plan_steps = tuple(Step(i + 1, bake, gate and Approval(gate)) for i, (bake, gate) in enumerate(asked))
+    health = HealthGate(when_inconclusive="hold" if hold else "extend", max_hold_seconds=hold or DAY)
+    hooks = Hooks(each_step=Hook("look"), after_traffic=Hook("look")) if hooked else NO_HOOKS
+    try:
+        found = pace(plan_steps, health, hooks, pause)
+    except PlanTooLong:
+        return
+    assert history_events(plan_steps, health, found, hooks) <= HISTORY_BUDGET
+    assert found.hold_poll_seconds <= MAX_POLL_SECONDS
+    assert found.longest_seconds <= MAX_TOTAL_SECONDS
+
+
+def test_a_gate_of_a_day_is_looked_at_within_two_minutes_pauses_included():
+    gated = (Step(10, 300), Step(50, 300, Approval(DAY)), Step(100, 300))
+    found = pace(gated, HealthGate(), max_pause_seconds=DAY)
+    assert (found.poll_seconds, found.max_step_backs, found.max_pause_seconds) == (60, 2, DAY)
+    assert found.hold_poll_seconds < 115
+
+
+def test_a_gate_of_thirty_days_and_fourteen_daily_steps_fit_with_a_day_of_pause():
+    month = (Step(10, 300), Step(100, 300, Approval(30 * DAY)))
+    assert pace(month, HealthGate(), max_pause_seconds=DAY).max_pause_seconds == DAY
+    daily = tuple(Step(100 * i / 14, DAY) for i in range(1, 15))
+    assert pace(daily, HealthGate(), max_pause_seconds=DAY).max_pause_seconds == DAY
+
+
+def test_a_pause_that_does_not_fit_is_left_out():
+    longest = (Step(10, 30 * DAY), Step(100, 9 * DAY))
+    assert pace(longest, HealthGate(), max_pause_seconds=30 * DAY).max_pause_seconds == 0
+
+
+def test_the_longer_a_pause_the_more_seldom_it_is_looked_at():
+    waits = [pause_wait_seconds(paused, 60) for paused in (0, 1200, 7200, DAY)]
+    assert waits == [60, 60, 360, 1800]
+
+
 def test_a_step_back_compares_for_five_minutes_at_least(plan):
     short = replace(plan, steps=(Step(10, 0), Step(100, 900)))
     assert [short.again_seconds(number) for number in (0, 1)] == [300, 900]
@@ -111,6 +156,17 @@ def test_a_plan_survives_the_journey_through_json(plan):
             "expectations": (StepForecast(10, 50, 12.5), StepForecast(100, 500, None)),
             "warnings": ("nothing is compared",),
             "version": "7",
+            "steps": (Step(10, 60), Step(100, 60, Approval(3600, "continue"))),
+            "hooks": Hooks(each_step=Hook("look:live", 30)),
         }
     )
     assert Plan.from_json(json.loads(json.dumps(rich.to_json()))) == rich
+
+
+def test_a_guard_reads_the_plan_of_an_older_tidegate_and_of_a_newer_one(plan):
+    older = {
+        key: value for key, value in plan.to_json().items() if key not in ("hooks", "profile", "hold_poll_seconds")
+    }
+    for step in older["steps"]:
+        del step["approval"]
+    assert Plan.from_json({**older, "unheard_of": 1}) == plan

@@ -15,7 +15,12 @@ from rollout.observation import AlarmReading, Minute, total
 from rollout.plan import Plan
 from rollout.routing import Routing
 from rollout.verdict import Verdict, hear
+from rollout.wheel import Wheel, Word
 from telemetry import Document, logger, task
+from telling import tell_waiting
+
+#: How often a look decides anew because somebody spoke meanwhile.
+_TRIES = 5
 
 
 @task("CheckHealth")
@@ -35,14 +40,17 @@ def handler(event: Document) -> Document:
     )
     minutes, blind = _minutes(plan, candidate, progress, now)
     look = _look(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now, blind)
-    decision = decide(plan, progress.seeing(readings), look)
-    _record(plan, decision, look)
+    decision = _decide(plan, progress.seeing(readings), look)
+    if decision.progress.gate not in {None, progress.gate}:
+        tell_waiting(plan, candidate, decision.reason)
     logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in look.checks])
     return _result(decision)
 
 
 def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> None:
     expected = Routing.split(plan.stable, candidate, progress.weight_percent)
+    if not progress.shifts:
+        expected = Routing.alone(plan.stable)
     found = aliases.read(plan.function_name, plan.alias_name).routing
     if found != expected:
         raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: somebody else moved it")
@@ -50,6 +58,8 @@ def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> None:
 
 def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[tuple[Minute, ...], str]:
     """Both versions' requests; none, and why, where CloudWatch does not answer: that is unknown, and no fault."""
+    if not progress.shifts:
+        return (), ""
     try:
         minutes = metrics.read_rollout(
             plan.function_name,
@@ -80,7 +90,7 @@ def _look(
     in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
     in_rollout = total(minute.candidate for minute in minutes)
     judge = plan.health.judge
-    verdict = hear(judge, minutes, progress.shifts, now, plan.history) if judge else Verdict()
+    verdict = hear(judge, minutes, progress.shifts, now, plan.history) if judge and progress.shifts else Verdict()
     silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + 60
     return Look(
         now,
@@ -98,14 +108,31 @@ def _look(
     )
 
 
-def _record(plan: Plan, decision: Decision, look: Look) -> None:
+def _decide(plan: Plan, progress: Progress, look: Look) -> Decision:
+    """Decide and write it down; once more where people said something meanwhile."""
+    finish: Word | None = None
+    for _ in range(_TRIES):
+        decision = decide(plan, progress, look, finish)
+        wheel = _record(plan, decision, look)
+        if wheel is None:
+            return decision
+        order = wheel.order
+        if order and order.command == "finish" and order.id != progress.heeded:
+            finish = order
+        progress = progress.told(wheel, look.now)
+    raise AwsUnavailable(f"more is said of {plan.target} than can be heeded")
+
+
+def _record(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
+    """Write a verdict down; what people want, where this decision does not know it."""
     try:
-        ledger.record_verdict(plan, decision, look)
+        return ledger.record_verdict(plan, decision, look)
     except RolloutError as error:
         # A verdict to roll back does not wait for the books.
         if decision.action != "roll_back":
             raise
         logger.warning("verdict not recorded", reason=str(error))
+        return None
 
 
 def _result(decision: Decision) -> Document:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import time
 
-from aws import events, history
-from aws.history import Closing
-from telemetry import Document, best_effort, count, logger
+from aws import history
+from aws.history import Booked, Closing
+from telemetry import Document, count, logger
+from telling import announce
 
 _EVENTS = {
     "promoted": "RolloutPromoted",
@@ -18,8 +19,8 @@ _EVENTS = {
 }
 
 
-def close(closing: Closing) -> bool:
-    """Write the books, then tell; whether they say what `closing` says.
+def close(closing: Closing) -> Booked:
+    """Write the books, then tell; what they say by now, which may be another end: nobody may ignore that.
 
     Telling is at least once: whoever repeats this after a crash tells again. A rollback that goes on failing is told of
     once, and an end that the books know otherwise not at all.
@@ -29,10 +30,9 @@ def close(closing: Closing) -> bool:
         LockLost: it is a promotion, and somebody restores the stable version.
     """
     booked = history.close(closing, time.time())
-    agreed = booked.outcome == closing.outcome
-    if agreed and (booked.first or not closing.keep_lock):
+    if booked.outcome == closing.outcome and (booked.first or not closing.keep_lock):
         tell(closing)
-    return agreed
+    return booked
 
 
 def tell(closing: Closing) -> None:
@@ -66,5 +66,4 @@ def _excerpt(name: object) -> str | None:
 
 def _announce(outcome: str, detail: Document) -> None:
     count("Rollouts", outcome=outcome)
-    with best_effort("announce the end"):
-        events.emit(_EVENTS[outcome], detail)
+    announce(_EVENTS[outcome], detail)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 
-from aws import aliases, ledger
+from aws import aliases, executions, ledger
 from aws.ledger import Lock
 from rollout.errors import AliasMoved, AliasNotFound, RolloutError
 from telemetry import Document, best_effort, count, identify, logger, task
@@ -23,8 +24,10 @@ def handler(event: Document) -> Document:
     detail = event["detail"]
     name, before = detail["alarmName"], detail.get("previousState", {}).get("value")
     fired_at = datetime.fromisoformat(detail["state"]["timestamp"]).timestamp()
-    restored, failed = [], None
-    for lock in ledger.running(alarm=name):
+    restored: list[str] = []
+    failed: RolloutError | None
+    locks, failed = ledger.running(alarm=name)
+    for lock in locks:
         if not _counts(lock, name, before, fired_at):
             continue
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
@@ -47,23 +50,35 @@ def _counts(lock: Lock, alarm: str, before: str | None, fired_at: float) -> bool
 
 
 def _restore(lock: Lock, why: str) -> list[str]:
-    """Note it in the lock (best effort), restore; the alias, where this rollout had moved any traffic."""
-    plan, seen = lock.plan, lock
-    if plan is None:
+    """Note it in the lock (best effort), restore; the alias, where this rollout had moved any traffic.
+
+    A promotion is undone only with the note, which keeps the state machine from telling it as a success meanwhile.
+    """
+    plan, seen, noted = lock.plan, lock, False
+    if plan is None or (lock.promoting and _is_told(lock)):
         return []
     with best_effort("mark the lock"):
         marked = ledger.mark_restoring(lock.target, lock.execution_arn, why, convicts=lock.exposed)
         if marked is None:
             return []
-        seen = marked
+        seen, noted = marked, True
     if not seen.exposed:
         return []
+    undoes = noted and seen.promoting
     try:
-        aliases.restore(plan.function_name, plan.alias_name, plan.stable, seen.candidate, promoting=seen.promoting)
+        aliases.restore(plan.function_name, plan.alias_name, plan.stable, seen.candidate, promoting=undoes)
     except (AliasMoved, AliasNotFound) as error:
         # Not ours any more: the state machine says so at its next poll.
         logger.warning("left as found", reason=str(error))
+        if seen.promoting and not noted:
+            raise
         return []
     logger.info("stable version restored", why=why)
     count("AlarmRestores")
     return [lock.target]
+
+
+def _is_told(lock: Lock) -> bool:
+    """Whether the execution has ended as it should, and only the books are open: what it told is not undone."""
+    end = executions.end_of(lock.execution_arn, time.time() - lock.taken_at)
+    return end is not None and end.left_as_meant

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 
 from aws import executions, history, ledger
-from aws.executions import Execution, Trace
+from aws.executions import End, Execution, Trace
+from aws.ledger import Lock
 from closing import tell_refused
 from rollout.errors import REFUSALS, RolloutError
-from settling import OUTCOMES, left_open, refuse, settle
+from settling import settle, take_over
 from telemetry import Document, identify, logger, task
+
+#: A promotion that is older than this may be somebody's later one of the same version.
+_UNDONE_WITHIN_SECONDS = 15 * 60
 
 
 @task("guard_execution")
@@ -23,68 +29,64 @@ def handler(event: Document) -> Document:
     """
     detail = event["detail"]
     identify({"execution_arn": detail["executionArn"]})
-    target = _target(detail)
+    end, target = End.parse(detail), _target(detail)
+    if end is None:
+        return {"outcome": "nothing open"}
     try:
-        lock = ledger.read_lock(target) if target else None
+        lock = _lock(detail["executionArn"], target)
     except RolloutError as error:
         logger.warning("ledger not readable, reading the history", reason=str(error))
-        return _settle(detail, _by_history(detail, error))
+        found = _by_history(detail, end)
+        if found is None:
+            # Nothing moved that is not back, and the books may be open all the same.
+            raise
+        return {"outcome": settle(found, end)}
+    if lock is not None:
+        identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
+        return {"outcome": take_over(lock, end, _request(detail))}
+    if target is None and (found := _by_history(detail, end)):
+        return {"outcome": settle(found, end)}
+    return _refuse_untold(detail, end, target)
+
+
+def _lock(execution_arn: str, target: str | None) -> Lock | None:
+    """The lock that the execution holds. Its input may leave the alias to a profile: then the index finds it."""
     if target is None:
-        return _settle(detail, _by_history(detail))
-    if lock is None or lock.execution_arn != detail["executionArn"]:
-        return _refuse_untold(detail, target)
-    if lock.plan is None:
-        refuse(lock, _started_at(detail), _cause(detail), _request(detail))
-        return {"outcome": "rejected"}
-    return _settle(detail, left_open(lock))
+        target = next((one.target for one in ledger.running()[0] if one.execution_arn == execution_arn), None)
+    lock = ledger.read_lock(target) if target else None
+    return lock if lock and lock.execution_arn == execution_arn else None
 
 
-def _settle(detail: Document, found: Trace | None) -> Document:
-    if found is None:
-        return {"outcome": "nothing open"}
-    identify({"plan": found.plan.to_json(), "candidate": found.candidate})
-    closing = settle(
-        found,
-        succeeded=detail["status"] == "SUCCEEDED",
-        error_name=detail.get("error") or "",
-        cause=_cause(detail),
-    )
-    return {"outcome": closing.outcome}
+def _by_history(detail: Document, end: End) -> Trace | None:
+    """What the execution's own history says; nothing where its end left the alias as it should be.
 
-
-def _by_history(detail: Document, because: RolloutError | None = None) -> Trace | None:
-    """What the execution's own history says; nothing where a state of ours has restored the alias by itself.
-
-    Raises:
-        RolloutError: `because`, where the history knows of nothing that moved: the books may be open all the same.
+    Without the ledger nobody knows whose promotion an alias shows after a while: a late event undoes none.
     """
-    ended_well = detail["status"] == "SUCCEEDED" or OUTCOMES.get(detail.get("error") or "") in {
-        "rejected",
-        "interrupted",
-        "rolled_back",
-    }
-    found = None if ended_well else executions.trace(detail["executionArn"])
-    if found is None and because is not None:
-        raise because
-    return found
+    found = None if end.left_as_meant else executions.trace(detail["executionArn"])
+    if found is None:
+        return None
+    identify({"plan": found.plan.to_json(), "candidate": found.candidate})
+    late = time.time() - end.ended_at > _UNDONE_WITHIN_SECONDS
+    return replace(found, promoting=False) if late else found
 
 
-def _refuse_untold(detail: Document, target: str) -> Document:
-    """Tell of a rollout that ended before it had a plan, where planning itself could not."""
+def _refuse_untold(detail: Document, end: End, target: str | None) -> Document:
+    """Tell of a rollout that ended before it had a plan, where planning itself could not.
+
+    Its history item says that it was told, also to a lock that a handler in flight still takes.
+    """
     nothing = {"outcome": "nothing open"}
-    if detail["status"] == "SUCCEEDED" or detail.get("error") not in {None, "Rejected"}:
+    if end.status == "succeeded" or (end.error and end.outcome != "rejected"):
         return nothing
     execution = Execution.parse(detail["executionArn"])
-    if history.kept_refusal(target, execution, _started_at(detail)) is not None:
+    if target and history.kept_refusal(target, execution, _started_at(detail)) is not None:
         return nothing
-    if detail.get("error") and executions.last_error(execution.arn) in REFUSALS:
+    if end.error and executions.last_error(execution.arn) in REFUSALS:
         return nothing
-    tell_refused(execution.arn, _request(detail), _cause(detail))
+    if target and not history.refuse(target, execution, _started_at(detail), end.cause, held=False):
+        return nothing
+    tell_refused(execution.arn, _request(detail), end.cause)
     return {"outcome": "rejected"}
-
-
-def _cause(detail: Document) -> str:
-    return f"execution {detail['status']}: {detail.get('error') or ''} {detail.get('cause') or ''}".rstrip(": ")
 
 
 def _started_at(detail: Document) -> float:
@@ -102,7 +104,9 @@ def _request(detail: Document) -> object:
 def _target(detail: Document) -> str | None:
     """The alias that the execution's input names; None where it is no request."""
     request = _request(detail)
-    try:
-        return f"{str(request['function_name']).rsplit(':', 1)[-1]}:{request['alias_name']}"  # type: ignore[index]
-    except (KeyError, TypeError):
+    if not isinstance(request, dict):
         return None
+    function_name, alias_name = request.get("function_name"), request.get("alias_name")
+    if not isinstance(function_name, str) or not isinstance(alias_name, str):
+        return None
+    return f"{function_name.rsplit(':', 1)[-1]}:{alias_name}"

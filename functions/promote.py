@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from aws import aliases, ledger, versions
+from aws.aliases import Alias
 from aws.history import Closing
 from closing import close
 from rollout.decision import Progress
 from rollout.errors import LedgerUnavailable, LockLost, ProvisioningFailed, ProvisioningPending, RolloutError
 from rollout.plan import Plan
 from rollout.routing import Routing
-from telemetry import Document, task
+from telemetry import Document, best_effort, task
 
 
 @task("Promote")
@@ -20,27 +21,52 @@ def handler(event: Document) -> Document:
     gets as far as saying so leaves a doubt, and doubt ends on the stable version.
     """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
-    progress = Progress.from_json(event["progress"])
-    alias = aliases.read(plan.function_name, plan.alias_name)
-    if not _is_promoted(alias.routing, plan, candidate):
-        ledger.record_promotion(plan)
-        alias = aliases.promote(plan.function_name, plan.alias_name, plan.stable, candidate, progress.revision_id)
+    alias = _create(plan, candidate) if plan.creates_alias else _move(plan, candidate, event["progress"])
     if plan.provisioned:
         _require_provisioned(plan, candidate, alias.routing)
     verdict = event["progress"]
     try:
-        closed = close(Closing(plan, candidate, "promoted", verdict["reason"], proven=bool(verdict["proven"])))
+        booked = close(Closing(plan, candidate, "promoted", verdict["reason"], proven=bool(verdict["proven"])))
     except LockLost:
         raise
     except RolloutError as error:
+        _require_unrestored(plan)
         raise LedgerUnavailable(f"{plan.target} is promoted to version {candidate}, but {error}") from error
-    if not closed:
+    if booked.outcome != "promoted":
         raise LockLost(f"the rollout of {plan.target} was closed by somebody else, who restored its stable version")
     return {"outcome": "promoted"}
 
 
+def _create(plan: Plan, candidate: str) -> Alias:
+    """A function's first release: nothing was there before, so nothing has to be compared or restored."""
+    ledger.record_promotion(plan)
+    return aliases.create(plan.function_name, plan.alias_name, candidate)
+
+
+def _move(plan: Plan, candidate: str, progress: Document) -> Alias:
+    alias = aliases.read(plan.function_name, plan.alias_name)
+    if _is_promoted(alias.routing, plan, candidate):
+        return alias
+    ledger.record_promotion(plan)
+    revision_id = Progress.from_json(progress).revision_id
+    return aliases.promote(plan.function_name, plan.alias_name, plan.stable, candidate, revision_id)
+
+
 def _is_promoted(routing: Routing, plan: Plan, candidate: str) -> bool:
     return routing == Routing.alone(candidate) or routing.is_handed_over_from(plan.stable, candidate)
+
+
+def _require_unrestored(plan: Plan) -> None:
+    """Before success is told without the books: an alarm may have taken the promotion back meanwhile.
+
+    Raises:
+        LockLost: somebody restores, or has restored, the stable version.
+    """
+    lock = None
+    with best_effort("read whether it is restored"):
+        lock = ledger.read_lock(plan.target)
+    if lock and lock.execution_arn == plan.execution_arn and lock.restoring:
+        raise LockLost(f"the stable version of {plan.target} is being restored: {lock.restoring}")
 
 
 def _require_provisioned(plan: Plan, candidate: str, routing: Routing) -> None:

@@ -8,17 +8,29 @@ from aws import aliases, events, ledger
 from rollout.decision import Progress
 from rollout.plan import Plan
 from rollout.routing import Routing
+from rollout.wheel import NO_WORDS, Wheel
 from telemetry import Document, best_effort, logger, task
+from telling import tell_waiting
 
 
 @task("ShiftTraffic")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` and `progress` ({} before the first step). Result: the new progress."""
+    """Event: `plan`, `stable`, `candidate` and `progress` ({} before the first step). Result: the new progress.
+
+    Its `action` is "hold" where the weight may not be set yet: somebody must approve, or has paused the rollout.
+    """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     before = Progress.from_json(event["progress"]) if event["progress"] else None
-    number = before.next_step(plan, str(event["progress"].get("action"))) if before else 0
+    action = str(event["progress"].get("action"))
+    if before is None and plan.approval_of(0):
+        ledger.record_gate(plan, 0)
+        tell_waiting(plan, candidate, f"{plan.steps[0].weight_percent:g} % waits for approval")
+        return _held(plan, before, NO_WORDS, gate=0)
+    number = before.next_step(plan, action) if before else 0
     step = plan.step_at(number)
-    ledger.record_shift(plan, number, step.weight_percent)
+    wheel = ledger.record_shift(plan, number, step.weight_percent, unless_paused=action != "step_back")
+    if wheel is not None:
+        return _held(plan, before, wheel)
     alias = aliases.write(
         plan.function_name,
         plan.alias_name,
@@ -29,4 +41,12 @@ def handler(event: Document) -> Document:
     logger.info("weight shifted", step=number, weight_percent=step.weight_percent)
     with best_effort("announce the weight"):
         events.emit("WeightShifted", plan.about(candidate, step=number, weight_percent=step.weight_percent))
-    return {**progress.to_json(), "wait_seconds": max(1, min(plan.poll_seconds, step.bake_seconds))}
+    wait_seconds = max(1, min(plan.poll_seconds, step.bake_seconds))
+    return {**progress.to_json(), "action": "bake", "wait_seconds": wait_seconds}
+
+
+def _held(plan: Plan, before: Progress | None, wheel: Wheel, gate: int | None = None) -> Document:
+    now = time.time()
+    progress = before.told(wheel, now) if before else Progress.before_traffic(plan.revision_id, now, wheel, gate)
+    logger.info("held", gate=gate, paused=wheel.pause is not None)
+    return {**progress.to_json(), "action": "hold", "wait_seconds": plan.poll_seconds}

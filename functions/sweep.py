@@ -8,7 +8,8 @@ from aws import aliases, executions, history, ledger
 from aws.history import ROLLBACK_FAILED, Ended
 from aws.ledger import Lock
 from rollout.errors import AliasNotFound, RolloutError
-from settling import left_open, refuse, settle
+from rollout.plan import COMPARISON
+from settling import take_over
 from telemetry import Document, identify, logger, task
 
 #: No handler runs longer: Lambda ends it after 15 minutes, and an SDK call of its may land a moment later.
@@ -22,18 +23,18 @@ def handler(_event: Document) -> Document:
     Raises:
         RolloutError: something is still open; the next sweep tries again.
     """
-    now, failed = time.time(), None
+    now = time.time()
     settled = restored = 0
-    locks = ledger.running()
+    failed: RolloutError | None
+    locks, failed = ledger.running()
     for lock in locks:
         try:
             settled += _settle(lock, now)
         except RolloutError as error:
             failed = _note(lock.target, error)
-    held = {lock.target for lock in locks}
     for rollout in history.ended():
         try:
-            restored += _look_again(rollout, now, held)
+            restored += _look_again(rollout, now)
         except RolloutError as error:
             failed = _note(rollout.target, error)
     if failed:
@@ -54,21 +55,20 @@ def _settle(seen: Lock, now: float) -> bool:
     lock = ledger.read_lock(seen.target)
     if lock is None or lock.execution_arn != seen.execution_arn:
         return False
-    found = left_open(lock)
-    if found is None:
-        refuse(lock, lock.taken_at, "found ended before it had a plan")
-        return True
-    identify({"plan": found.plan.to_json(), "candidate": found.candidate})
-    settle(found, succeeded=end == "succeeded", error_name="", cause="found ended, with its lock still held")
+    identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
+    take_over(lock, end)
     return True
 
 
-def _look_again(rollout: Ended, now: float, held: set[str]) -> bool:
-    """Whether a late writer split the alias after its rollout had ended; watched until none can be in flight."""
+def _look_again(rollout: Ended, now: float) -> bool:
+    """Whether a late writer split the alias after its rollout had ended; watched until none can be in flight.
+
+    Only a weight that the rollout itself sets is a late write of its own; another one is somebody else's release.
+    """
     if now - rollout.ended_at > _IN_FLIGHT_SECONDS:
         history.let_go(rollout)
         return False
-    if rollout.target in held or rollout.outcome in {"promoted", "unchanged", "interrupted", ROLLBACK_FAILED}:
+    if rollout.outcome in {"promoted", "unchanged", "interrupted", ROLLBACK_FAILED}:
         return False
     function_name, _, alias_name = rollout.target.rpartition(":")
     try:
@@ -77,6 +77,13 @@ def _look_again(rollout: Ended, now: float, held: set[str]) -> bool:
         return False
     if not (routing.is_split and routing.belongs_to(rollout.stable, rollout.candidate)):
         return False
+    if routing.weight_percent not in _weights(rollout) or ledger.read_lock(rollout.target) is not None:
+        return False
     aliases.restore(function_name, alias_name, rollout.stable, rollout.candidate)
     logger.warning("a late write was taken back", target=rollout.target)
     return True
+
+
+def _weights(rollout: Ended) -> set[float]:
+    plan = history.plan_of(rollout)
+    return {step.weight_percent for step in (*plan.steps, COMPARISON)} if plan else set()

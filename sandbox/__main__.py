@@ -11,12 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
-from rich.live import Live
 
-from sandbox.scenario import Scenario, ScenarioInvalid, shipped
+from sandbox.scenario import Scenario, ScenarioInvalid, find, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import World
-from tidegate import live, report
+from tidegate import live, report, screen
 from tidegate.view import RolloutView
 
 SUCCEEDED, ENDED_OTHERWISE, UNUSABLE = 0, 1, 2
@@ -68,7 +67,7 @@ def _scenarios(_: argparse.Namespace) -> int:
 
 
 def _run(chosen: argparse.Namespace) -> int:
-    request, scenario = _request(chosen.request), _scenario(chosen.scenario)
+    request, scenario = _request(chosen.request), find(chosen.scenario)
     if chosen.report and not chosen.report.absolute().parent.is_dir():
         raise ScenarioInvalid([f"{chosen.report}: there is no such folder to write it to"])
     follower = _Follower(None if chosen.json else print)
@@ -90,19 +89,6 @@ def _request(path: Path) -> object:
     return request
 
 
-def _scenario(path: Path | None) -> Scenario:
-    if path is None:
-        return Scenario.of({})
-    if not path.exists() and (named := shipped().get(str(path))):
-        return named
-    try:
-        return Scenario.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ScenarioInvalid([f"{path}: {error}"]) from error
-    except ScenarioInvalid as error:
-        raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error
-
-
 class _Follower:
     """Says what changes while a rollout runs, line by line; `last` is the newest view."""
 
@@ -112,17 +98,12 @@ class _Follower:
 
     def __call__(self, world: World) -> None:
         view = rollout_view(world)
-        if not _has_begun(view):
+        if not screen.has_begun(view):
             return
         if self._say:
             for line in live.lines(view, self.last):
                 self._say(line)
         self.last = view
-
-
-def _has_begun(view: RolloutView) -> bool:
-    """Whether there is anything to look at: a plan, or an end without one."""
-    return bool(view.steps or view.outcome)
 
 
 # --- The demo ---------------------------------------------------------------------------------------------------------
@@ -145,17 +126,10 @@ def _watch(console: Console, scenario: Scenario, seed: int) -> RolloutView:
     """Play a rollout on the terminal, as slowly as a person can follow; line by line where it is none."""
     views: list[RolloutView] = []
     play(DEMO_REQUEST, scenario, seed, lambda world: views.append(rollout_view(world)))
-    views = [view for view in views if _has_begun(view)]
+    views = [view for view in views if screen.has_begun(view)]
+    screen.show(screen.paced(views, console, DEMO_SECONDS - READING_SECONDS), console)
     if console.is_terminal:
-        with Live(live.render(views[0]), console=console, auto_refresh=False) as screen:
-            for view in views:
-                screen.update(live.render(view), refresh=True)
-                time.sleep((DEMO_SECONDS - READING_SECONDS) / len(views))
         time.sleep(READING_SECONDS)
-    else:
-        for previous, view in zip([None, *views], views, strict=False):
-            for line in live.lines(view, previous):
-                console.print(line, markup=False, highlight=False, soft_wrap=True)
     return views[-1]
 
 

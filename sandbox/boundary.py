@@ -200,9 +200,13 @@ class _Attempt:
         sent_at = boundary._clock.now()
         boundary._clock.sleep(boundary._call_seconds)
         fault = boundary._faults.for_call(self.name)
-        outcome = self._perform() if fault is None else self._struck(fault, sent_at, handler)
+        outcome = self._awaited() if fault is None else self._struck(fault, sent_at, handler)
         self._report(outcome, sent_at, handler)
         return outcome
+
+    def _awaited(self) -> Any:
+        """Have it answered; an invocation may take longer than its caller waits, and goes on when nobody listens."""
+        return self._held(0) if self.name == "lambda.Invoke" else self._perform()
 
     def _perform(self) -> Any:
         """Have it answered, if the role that signed it may ask."""

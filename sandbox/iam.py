@@ -307,12 +307,24 @@ def _event(entry: Mapping[str, Any]) -> Ask:
     return Ask("events:PutEvents", _arn("events", bus if _is_arn(bus) else f"event-bus/{bus}"), context)
 
 
+def _parameter(params: Params) -> str:
+    """A parameter, whichever of its versions is asked for."""
+    return _arn("ssm", f"parameter/{params['Name'].partition(':')[0].removeprefix('/')}") if "Name" in params else "*"
+
+
+def _stack(params: Params) -> str:
+    """A stack by its name; one that is named by a resource of it may be any."""
+    return _arn("cloudformation", f"stack/{params.get('StackName', '*')}/*")
+
+
 #: CloudWatch is not among them: the actions that are called here have no resource to name, or lose composite alarms
 #: where a policy names one (API reference, DescribeAlarms).
 _RESOURCES: Mapping[str, Callable[[Params], str]] = {
+    "cloudformation": _stack,
     "dynamodb": _table,
     "lambda": _function,
     "sns": lambda params: params.get("TopicArn", "*"),
     "sqs": _queue,
+    "ssm": _parameter,
     "stepfunctions": _execution,
 }

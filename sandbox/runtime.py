@@ -318,10 +318,14 @@ class _Code:
         self.path = str(root)
         entries = root.iterdir() if root.is_dir() else iter(())
         self._names = {entry.stem for entry in entries if entry.suffix == ".py" or entry.is_dir()}
+        self._foreign: set[str] = set()
 
     def take_modules(self) -> dict[str, ModuleType]:
         """Take our modules out of `sys.modules`; what was there."""
-        ours = [name for name in sys.modules if name.partition(".")[0] in self._names]
+        # Processes are entered and left at every call: what is known not to be ours is not looked at again.
+        unknown = sys.modules.keys() - self._foreign
+        ours = {name for name in unknown if name.partition(".")[0] in self._names}
+        self._foreign |= unknown - ours
         return {name: sys.modules.pop(name) for name in ours}
 
 

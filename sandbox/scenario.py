@@ -104,6 +104,14 @@ class Publish:
 
 
 @_shape
+class Stack:
+    """The CloudFormation stack that has the alias, and what its template says of the alias's version."""
+
+    name: Name
+    function_version: str | dict[str, Any]
+
+
+@_shape
 class Alias:
     """The target's alias at second 0. `weights` holds at most one version, as Lambda allows."""
 
@@ -111,6 +119,7 @@ class Alias:
     function_version: Qualifier = "1"
     weights: Weights = Field(default_factory=dict)
     provisioned_concurrency: Annotated[int, Field(ge=1)] | None = None
+    stack: Stack | None = None
 
     @validator(mode="after")
     def _possible(self) -> Self:
@@ -185,6 +194,19 @@ class CompositeAlarm:
 
 
 @_shape
+class Function:
+    """A function beside the target, such as a hook: `answers` are used in turn instead of `answer`, the last one holds
+    on. With `error` it fails, with that message. Its version 1 is published.
+    """
+
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_-]{1,64}$")]
+    answer: Any = None
+    answers: tuple[Any, ...] = ()
+    error: Name | None = None
+    duration_ms: Second = 100
+
+
+@_shape
 class StopExecution:
     """Somebody presses Stop."""
 
@@ -220,11 +242,14 @@ class UpdateAlias:
 
 @_shape
 class Command:
-    """An operator's word on the running rollout."""
+    """An operator's word on the rollout of the target, by Tidegate's own `command` function."""
 
     at_second: Second
     do: Literal["command"]
     command: Name
+    author: Name = "somebody"
+    reason: Name = "the scenario says so"
+    rollout_id: Name | None = None
 
 
 @_shape
@@ -236,6 +261,8 @@ class StartExecution:
     request: Any = None
 
 
+#: What SSM keeps under /tidegate/profiles/: a text as it is, anything else as JSON.
+Profiles = dict[Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,100}$")], Any]
 Times = Annotated[int, Field(ge=1)] | Literal["always"]
 
 
@@ -334,10 +361,12 @@ class Scenario:
     candidate: Version = Field(default_factory=Version)
     publish: Publish = Field(default_factory=Publish)
     alias: Alias = Field(default_factory=Alias)
+    profiles: Profiles = Field(default_factory=dict)
     shared_outage: Outage | None = None
     replay: tuple[ReplayMinute, ...] = ()
     metric_delay_seconds: Second = 90
     alarms: tuple[Alarm, ...] = ()
+    functions: tuple[Function, ...] = ()
     timeline: tuple[Action, ...] = ()
     faults: tuple[Fault, ...] = ()
 
@@ -393,6 +422,8 @@ def _contradictions(raw: object) -> Iterator[str]:
         return
     names = [alarm.get("name") for alarm in _objects(raw, "alarms")]
     yield from (f"alarms: {name!r} is there twice" for name in _repeated(names))
+    called = [function.get("name") for function in _objects(raw, "functions")]
+    yield from (f"functions: {name!r} is there twice" for name in _repeated(called))
     for index, action in enumerate(_objects(raw, "timeline")):
         if action.get("do") == "set_alarm" and action.get("name") not in names:
             yield f"timeline.{index}.name: no alarm is called {action.get('name')!r}"
@@ -412,3 +443,21 @@ def _repeated(values: list[Any]) -> list[Any]:
 def shipped() -> dict[str, Scenario]:
     """The scenarios that ship, by name, in alphabetical order."""
     return {path.stem: Scenario.from_json(path.read_text(encoding="utf-8")) for path in sorted(SHIPPED.glob("*.json"))}
+
+
+def find(path: Path | None) -> Scenario:
+    """The scenario in a file, or the one that ships under that name; everyday traffic where none is asked for.
+
+    Raises:
+        ScenarioInvalid: there is none, or not a usable one.
+    """
+    if path is None:
+        return Scenario.of({})
+    if not path.exists() and (named := shipped().get(str(path))):
+        return named
+    try:
+        return Scenario.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ScenarioInvalid([f"{path}: {error}"]) from error
+    except ScenarioInvalid as error:
+        raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error

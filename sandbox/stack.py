@@ -23,6 +23,7 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
+from sandbox.boundary import AwsError
 from sandbox.intrinsics import Created, Properties, Resolver, TemplateUnsupported, references
 
 ACCOUNT_ID = "123456789012"
@@ -186,6 +187,13 @@ class Stack:
             for name, output in self.template.outputs.items()
             if "Condition" not in output or self._resolver.holds(output["Condition"])
         }
+
+    def describe(self, params: Mapping[str, Any]) -> dict[str, Any]:
+        """What cloudformation.DescribeStacks answers."""
+        if params.get("StackName") not in {STACK_NAME, _PSEUDO_PARAMETERS["AWS::StackId"]}:
+            raise AwsError("ValidationError", f"Stack with id {params.get('StackName')} does not exist")
+        outputs = [{"OutputKey": name, "OutputValue": str(value)} for name, value in self.outputs().items()]
+        return {"Stacks": [{"StackName": STACK_NAME, "StackStatus": "CREATE_COMPLETE", "Outputs": outputs}]}
 
     def of_kind(self, kind: str) -> dict[str, Created]:
         """The resources of one type, by logical id."""

@@ -15,16 +15,11 @@ from sandbox.lambda_rules import Routing
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, End, World
-from tidegate.view import Counts, MinuteView, RolloutView, ShiftView, StepView, verdict_view
+from tidegate import records
+from tidegate.view import Counts, MinuteView, RolloutView, ShiftView
 
-#: The state machine's own ends by the names of their errors; what fails under another name was stopped.
-OUTCOMES: Mapping[str, str] = {
-    "Rejected": "rejected",
-    "RolledBack": "rolled_back",
-    "Interrupted": "interrupted",
-    "RollbackFailed": "rollback_failed",
-}
 SOURCE = "tidegate"
+OUTCOMES = records.OUTCOMES
 #: How much virtual time passes from one frame to the next.
 FRAME_SECONDS = 5.0
 
@@ -209,9 +204,10 @@ def rollout_view(world: World) -> RolloutView:
     arn = next(iter(world.executions))
     end = world.executions[arn]
     lock, finished = _lock(world, arn), _finished(world, arn)
-    kept = json.loads(finished[0]["document"]) if finished else _open_document(lock or {})
+    live = records.Live.of(lock or {})
+    kept = json.loads(finished[0]["document"]) if finished else live.document
     plan = kept.get("plan") or {}
-    verdicts = tuple(verdict_view(verdict, STARTED_AT) for verdict in kept["verdicts"])
+    verdicts = records.verdicts(kept, STARTED_AT)
     world.traffic.catch_up(world.clock.now())
     candidate = kept.get("candidate")
     shifts = tuple(_shifts(world, candidate))
@@ -220,8 +216,8 @@ def rollout_view(world: World) -> RolloutView:
         alias_name=world.target.alias_name,
         stable=world.stable,
         candidate=candidate,
-        steps=tuple(StepView(step["weight_percent"], step["bake_seconds"]) for step in plan.get("steps", ())),
-        step=int((lock or {}).get("step", verdicts[-1].step if verdicts else 0)),
+        steps=records.steps(plan),
+        step=live.step if lock else verdicts[-1].step if verdicts else 0,
         weight_percent=shifts[-1].weight_percent if shifts else 0.0,
         started_at=STARTED_AT,
         now=end.at if end else world.clock.now(),
@@ -232,16 +228,10 @@ def rollout_view(world: World) -> RolloutView:
         shifts=shifts,
         proven=kept.get("proven"),
         warnings=tuple(plan.get("warnings") or ()),
+        rollout_id=arn.rpartition(":")[2],
+        holding=None if end else live.holding,
+        next_at=None if end else live.next_at,
     )
-
-
-def _open_document(lock: Record) -> dict[str, Any]:
-    """What a lock says of the running rollout, in the shape of a history record's document."""
-    return {
-        "plan": json.loads(lock["plan"]) if "plan" in lock else None,
-        "candidate": lock.get("candidate"),
-        "verdicts": [json.loads(verdict) for verdict in lock.get("verdicts", [])],
-    }
 
 
 def _percent_of(candidate: str | None, routing: Routing | None) -> float:

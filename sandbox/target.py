@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +26,15 @@ class Target:
     alias_name: str
 
     @classmethod
-    def named_by(cls, request: object) -> Target:
-        """The target that a request names; what it names no legal name for is the sandbox's own `checkout:live`."""
+    def named_by(cls, request: object, profiles: Mapping[str, Any] | None = None) -> Target:
+        """The target that a request names, or its profile; what names no legal name is the own `checkout:live`."""
         if not isinstance(request, dict):
             return OWN_TARGET
+        profile = (profiles or {}).get(str(request.get("profile", "")).partition(":")[0])
+        said = {**profile, **request} if isinstance(profile, dict) else request
         # The stack's own functions exist already, so they are not made once more.
-        function = _FUNCTION.fullmatch(str(request.get("function_name", "")))
-        alias = _ALIAS.fullmatch(str(request.get("alias_name", "")))
+        function = _FUNCTION.fullmatch(str(said.get("function_name", "")))
+        alias = _ALIAS.fullmatch(str(said.get("alias_name", "")))
         return cls(
             function["name"] if function else OWN_TARGET.function_name, alias[0] if alias else OWN_TARGET.alias_name
         )
@@ -47,7 +49,7 @@ OWN_TARGET = Target("checkout", "live")
 def create_target(target: Target, scenario: scenarios.Scenario, rules: LambdaRules) -> None:
     """The function, its published versions, a change in $LATEST, and its alias, as the scenario says."""
     name, published = target.function_name, scenario.highest_version_named
-    _create_function(name)
+    create_function(name)
     for version in range(1, published + 1):
         if version > 1:
             client("lambda").update_function_code(FunctionName=name, ZipFile=archive(f"version {version}"))
@@ -62,7 +64,8 @@ def create_target(target: Target, scenario: scenarios.Scenario, rules: LambdaRul
         _create_alias(target, scenario.alias, rules)
 
 
-def _create_function(name: str) -> None:
+def create_function(name: str, *, publish: bool = False) -> None:
+    """A function with a role of its own; with its version 1, where that is to be published."""
     trust = {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "lambda.amazonaws.com"}}
     role = client("iam").create_role(
         RoleName=f"{name[:59]}-role",
@@ -74,6 +77,7 @@ def _create_function(name: str) -> None:
         Role=role["Arn"],
         Handler="app.handler",
         Code={"ZipFile": archive("version 1")},
+        Publish=publish,
     )
 
 
@@ -94,6 +98,13 @@ def _create_alias(target: Target, alias: scenarios.Alias, rules: LambdaRules) ->
     )
     if alias.provisioned_concurrency:
         rules.provisioned_concurrency.give(target.function_name, target.alias_name, alias.provisioned_concurrency)
+
+
+def store_profiles(profiles: Mapping[str, Any]) -> None:
+    """The profiles, as somebody has stored them before the rollout."""
+    for name, profile in profiles.items():
+        text = profile if isinstance(profile, str) else json.dumps(profile)
+        client("ssm").put_parameter(Name=f"/tidegate/profiles/{name}", Type="String", Value=text)
 
 
 def create_alarms(target: Target, alarms: Sequence[scenarios.Alarm]) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,16 +20,18 @@ from sandbox import scenario as scenarios
 from sandbox.alarm_rule import ALARM_ARN
 from sandbox.boundary import Boundary
 from sandbox.clock import Clock
+from sandbox.cloudformation import AliasStack
 from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
 from sandbox.dynamodb_rules import DynamoDbRules
 from sandbox.eventbridge import EventBridge
+from sandbox.hooked import Hooked
 from sandbox.iam import Iam
 from sandbox.interpreter import Interpreter
 from sandbox.lambda_rules import LambdaRules, Routing
 from sandbox.runtime import Runtime
 from sandbox.scenario import Scenario
 from sandbox.stack import TEMPLATE, Stack, Template, client
-from sandbox.target import Target, create_alarms, create_target, set_alarm
+from sandbox.target import Target, create_alarms, create_target, set_alarm, store_profiles
 from sandbox.traffic import Behaviour, Traffic, TrafficCounts
 
 #: StartExecution is on a whole minute; the stack was deployed at none, so schedules do not tick at whole ones.
@@ -61,16 +63,24 @@ class World:
     `routings` and `alarm_changes` keep what happened, each with its moment: the target's alias after every change,
     and every alarm's new state. `served` are the callers' requests up to the rollout's end, or, where that left the
     alias between two versions, up to the moment at which a guard put it right. `refused` holds what AWS refused to
-    somebody of the timeline, `intervened_at` every moment at which somebody of the timeline started another execution
-    or wrote to the alias.
+    somebody of the timeline, `answers` what its commands were answered, `intervened_at` every moment at which somebody
+    of the timeline started another execution or wrote to the alias. `hooked.told` is what the scenario's functions were
+    told.
     """
 
-    def __init__(self, scenario: Scenario, request: object = None, seed: int = 0, template: Path = TEMPLATE) -> None:
-        _require_supported(scenario)
+    def __init__(
+        self,
+        scenario: Scenario,
+        request: object = None,
+        seed: int = 0,
+        template: Path = TEMPLATE,
+        parameters: Mapping[str, str] | None = None,
+    ) -> None:
+        _require_other_names(scenario, Target.named_by(request, scenario.profiles).function_name)
         self.scenario = scenario
         self.request = request
         self.seed = seed
-        self.target = Target.named_by(request)
+        self.target = Target.named_by(request, scenario.profiles)
         self.clock = Clock(datetime.fromtimestamp(STARTED_AT - 2 * MINUTE_SECONDS, UTC))
         plagues = _faults(scenario)
         self.boundary = Boundary(self.clock, plagues)
@@ -79,16 +89,21 @@ class World:
         self.cloudwatch = CloudWatch(self.clock, scenario.metric_delay_seconds, self._alarm_changed)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
         DynamoDbRules(self.boundary)
+        AliasStack(self.boundary, self.target, scenario.alias.stack)
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
         # The tightest pattern there is: one name, without a wildcard that would speak of versions too.
-        parameters = {"FunctionNamePattern": self.target.function_name}
+        parameters = {"FunctionNamePattern": self.target.function_name, **(parameters or {})}
+        if scenario.functions:
+            parameters["HookFunctionNamePattern"] = "*"
         self.stack = Stack(Template.load(template, parameters), self.runtime, self.eventbridge)
         self.traffic = self._traffic(seed)
+        self.hooked = Hooked(self.clock)
         self.routings: list[tuple[float, Routing | None]] = []
         self.alarm_changes: list[tuple[float, str, str]] = []
         self.executions: dict[str, End | None] = {}
         self.served: TrafficCounts = self.traffic.counts
         self.refused: list[str] = []
+        self.answers: list[dict[str, Any]] = []
         self.intervened_at: list[float] = []
         self._installed = ExitStack()
 
@@ -108,6 +123,7 @@ class World:
             installing.enter_context(self.boundary.installed())
             installing.enter_context(self.interpreter.installed())
             self.cloudwatch.serve(self.boundary)
+            self.boundary.serve("cloudformation.DescribeStacks", self.stack.describe)
             self._build()
             self._installed = installing.pop_all()
         return self
@@ -123,10 +139,12 @@ class World:
         self.iam = Iam(self.stack)
         self.boundary.require(self.iam.check)
         create_target(self.target, self.scenario, self.lambda_rules)
+        store_profiles(self.scenario.profiles)
         self.runtime.route(self.target.function_name, self.traffic.answer)
         self.lambda_rules.provisioned_concurrency.set_initialisation(
             self.target.function_name, self.traffic.initialises
         )
+        self.hooked.create(self.scenario.functions, self.runtime)
         create_alarms(self.target, self.scenario.alarms)
         self.lambda_rules.on_alias_change(self._alias_changes)
         self.routings.append((STARTED_AT, self.routing))
@@ -237,6 +255,16 @@ class World:
             self._update_alias(action)
         elif isinstance(action, scenarios.StartExecution):
             self._start_execution(self.request if action.request is None else action.request)
+        elif isinstance(action, scenarios.Command):
+            self._command(action)
+
+    def _command(self, action: scenarios.Command) -> None:
+        said = {key: getattr(action, key) for key in ("command", "author", "reason", "rollout_id")}
+        event = {**said, "function_name": self.target.function_name, "alias_name": self.target.alias_name}
+        response = client("lambda").invoke(
+            FunctionName=self.stack.outputs()["CommandFunctionArn"], Payload=json.dumps(event)
+        )
+        self.answers.append(json.loads(response["Payload"].read()))
 
     def _update_alias(self, action: scenarios.UpdateAlias) -> None:
         change: dict[str, Any] = {}
@@ -289,14 +317,9 @@ def _seeded(seed: str) -> Iterator[None]:
         random.setstate(before)
 
 
-def _require_supported(scenario: Scenario) -> None:
-    refused = [
-        f"timeline.{index}: commands are not supported yet"
-        for index, action in enumerate(scenario.timeline)
-        if isinstance(action, scenarios.Command)
-    ]
-    if refused:
-        raise scenarios.ScenarioInvalid(refused)
+def _require_other_names(scenario: Scenario, target: str) -> None:
+    if target in {function.name for function in scenario.functions}:
+        raise scenarios.ScenarioInvalid([f"functions: {target!r} is the rollout's own target"])
 
 
 def _faults(scenario: Scenario) -> faults.Faults:

@@ -1,4 +1,4 @@
-"""The alias: read, given its next weight, promoted, restored.
+"""The alias: read, made, given its next weight, promoted, restored.
 
 Forward writes name the RevisionId of the state before (optimistic locking); a restore may be made from
 several places at once and always writes while the stable version is still the alias's own, because that
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws import sdk
-from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, PermissionDenied
+from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
 from rollout.routing import Routing
 
 _RESTORE_ATTEMPTS = 5
@@ -40,6 +40,33 @@ def read(function_name: str, alias_name: str) -> Alias:
                 f"function {function_name} has no alias {alias_name}: create it on a version"
             ) from error
         raise
+
+
+def create(function_name: str, alias_name: str, version: str) -> Alias:
+    """Make the alias, on that version alone; where it is there already and just so, it was this rollout's first try.
+
+    Raises:
+        AliasMoved: somebody else made it on something else.
+        FunctionUpdating: Lambda is still changing the function.
+    """
+    desired = Routing.alone(version)
+    try:
+        with sdk.refusals(f"create alias {function_name}:{alias_name}"):
+            return _alias(
+                sdk.client("lambda").create_alias(FunctionName=function_name, Name=alias_name, FunctionVersion=version)
+            )
+    except FunctionUpdating as conflict:
+        # "The resource already exists, or another operation is in progress" (API reference, CreateAlias).
+        try:
+            found = read(function_name, alias_name)
+        except AliasNotFound:
+            raise conflict from None
+    if found.routing != desired:
+        raise AliasMoved(
+            f"{function_name}:{alias_name} should be made on version {version}, and somebody else made it on"
+            f" {found.routing}"
+        )
+    return found
 
 
 def promote(function_name: str, alias_name: str, stable: str, candidate: str, revision_id: str) -> Alias:
@@ -106,7 +133,8 @@ def restore(
             if restored.routing == desired:
                 return restored
         except PermissionDenied:
-            # The fence is denied, and so is every write that it was to keep out.
+            # The stable version serves alone: a fence that is denied is no reason to call a person. Another role's
+            # write may still come late, which the sweeper sees.
             if found.routing == desired:
                 return found
             raise

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, Self
 
 from aws import sdk
@@ -13,9 +14,15 @@ from rollout.plan import Plan
 
 #: DescribeExecution is eventually consistent: "does not exist" of a young execution proves nothing.
 _CONSISTENT_AFTER_SECONDS = 300
-
-
-End = Literal["succeeded", "failed", "gone"]
+#: Our own end states by their Error; anything else is an end that no state of ours reached.
+_OUTCOMES = {
+    "Rejected": "rejected",
+    "Interrupted": "interrupted",
+    "RolledBack": "rolled_back",
+    "RollbackFailed": "rollback_failed",
+}
+SUCCESSES = frozenset({"promoted", "unchanged"})
+_MILLISECONDS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +43,92 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """What a rollout was doing. `exposed`: traffic may have moved; `convicted`: the last verdict spoke against it."""
+    """What a rollout was doing. `exposed`: traffic may have moved; `convicted`: the last verdict spoke against it;
+    `restoring`: why somebody restores the stable version.
+    """
 
     plan: Plan
     candidate: str | None
     exposed: bool
     promoting: bool
     convicted: bool = False
+    restoring: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an execution ended; `ended_at` in seconds since the epoch, long ago where nobody knows.
+
+    `error` and `cause` are those of a Fail state. Whoever stops an execution may give it any error, so of another end
+    there is only a cause, which says so. `output` is that of a success.
+    """
+
+    status: Literal["succeeded", "failed", "gone"]
+    error: str = ""
+    cause: str = ""
+    output: Mapping[str, Any] = field(default_factory=dict)
+    ended_at: float = 0.0
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self | None:
+        """From DescribeExecution, or from EventBridge's detail; None unless it has ended."""
+        status, ended_at = document["status"], _moment(document.get("stopDate"))
+        if status == "SUCCEEDED":
+            return cls("succeeded", output=_object(document.get("output")), ended_at=ended_at)
+        if status not in {"FAILED", "TIMED_OUT", "ABORTED"}:
+            return None
+        error, cause = document.get("error") or "", document.get("cause") or ""
+        if status == "FAILED" and error in _OUTCOMES:
+            return cls("failed", error, cause or f"execution FAILED: {error}", ended_at=ended_at)
+        said = f"execution {status}: {error} {cause}".rstrip(": ")
+        return cls("failed", error if status == "FAILED" else "", said, ended_at=ended_at)
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended by its own word; None where no end state of ours was reached."""
+        if self.status == "succeeded":
+            said = self.output.get("outcome")
+            return said if said in SUCCESSES else None
+        return _OUTCOMES.get(self.error)
+
+    @property
+    def proven(self) -> bool | None:
+        """Whether a success rests on proof; None where it does not say."""
+        proven = self.output.get("proven")
+        return proven if isinstance(proven, bool) else None
+
+    @property
+    def left_as_meant(self) -> bool:
+        """Whether the alias was where it should be when it ended: whatever happened to it since is not its business."""
+        return self.status == "succeeded" or self.outcome in {"rejected", "interrupted", "rolled_back"}
+
+
+def _moment(date: datetime | float | None) -> float:
+    """DescribeExecution gives a date, and EventBridge milliseconds."""
+    if isinstance(date, datetime):
+        return date.timestamp()
+    return date / _MILLISECONDS if date else 0.0
+
+
+def _object(text: object) -> Mapping[str, Any]:
+    """A JSON object; an empty one where the text is none, or was left out for its length."""
+    try:
+        value = json.loads(text) if isinstance(text, str) else {}
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def end_of(execution_arn: str, age_seconds: float) -> End | None:
     """How the execution ended, or None unless it has for certain; `age_seconds`: since it was last seen alive."""
     try:
         with sdk.refusals(f"describe execution {execution_arn}"):
-            status = sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)["status"]
+            return End.parse(sdk.client("stepfunctions").describe_execution(executionArn=execution_arn))
     except AwsRefused as error:
-        if error.code == "ExecutionDoesNotExist":
-            return "gone" if age_seconds > _CONSISTENT_AFTER_SECONDS else None
-        raise
-    if status == "SUCCEEDED":
-        return "succeeded"
-    return "failed" if status in {"FAILED", "TIMED_OUT", "ABORTED"} else None
+        if error.code != "ExecutionDoesNotExist":
+            raise
+        gone = End("gone", cause="its execution is gone, with its lock still held")
+        return gone if age_seconds > _CONSISTENT_AFTER_SECONDS else None
 
 
 def trace(execution_arn: str) -> Trace | None:

@@ -54,11 +54,19 @@ class Booked:
     """What the history says of a rollout; `first`: it says so since just now."""
 
     outcome: str
-    first: bool
+    cause: str
+    proven: bool | None
+    first: bool = False
 
 
-def refuse(target: str, execution: Execution, started_at: float, cause: str) -> None:
-    """Write the history item of a rollout that was refused before it had a plan, and release its lock."""
+def refuse(target: str, execution: Execution, started_at: float, cause: str, *, held: bool = True) -> bool:
+    """Write the history item of a rollout that was refused before it had a plan, and release its lock, if `held`.
+
+    False where there is an item already: then the lock came late, from a handler in flight, and is only released.
+
+    Raises:
+        AwsUnavailable: the lock has come to say more, or somebody wrote at the same moment: nothing was done.
+    """
     document: dict[str, Any] = {
         "plan": None,
         "candidate": None,
@@ -66,22 +74,56 @@ def refuse(target: str, execution: Execution, started_at: float, cause: str) -> 
         "cause": cause,
         "proven": None,
         "verdicts": [],
+        "commands": [],
     }
     record = _history_record(started_at, execution.name)
     item = _history_item(target, record, execution.arn, {**document, "ended_at": started_at}, started_at)
-    held = table.held_lock(target, execution.arn, without=("plan",))
-    with sdk.refusals(f"refuse the rollout of {target}"):
-        table.client().transact_write_items(
-            TransactItems=[{"Put": item}, {"Delete": {"TableName": table.name(), **held}}]
-        )
+    lock = table.held_lock(target, execution.arn, without=("plan",))
+    actions: list[dict[str, Any]] = [{"Put": item}]
+    if held:
+        actions.append({"Delete": {"TableName": table.name(), **lock}})
+    try:
+        with sdk.refusals(f"refuse the rollout of {target}"):
+            table.client().transact_write_items(TransactItems=actions)
+    except AwsRefused as error:
+        if error.code != "TransactionCanceledException":
+            raise
+        if sdk.cancellation_reasons(error)[:1] != ["ConditionalCheckFailed"]:
+            raise AwsUnavailable(str(error)) from error
+        _release(target, execution.arn)
+        return False
+    return True
 
 
 def kept_refusal(target: str, execution: Execution, started_at: float) -> str | None:
     """Why an earlier try of this very execution was refused, or None."""
-    key = table.key(target, _history_record(started_at, execution.name))
-    with sdk.refusals(f"read the history of {target}"):
-        item = table.client().get_item(TableName=table.name(), Key=key, ConsistentRead=True).get("Item")
+    item = _item(target, _history_record(started_at, execution.name))
     return item["cause"]["S"] if item else None
+
+
+def booked(plan: Plan) -> Booked | None:
+    """What the history says of a rollout by now, or None."""
+    item = _item(plan.target, _history_record(plan.started_at, plan.rollout_id))
+    if item is None:
+        return None
+    return Booked(item["outcome"]["S"], item["cause"]["S"], json.loads(item["document"]["S"])["proven"])
+
+
+def plan_of(rollout: Ended) -> Plan | None:
+    """What an ended rollout was to do; None where it is forgotten by now.
+
+    Raises:
+        LedgerUnreadable: it is no plan.
+    """
+    item = _item(rollout.target, rollout.record)
+    return ledger.parse_plan(item["document"]["S"], rollout.target, "plan") if item else None
+
+
+def _item(target: str, record: str) -> dict[str, Any] | None:
+    with sdk.refusals(f"read the history of {target}"):
+        answer = table.client().get_item(TableName=table.name(), Key=table.key(target, record), ConsistentRead=True)
+    item: dict[str, Any] | None = answer.get("Item")
+    return item
 
 
 def known_bad(function_name: str, version: str) -> str | None:
@@ -129,8 +171,8 @@ def close(closing: Closing, now: float) -> Booked:
     plan = closing.plan
     lock = ledger.read_lock(plan.target)
     ours = lock is not None and lock.execution_arn == plan.execution_arn
-    verdicts = [json.loads(verdict) for verdict in lock.verdicts] if lock is not None and ours else []
-    actions: list[dict[str, Any]] = [{"Put": _history(closing, verdicts[-ledger.MAX_VERDICTS :], now)}]
+    kept = lock if ours else None
+    actions: list[dict[str, Any]] = [{"Put": _history(closing, kept, now)}]
     if closing.convicts and closing.candidate:
         actions.append({"Put": {"TableName": table.name(), "Item": _bad_version(closing, now)}})
     if ours and not closing.keep_lock:
@@ -146,15 +188,16 @@ def close(closing: Closing, now: float) -> Booked:
         if error.code != "TransactionCanceledException":
             raise
         return _closed_before(closing, error, ours=ours)
-    return Booked(closing.outcome, first=True)
+    return Booked(closing.outcome, closing.cause, closing.proven, first=True)
 
 
 def _closed_before(closing: Closing, error: AwsRefused, *, ours: bool) -> Booked:
     plan = closing.plan
     if sdk.cancellation_reasons(error)[:1] == ["ConditionalCheckFailed"]:
         if ours and not closing.keep_lock:
-            _release(plan)
-        return Booked(_booked_outcome(plan), first=False)
+            _release(plan.target, plan.execution_arn)
+        if before := booked(plan):
+            return before
     lock = ledger.read_lock(plan.target)
     if closing.outcome == "promoted" and lock and lock.execution_arn == plan.execution_arn and lock.restoring:
         raise LockLost(f"the stable version of {plan.target} is being restored: {lock.restoring}") from error
@@ -162,15 +205,9 @@ def _closed_before(closing: Closing, error: AwsRefused, *, ours: bool) -> Booked
     raise AwsUnavailable(str(error)) from error
 
 
-def _booked_outcome(plan: Plan) -> str:
-    key = table.key(plan.target, _history_record(plan.started_at, plan.rollout_id))
-    with sdk.refusals(f"read the history of {plan.target}"):
-        item = table.client().get_item(TableName=table.name(), Key=key, ConsistentRead=True).get("Item")
-    return item["outcome"]["S"] if item else ""
-
-
-def _history(closing: Closing, verdicts: list[Any], now: float) -> dict[str, Any]:
+def _history(closing: Closing, lock: ledger.Lock | None, now: float) -> dict[str, Any]:
     plan = closing.plan
+    verdicts, commands = (lock.verdicts[-ledger.MAX_VERDICTS :], lock.commands) if lock else ((), ())
     document = {
         "plan": plan.to_json(),
         "candidate": closing.candidate,
@@ -178,7 +215,8 @@ def _history(closing: Closing, verdicts: list[Any], now: float) -> dict[str, Any
         "cause": closing.cause,
         "proven": closing.proven,
         "ended_at": round(now, 1),
-        "verdicts": verdicts,
+        "verdicts": [json.loads(verdict) for verdict in verdicts],
+        "commands": [json.loads(command) for command in commands],
     }
     record = _history_record(plan.started_at, plan.rollout_id)
     put = _history_item(plan.target, record, plan.execution_arn, document, now)
@@ -227,10 +265,10 @@ def _bad_version(closing: Closing, now: float) -> dict[str, Any]:
     }
 
 
-def _release(plan: Plan) -> None:
+def _release(target: str, execution_arn: str) -> None:
     try:
-        with sdk.refusals(f"release the lock of {plan.target}"):
-            table.client().delete_item(TableName=table.name(), **table.held_lock(plan.target, plan.execution_arn))
+        with sdk.refusals(f"release the lock of {target}"):
+            table.client().delete_item(TableName=table.name(), **table.held_lock(target, execution_arn))
     except AwsRefused as error:
         if error.code != "ConditionalCheckFailedException":
             raise

@@ -6,16 +6,17 @@ The ledger serves; it never decides safety: a rollback works with the table gone
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from aws import sdk, table
 from rollout.check import Check
 from rollout.decision import Decision, Look
-from rollout.errors import AwsRefused, LockLost
+from rollout.errors import AwsRefused, LedgerUnreadable, LockLost
 from rollout.observation import Counts
 from rollout.plan import Plan
+from rollout.wheel import NO_WORDS, Wheel, Word
 
 #: What a lock says of its holder's rollout, beside who holds it.
 _LIVE = (
@@ -29,11 +30,22 @@ _LIVE = (
     "convicted",
     "verdicts",
     "last_verdict",
+    "words",
+    "pause",
+    "order",
+    "gate",
+    "commands",
 )
 #: An item holds 400 KB (DynamoDB Developer Guide, "Quotas"); a verdict takes less than 3 KB, and mostly one.
 MAX_VERDICTS = 120
 _MAX_CHECKS = 5
 _MAX_REASON_CHARACTERS = 600
+#: What is kept of people's words; the first ones, and what counts of the later ones all the same.
+MAX_COMMANDS = 50
+_KEEP_WORD = "commands = list_append(if_not_exists(commands, :none), :said)"
+#: Where a word is kept until it is heeded.
+_PLACES = {"pause": "pause", "approve": "order", "advance": "order", "finish": "order"}
+_UNRESTORED = "attribute_not_exists(restoring)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +54,15 @@ class Lock:
 
     `plan` and `candidate` are None until they are known. `exposed`: a weight may have been set; `promoting`:
     the candidate may have been made the alias's own version; `restoring`: why somebody restores the stable version,
-    so that no forward write follows; `convicted`: the last verdict, or an alarm, spoke against the candidate.
+    so that no forward write follows; `convicted`: the last verdict, or an alarm, spoke against the candidate. `gate` is
+    the step that waits for an approval, `wheel` what people want, and `commands` all that they said, as JSON.
+    `started_at` is the execution's own start, by which the history knows it.
     """
 
     target: str
     execution_arn: str
     taken_at: float
+    started_at: float
     plan: Plan | None
     candidate: str | None
     exposed: bool
@@ -55,17 +70,27 @@ class Lock:
     restoring: str | None
     convicted: bool
     verdicts: tuple[str, ...] = ()
+    gate: int | None = None
+    wheel: Wheel = NO_WORDS
+    commands: tuple[str, ...] = ()
 
 
-def take_lock(target: str, execution_arn: str, now: float, ended_holder: str | None = None) -> bool:
+def take_lock(
+    target: str, execution_arn: str, now: float, ended_holder: str | None = None, started_at: float | None = None
+) -> bool:
     """Take the alias's lock, or keep it where this execution holds it already; False where another one does.
 
     `ended_holder` is an execution known to have ended, whose lock may be taken over. What the lock has come to say of
     this execution stays: the call may arrive late, when the rollout is well on its way.
     """
     free_or_mine = "attribute_not_exists(#holder) OR #holder = "
-    take = f"SET #holder = :me, taken_at = :now, {table.INDEX} = :running"
-    values = {":me": table.text(execution_arn), ":now": table.number(now), ":running": table.text(table.RUNNING)}
+    take = f"SET #holder = :me, taken_at = :now, started_at = :started, {table.INDEX} = :running"
+    values = {
+        ":me": table.text(execution_arn),
+        ":now": table.number(now),
+        ":started": table.number(now if started_at is None else started_at),
+        ":running": table.text(table.RUNNING),
+    }
     names = {"#holder": "execution_arn"}
     if ended_holder is not None:
         values[":ended"] = table.text(ended_holder)
@@ -105,7 +130,9 @@ def _lock(item: dict[str, Any]) -> Lock:
         target=item["target"]["S"],
         execution_arn=item["execution_arn"]["S"],
         taken_at=float(item["taken_at"]["N"]),
-        plan=Plan.from_json(json.loads(item["plan"]["S"])) if "plan" in item else None,
+        # The index leaves it out.
+        started_at=float(item.get("started_at", item["taken_at"])["N"]),
+        plan=parse_plan(item["plan"]["S"], item["target"]["S"]) if "plan" in item else None,
         candidate=item["candidate"]["S"] if "candidate" in item else None,
         exposed="step" in item,
         promoting="promoting" in item,
@@ -113,7 +140,33 @@ def _lock(item: dict[str, Any]) -> Lock:
         convicted="convicted" in item or bool(last["convicts"]),
         # A lost response makes the SDK append a verdict twice.
         verdicts=tuple(dict.fromkeys(verdict["S"] for verdict in item.get("verdicts", {}).get("L", []))),
+        gate=int(item["gate"]["N"]) if "gate" in item else None,
+        wheel=_wheel(item),
+        commands=tuple(dict.fromkeys(word["S"] for word in item.get("commands", {}).get("L", []))),
     )
+
+
+def parse_plan(text: str, target: str, *path: str) -> Plan:
+    """The plan in a JSON text, at that path.
+
+    Raises:
+        LedgerUnreadable: it is none.
+    """
+    try:
+        document = json.loads(text)
+        for name in path:
+            document = document[name]
+        return Plan.from_json(document)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise LedgerUnreadable(
+            f"the ledger's plan for {target} cannot be read ({error!r}): see that the alias serves one version, then"
+            " delete the item"
+        ) from error
+
+
+def _wheel(item: dict[str, Any]) -> Wheel:
+    words = {name: Word.from_json(item[name]["S"]) for name in ("pause", "order") if name in item}
+    return Wheel(count=int(item["words"]["N"]) if "words" in item else 0, **words)
 
 
 def record_plan(plan: Plan) -> None:
@@ -137,13 +190,33 @@ def record_candidate(plan: Plan, candidate: str) -> None:
     _update(plan, {"candidate": table.text(candidate)})
 
 
-def record_shift(plan: Plan, step: int, weight_percent: float) -> None:
-    """Store the weight that is about to be set: whoever lost the lock must not set it.
+def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused: bool = True) -> Wheel | None:
+    """Store the weight that is about to be set: whoever lost the lock must not set it. None: it is stored.
+
+    What people want instead, where the rollout is paused; nothing is stored then.
 
     Raises:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    _update(plan, {"step": table.number(step), "weight_percent": table.number(weight_percent)}, forward=True)
+    values = {"step": table.number(step), "weight_percent": table.number(weight_percent)}
+    conditions = [_UNRESTORED, *(["attribute_not_exists(pause)"] if unless_paused else [])]
+    try:
+        _update(plan, values, remove=["gate"], conditions=conditions)
+    except LockLost:
+        lock = read_lock(plan.target)
+        if not (lock and lock.execution_arn == plan.execution_arn and lock.wheel.pause and not lock.restoring):
+            raise
+        return lock.wheel
+    return None
+
+
+def record_gate(plan: Plan, gate: int) -> None:
+    """Store that a step waits for an approval before there was any traffic.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    _update(plan, {"gate": table.number(gate)}, conditions=[_UNRESTORED])
 
 
 def record_promotion(plan: Plan) -> None:
@@ -152,15 +225,30 @@ def record_promotion(plan: Plan) -> None:
     Raises:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    _update(plan, {"promoting": table.text("true")}, forward=True)
+    _update(plan, {"promoting": table.text("true")}, conditions=[_UNRESTORED])
 
 
-def record_verdict(plan: Plan, decision: Decision, look: Look) -> None:
+def record_verdict(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
     """Append one verdict with its numbers, as long as there is room for it; the last one is always kept beside.
 
+    None: it is stored. What people want, where they said something that this verdict does not know: nothing is stored.
+
     Raises:
-        LockLost: another execution holds the lock.
+        LockLost: another execution holds the lock, or somebody restores the stable version.
     """
+    known = decision.progress.words
+    condition = "words = :words" if known else "attribute_not_exists(words)"
+    try:
+        _append_verdict(plan, decision, look, condition, {":words": table.number(known)} if known else {})
+    except LockLost:
+        lock = read_lock(plan.target)
+        if not (lock and lock.execution_arn == plan.execution_arn and not lock.restoring):
+            raise
+        return lock.wheel
+    return None
+
+
+def _append_verdict(plan: Plan, decision: Decision, look: Look, condition: str, bound: Mapping[str, Any]) -> None:
     verdict = {
         "at": round(look.now, 1),
         "step": decision.progress.step,
@@ -175,20 +263,35 @@ def record_verdict(plan: Plan, decision: Decision, look: Look) -> None:
         **look.verdict.to_json(),
     }
     document = json.dumps(verdict, separators=(",", ":"))
-    # A long rollout looks more often than the item has room for: then only every n-th wait is kept, and every turn.
-    turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
-    polls = plan.longest_seconds // plan.poll_seconds
-    keep_every = polls // max(1, MAX_VERDICTS - turns) + 1
-    number = round((look.now - plan.started_at) / plan.poll_seconds)
-    kept = decision.action != "wait" or number % keep_every == 0
+    kept = _is_kept(plan, decision, look)
     last = {"last_verdict": table.text(document)}
+    gate = decision.progress.gate
+    changes: dict[str, Any] = {
+        "values": last if gate is None else {**last, "gate": table.number(gate)},
+        "remove": ["gate"] if gate is None else [],
+        "conditions": [condition],
+        "bound": bound,
+    }
     try:
-        _update(plan, last, append={"verdicts": document} if kept else {})
+        _update(plan, append={"verdicts": document} if kept else {}, **changes)
     except AwsRefused as error:
         # No room left: what is not written down must not end a healthy rollout.
         if error.code != "ValidationException" or not kept:
             raise
-        _update(plan, last)
+        _update(plan, **changes)
+
+
+def _is_kept(plan: Plan, decision: Decision, look: Look) -> bool:
+    """Whether a verdict goes into the list: every turn; of the holds the first; of the waits as many as have room."""
+    if decision.action == "hold":
+        gate_opens = decision.progress.gate is not None and decision.progress.held_since == look.now
+        pause_begins = decision.progress.paused_seconds == decision.wait_seconds
+        return gate_opens or pause_begins
+    turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
+    polls = plan.watched_seconds // plan.poll_seconds
+    keep_every = polls // max(1, MAX_VERDICTS - turns) + 1
+    number = round((look.now - plan.started_at) / plan.poll_seconds)
+    return decision.action != "wait" or number % keep_every == 0
 
 
 def _counted(counts: Counts) -> dict[str, int | None]:
@@ -200,13 +303,24 @@ def _telling(checks: tuple[Check, ...]) -> list[Check]:
     return sorted(checks, key=lambda check: (-check.finding.severity, check.of is None))[:_MAX_CHECKS]
 
 
-def mark_restoring(target: str, execution_arn: str, why: str, *, convicts: bool = False) -> Lock | None:
+def mark_restoring(
+    target: str, execution_arn: str, why: str, *, convicts: bool = False, word: Word | None = None
+) -> Lock | None:
     """Say that the stable version is being restored, before it is: no forward write of this rollout follows.
 
-    The lock as it is now, or None where this execution no longer holds it. The first reason is kept.
+    The lock as it is now, or None where this execution no longer holds it. The first reason is kept. `word` is the
+    command that asks for it, where one does.
     """
     changes = "SET restoring = if_not_exists(restoring, :why)" + (", convicted = :yes" if convicts else "")
-    values = {":me": table.text(execution_arn), ":why": table.text(why[:_MAX_REASON_CHARACTERS])}
+    values: dict[str, Any] = {
+        ":me": table.text(execution_arn),
+        ":why": table.text(why[:_MAX_REASON_CHARACTERS]),
+        ":one": table.number(1),
+    }
+    if word is not None:
+        changes += f", {_KEEP_WORD}"
+        values |= {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
+    changes += " ADD words :one"
     try:
         with sdk.refusals(f"mark the lock of {target}"):
             item = table.client().update_item(
@@ -224,30 +338,81 @@ def mark_restoring(target: str, execution_arn: str, why: str, *, convicts: bool 
     return _lock(item)
 
 
-def running(alarm: str | None = None) -> list[Lock]:
-    """Every lock, or those whose rollout watches an alarm; without their verdicts, and perhaps a moment old."""
+def running(alarm: str | None = None) -> tuple[list[Lock], LedgerUnreadable | None]:
+    """Every lock, or those whose rollout watches an alarm; without their verdicts, and perhaps a moment old.
+
+    A lock that cannot be read is left out, so that the others are looked after, and comes as an error beside them.
+    """
     watching: dict[str, Any] = {}
     if alarm is not None:
         watching = {"FilterExpression": "contains(alarms, :alarm)", "values": {":alarm": table.text(alarm)}}
-    return [_lock(item) for item in table.watched(table.RUNNING, **watching)]
+    locks, unreadable = [], None
+    for item in table.watched(table.RUNNING, **watching):
+        try:
+            locks.append(_lock(item))
+        except LedgerUnreadable as error:
+            unreadable = error
+    return locks, unreadable
+
+
+def say(lock: Lock, word: Word) -> bool:
+    """Keep a pause, its end or an order in the lock; False where the lock has changed since it was read.
+
+    The next look heeds it: a verdict is stored only by who knows all words.
+    """
+    sets = [f"#{_PLACES[word.command]} = :word"] if word.command in _PLACES else []
+    values: dict[str, Any] = {":me": table.text(lock.execution_arn), ":one": table.number(1)}
+    if sets:
+        values[":word"] = table.text(word.to_json())
+    if len(lock.commands) < MAX_COMMANDS:
+        sets.append(_KEEP_WORD)
+        values |= {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
+    known = lock.wheel.count
+    if known:
+        values[":known"] = table.number(known)
+    ends_pause = word.command in {"resume", "finish"}
+    changes = (f"SET {', '.join(sets)} " if sets else "") + ("REMOVE pause " if ends_pause else "") + "ADD words :one"
+    conditions = ["execution_arn = :me", _UNRESTORED, "words = :known" if known else "attribute_not_exists(words)"]
+    place = _PLACES.get(word.command)
+    try:
+        with sdk.refusals(f"keep the word {word.command} for {lock.target}"):
+            table.client().update_item(
+                TableName=table.name(),
+                Key=table.key(lock.target, table.LOCK),
+                UpdateExpression=changes,
+                ConditionExpression=" AND ".join(conditions),
+                ExpressionAttributeValues=values,
+                **({"ExpressionAttributeNames": {f"#{place}": place}} if place else {}),
+            )
+    except AwsRefused as error:
+        if error.code == "ConditionalCheckFailedException":
+            return False
+        raise
+    return True
 
 
 def _update(
-    plan: Plan, values: Mapping[str, Any], append: Mapping[str, str] | None = None, *, forward: bool = False
+    plan: Plan,
+    values: Mapping[str, Any],
+    append: Mapping[str, str] | None = None,
+    *,
+    remove: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+    bound: Mapping[str, Any] | None = None,
 ) -> None:
     names = {f"#{name}": name for name in (*values, *(append or {}))}
-    bound: dict[str, Any] = {f":{name}": value for name, value in values.items()}
+    bound = {**(bound or {}), **{f":{name}": value for name, value in values.items()}}
     changes = [f"#{name} = :{name}" for name in values]
     for name, text in (append or {}).items():
         changes.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
-        bound |= {f":{name}": {"L": [table.text(text)]}, ":none": {"L": []}}
+        bound = {**bound, f":{name}": {"L": [table.text(text)]}, ":none": {"L": []}}
     try:
         with sdk.refusals(f"record the rollout of {plan.target}"):
             table.client().update_item(
                 TableName=table.name(),
                 Key=table.key(plan.target, table.LOCK),
-                UpdateExpression="SET " + ", ".join(changes),
-                ConditionExpression="execution_arn = :me" + (" AND attribute_not_exists(restoring)" if forward else ""),
+                UpdateExpression=f"SET {', '.join(changes)}" + (f" REMOVE {', '.join(remove)}" if remove else ""),
+                ConditionExpression=" AND ".join(["execution_arn = :me", *conditions]),
                 ExpressionAttributeNames=names,
                 ExpressionAttributeValues={**bound, ":me": table.text(plan.execution_arn)},
             )

@@ -8,25 +8,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Literal, Self
 
 from rollout.check import Check, Finding
 from rollout.observation import AlarmReading, Counts, Shift
-from rollout.plan import SETTLE_SECONDS, Plan
+from rollout.plan import SETTLE_SECONDS, Plan, pause_wait_seconds
 from rollout.verdict import Verdict
+from rollout.wheel import Wheel, Word
 
-Action = Literal["wait", "advance", "step_back", "promote", "roll_back"]
+Action = Literal["wait", "hold", "advance", "step_back", "promote", "roll_back"]
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far the rollout is; handed from state to state. Times are seconds since the epoch.
 
-    `step` counts from 0, see `Plan.step_at`. `revision_id` is the alias's after the last shift: every forward write
-    names it. `shifts` is every weight so far. `last_baked_seconds` is how long the last step had baked before the
-    rollout stepped back from it. `alarms_seen` keeps each alarm's last transition, so that its history is read only
-    when it moved.
+    `step` counts from 0, see `Plan.step_at`; before there was any shift it is -1. `revision_id` is the alias's after
+    the last shift: every forward write names it. `shifts` is every weight so far. `last_baked_seconds` is how long the
+    last step had baked before the rollout stepped back from it. `alarms_seen` keeps each alarm's last transition, so
+    that its history is read only when it moved.
+
+    `gate` is the step that waits for an approval since `held_since`; the one after the last is to promote what is not
+    proven. `approved` is the highest step that was approved. `bake_ended_at` is when somebody ended the present bake.
+    `words` is how many words of people are known, `pause` the one that lasts, `heeded` the id of the last order that
+    was followed; `paused_seconds` is how long the pauses have held the rollout up.
     """
 
     step: int
@@ -39,12 +45,28 @@ class Progress:
     step_backs: int = 0
     last_baked_seconds: float = 0.0
     alarms_seen: Mapping[str, float] | None = None
+    gate: int | None = None
+    held_since: float = 0.0
+    approved: int = -1
+    bake_ended_at: float | None = None
+    words: int = 0
+    pause: Word | None = None
+    heeded: str = ""
+    paused_seconds: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The progress of `to_json`; what else a state added is left out."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__}
-        return cls(**{**fields, "shifts": tuple(Shift(at, weight) for at, weight in document["shifts"])})
+        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        fields["shifts"] = tuple(Shift(at, weight) for at, weight in document["shifts"])
+        fields["pause"] = Word(**document["pause"]) if document.get("pause") else None
+        return cls(**fields)
+
+    @classmethod
+    def before_traffic(cls, revision_id: str, now: float, wheel: Wheel, gate: int | None = None) -> Self:
+        """The progress of a rollout that is held before its first weight: it waits for that approval, or is paused."""
+        held = cls(-1, 0.0, revision_id, first_shift_at=now, shifted_at=now, shifts=())
+        return replace(held, gate=gate, held_since=now, words=wheel.count, pause=wheel.pause)
 
     @classmethod
     def after_shift(cls, before: Self | None, step: int, weight_percent: float, revision_id: str, now: float) -> Self:
@@ -57,9 +79,24 @@ class Progress:
             step=step,
             weight_percent=weight_percent,
             revision_id=revision_id,
+            first_shift_at=before.first_shift_at if before.shifts else now,
             shifted_at=now,
             shifts=(*before.shifts, shift),
+            bake_ended_at=None,
         )
+
+    def told(self, wheel: Wheel, now: float) -> Self:
+        """The progress once people's words are known: a pause, its end, and an order that is new."""
+        known = replace(self, words=wheel.count, pause=wheel.pause)
+        order = wheel.order
+        if order is None or order.id == self.heeded:
+            return known
+        heeding = replace(known, heeded=order.id)
+        if order.command == "approve" and order.gate == self.gate and self.gate is not None:
+            return replace(heeding, gate=None, approved=max(self.approved, self.gate))
+        if order.command == "advance":
+            return replace(heeding, bake_ended_at=now)
+        return heeding
 
     def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
         """The progress that remembers each alarm's last transition."""
@@ -78,7 +115,8 @@ class Progress:
         """Plain JSON."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         shifts = [[shift.at, shift.weight_percent] for shift in self.shifts]
-        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {})}
+        pause = asdict(self.pause) if self.pause else None
+        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), "pause": pause}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,27 +158,44 @@ class Decision:
     convicts: bool = False
 
 
-def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
-    """What to do now."""
+def decide(plan: Plan, progress: Progress, look: Look, finish: Word | None = None) -> Decision:
+    """What to do now. `finish` is somebody's word to promote at once: it stands above everything but harm."""
     if harmful := look.found(Finding.HARMFUL):
         convicts = any(check.convicts for check in harmful)
         return Decision("roll_back", _said(harmful), progress, convicts=convicts)
     if look.verdict.tripped:
         return _step_back(plan, progress, look)
-    baked = look.now - progress.shifted_at
-    remaining = bake_seconds(plan, progress) - baked
-    last = plan.is_last(progress.step)
+    if finish is not None and progress.shifts:
+        return Decision("promote", f"{finish}, unproven", progress)
+    remaining = bake_seconds(plan, progress) - (look.now - progress.shifted_at)
     weight = f"{progress.weight_percent:g} %"
-    if remaining > 0:
-        early = plan.health.advance_early and not last and baked >= plan.health.min_bake_seconds
-        if early and look.verdict.step_cleared and not look.found(Finding.SUSPECT):
-            return Decision("advance", f"{weight} is cleared early: {_said(look.verdict.checks())}", progress)
+    if remaining > 0 and progress.bake_ended_at is None:
+        if early := _cleared_early(plan, progress, look):
+            return Decision("advance", f"{weight} is cleared early: {early}", progress)
         return _wait(plan, progress, remaining, f"{weight} bakes {remaining:.0f} s more")
+    held = _held(plan, progress, look)
+    if isinstance(held, Decision):
+        return held
+    progress = held
     if look.blind:
         reason = f"nothing could be seen: {look.blind}"
         return _extend(plan, progress, reason) or Decision("roll_back", reason, progress)
-    if last:
+    if plan.is_last(progress.step):
         return _last_step(plan, progress, look)
+    return _between_steps(plan, progress, look)
+
+
+def _cleared_early(plan: Plan, progress: Progress, look: Look) -> str | None:
+    """Why the bake may end before its time, where the request wants that."""
+    baked = look.now - progress.shifted_at
+    may = plan.health.advance_early and not plan.is_last(progress.step) and baked >= plan.health.min_bake_seconds
+    gated = progress.pause is not None or _gate_after(plan, progress) is not None
+    if not may or gated or not look.verdict.step_cleared or look.found(Finding.SUSPECT):
+        return None
+    return _said(look.verdict.checks())
+
+
+def _between_steps(plan: Plan, progress: Progress, look: Look) -> Decision:
     suspect = look.found(Finding.SUSPECT)
     if suspect:
         return _extend(plan, progress, _said(suspect)) or _give_up(progress, suspect)
@@ -150,12 +205,73 @@ def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
         return _extend(plan, progress, reason) or Decision("roll_back", reason, progress)
     if look.verdict.burst and (held := _extend(plan, progress, "both versions fail just now")):
         return held
+    gate = _gate_after(plan, progress)
+    if gate is not None:
+        return _open_gate(plan, progress, gate, look.now)
     compared = look.verdict.compared
-    return Decision("advance", f"{weight} has baked{compared and f': {compared}'}", progress)
+    baked = f"{progress.weight_percent:g} % has baked{compared and f': {compared}'}"
+    return Decision("advance", baked if progress.shifts else "the first weight may be set", progress)
+
+
+# --- Held by people ---------------------------------------------------------------------------------------------------
+
+
+def _held(plan: Plan, progress: Progress, look: Look) -> Decision | Progress:
+    """What people's words and the plan's gates make of a rollout that could go on; the progress where it may.
+
+    A held rollout goes nowhere, so one look that sees nothing does not end it: alarms and guards stay on duty.
+    """
+    if progress.pause is not None:
+        return _paused(plan, progress, progress.pause)
+    waits_for_proof = progress.gate == len(plan.steps) and not look.blind
+    if progress.gate is None or waits_for_proof:
+        return progress
+    return _at_gate(plan, progress, progress.gate, look.now)
+
+
+def _gate_after(plan: Plan, progress: Progress) -> int | None:
+    """The next step, where it needs an approval that it does not have."""
+    following = progress.step + 1
+    needs = plan.approval_of(following) is not None and following > progress.approved
+    return following if needs and following < len(plan.steps) else None
+
+
+def _open_gate(plan: Plan, progress: Progress, gate: int, now: float, because: str = "") -> Decision:
+    opened = progress if progress.gate == gate else replace(progress, gate=gate, held_since=now)
+    held = _at_gate(plan, opened, gate, now, because)
+    return held if isinstance(held, Decision) else Decision("hold", "waits for approval", opened, plan.poll_seconds)
+
+
+def _at_gate(plan: Plan, progress: Progress, gate: int, now: float, because: str = "") -> Decision | Progress:
+    """Hold until somebody approves; the progress without the gate where nobody did and the request goes on then."""
+    approval = plan.approval_of(gate)
+    timeout_seconds = approval.timeout_seconds if approval else 0
+    what = f"{plan.steps[gate].weight_percent:g} %" if gate < len(plan.steps) else "the promotion"
+    left = math.ceil(progress.held_since + timeout_seconds - now)
+    if left > 0:
+        goes_on = approval is not None and approval.on_timeout == "continue"
+        then = "goes on" if goes_on else "rolls back"
+        reason = f"{what} waits for approval, and {then} in {left:,} s without it{because and f' ({because})'}"
+        return Decision("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
+    if approval is not None and approval.on_timeout == "continue":
+        return replace(progress, gate=None, approved=max(progress.approved, gate))
+    return Decision("roll_back", f"nobody approved {what} within {timeout_seconds:,} s", progress)
+
+
+def _paused(plan: Plan, progress: Progress, pause: Word) -> Decision:
+    left = plan.max_pause_seconds - progress.paused_seconds
+    if left <= 0:
+        reason = f"{pause}, and not resumed within {plan.max_pause_seconds:,} s (max_pause_seconds)"
+        return Decision("roll_back", reason, progress)
+    granted = min(pause_wait_seconds(progress.paused_seconds, plan.poll_seconds), left)
+    longer = replace(progress, paused_seconds=progress.paused_seconds + granted)
+    return Decision("hold", f"{pause}; rolls back in {left:,} s unless resumed", longer, wait_seconds=granted)
 
 
 def bake_seconds(plan: Plan, progress: Progress) -> float:
     """How long the present step bakes: after a step back only as long as the comparison may need, or what was left."""
+    if not progress.shifts:
+        return 0
     planned = plan.step_at(progress.step).bake_seconds
     if not progress.step_backs:
         return planned
@@ -177,6 +293,8 @@ def _step_back(plan: Plan, progress: Progress, look: Look) -> Decision:
 
 def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
     baked_until = progress.shifted_at + bake_seconds(plan, progress)
+    if progress.bake_ended_at is not None:
+        baked_until = min(baked_until, progress.bake_ended_at)
     unsettled = baked_until + SETTLE_SECONDS - look.now
     if unsettled > 0:
         return _wait(plan, progress, unsettled, f"has baked; its last minutes settle for {unsettled:.0f} s more")
@@ -212,6 +330,8 @@ def _ungated(plan: Plan, progress: Progress) -> Decision:
 
 def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> Decision:
     policy = plan.health.when_inconclusive
+    if policy == "hold":
+        return _hold_for_proof(plan, progress, look, missing)
     seen = f"the candidate served {look.in_rollout.requests:,} requests"
     hints = [*look.verdict.hints]
     if progress.step_backs:
@@ -222,6 +342,15 @@ def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> D
         return Decision("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)
     advice = "send traffic, bake longer, lower health.minimum_invocations, or set health.when_inconclusive to promote"
     return Decision("roll_back", f"inconclusive: {seen} ({missing}): {advice}", progress)
+
+
+def _hold_for_proof(plan: Plan, progress: Progress, look: Look, missing: str) -> Decision:
+    """Nothing is proven: whether it is promoted all the same is a person's word."""
+    gate = len(plan.steps)
+    if progress.approved >= gate:
+        reason = f"unproven, and approved: {look.in_rollout.requests:,} requests seen ({missing})"
+        return Decision("promote", reason, progress)
+    return _open_gate(plan, progress, gate, look.now, because=missing)
 
 
 def _give_up(progress: Progress, suspect: list[Check]) -> Decision:

@@ -9,6 +9,7 @@
     │   ├── RolloutRunning          another rollout of this alias holds the lock
     │   ├── AlarmUnusable           an alarm that should guard the rollout cannot
     │   ├── AlarmFiring             an alarm fires already, so it could not tell harm
+    │   ├── HookUnusable            a function that should be asked cannot be
     │   ├── StableUnusable          the version to fall back on could not serve
     │   ├── PlanTooLong             the plan does not fit one execution's history
     │   ├── FunctionNotPublishable  $LATEST must not, or cannot, be published
@@ -25,11 +26,13 @@
     │   ├── AwsUnavailable          throttled, a server error, or no answer in time
     │   ├── FunctionUpdating        Lambda is still changing the function
     │   ├── VersionPending          the candidate is still being made ready
-    │   ├── ProvisioningPending     the promoted version's provisioned concurrency is not ready yet
+    │   ├── ProvisioningPending     the alias's provisioned concurrency is not ready yet
     │   └── LedgerUnavailable       the alias is promoted, and only the books are still open
+    ├── HookFailed                  the user's own function says no, or leaves it unsaid
     ├── ProvisioningFailed          the promoted version's provisioned concurrency cannot be had
     ├── PermissionDenied            AWS says this role may not; trying again will not help
     ├── AwsRefused                  any other refusal; `code` is AWS's own
+    ├── LedgerUnreadable            an item of the ledger is not what it should be; needs a person
     └── RestoreFailed               the stable version could not be restored; needs a person
 
 Lambda reports an exception to Step Functions by its bare class name, and `ErrorEquals` knows no
@@ -73,6 +76,10 @@ class AlarmUnusable(Rejected):
 
 class AlarmFiring(Rejected):
     """An alarm fires already, so it could not tell harm."""
+
+
+class HookUnusable(Rejected):
+    """A function that should be asked does not exist, or Tidegate may not ask it."""
 
 
 class StableUnusable(Rejected):
@@ -140,11 +147,15 @@ class VersionPending(Transient):
 
 
 class ProvisioningPending(Transient):
-    """The promoted version's provisioned concurrency is not ready yet: the stable one still gets the traffic."""
+    """The provisioned concurrency of the alias's own version is not ready yet: the one before still serves."""
 
 
 class LedgerUnavailable(Transient):
     """The alias is promoted, and only the books are still open."""
+
+
+class HookFailed(RolloutError):
+    """The user's own function says no, or leaves it unsaid; the stable version is restored."""
 
 
 class ProvisioningFailed(RolloutError):
@@ -161,6 +172,10 @@ class AwsRefused(RolloutError):
     def __init__(self, message: str, code: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class LedgerUnreadable(RolloutError):
+    """An item of the ledger is not what it should be; the message says what a person should do."""
 
 
 class RestoreFailed(RolloutError):

@@ -44,12 +44,13 @@ MAX_PAUSE_POLL_SECONDS = 1800
 
 #: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
 HISTORY_BUDGET = 15_000
-#: PlanRollout, PublishVersion with 180 retries while a version is Pending (3 events each), VerifyCandidate,
-#: Promote with 120 while its provisioned concurrency is, RollBack with all its retries.
-FIXED_EVENTS = 1_200
-#: ShiftTraffic with all its retries, and StepBack before it.
-EVENTS_PER_STEP = 17
-#: RunHook with all its retries, and the Choice before and after it.
+#: PlanRollout with 40 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
+#: a version is Pending, VerifyCandidate, Promote with 120 while provisioned concurrency moves, RollBack with all its
+#: retries.
+FIXED_EVENTS = 1_330
+#: ShiftTraffic with all its retries, StepBack before it, and the Choice after it.
+EVENTS_PER_STEP = 20
+#: RunHook with all its retries, and the Choice after it.
 EVENTS_PER_HOOK = 21
 EVENTS_PER_STEP_BACK = 2
 #: Wait 2, Choice 2, Task 5, and one retry of the Task (3, and a spare one).
@@ -154,6 +155,13 @@ class Plan:
             return Approval(self.health.max_hold_seconds)
         return self.steps[number].approval
 
+    @property
+    def watched_seconds(self) -> int:
+        """The longest that the rollout may take while nobody holds it."""
+        gates = [step.approval.timeout_seconds for step in self.steps if step.approval]
+        hold = self.health.max_hold_seconds if self.health.when_inconclusive == "hold" else 0
+        return self.longest_seconds - sum(gates) - hold - self.max_pause_seconds
+
     def again_seconds(self, number: int) -> int:
         """How long that step bakes after a step back; the first one long enough to compare."""
         return _again_seconds(self.step_at(number), first=number == self.first_step)
@@ -164,7 +172,7 @@ class Plan:
             "execution_arn": self.execution_arn,
             "function_name": self.function_name,
             "alias_name": self.alias_name,
-            "from_version": self.stable,
+            "from_version": self.stable or None,
             "to_version": candidate,
             **more,
         }

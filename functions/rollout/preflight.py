@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady
+from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady, HookUnusable, ProvisioningPending
 from rollout.observation import AlarmReading
 from rollout.plan import AlarmGate
 from rollout.routing import Routing
+from rollout.strategy import ALL_PERCENT
 from rollout.version import Provisioning
 
 
@@ -16,19 +17,40 @@ def require_ready_alias(target: str, routing: Routing, provisioning: Provisionin
 
     Raises:
         AliasNotReady: saying what to do.
+        ProvisioningPending: Lambda is still at it; meanwhile it shows a weight of its own, all to the version before.
     """
     if not routing.version.isdigit():
         raise AliasNotReady(f"{target} points to {routing.version}, which cannot be weighted: point it to a version")
+    status = provisioning.status if provisioning else "READY"
+    if status == "FAILED":
+        raise AliasNotReady(_unprovisioned(target, routing, provisioning.reason if provisioning else ""))
+    handed_over = routing.weight_percent == ALL_PERCENT
+    if status != "READY" and (handed_over or not routing.is_split):
+        raise ProvisioningPending(f"the provisioned concurrency of {target} is {status}: wait until it is READY")
     if routing.is_split:
         raise AliasNotReady(
             f"{target} already serves {routing}: another rollout, CodeDeploy or a person is at it. Wait for that,"
             " or put the alias on one version"
         )
-    if provisioning and provisioning.status != "READY":
-        why = f" ({provisioning.reason})" if provisioning.reason else ""
-        raise AliasNotReady(
-            f"the provisioned concurrency of {target} is {provisioning.status}{why}: wait until it is READY"
-        )
+
+
+def _unprovisioned(target: str, routing: Routing, reason: str) -> str:
+    why = f" ({reason})" if reason else ""
+    serves = f", and version {routing.additional} still gets its traffic" if routing.is_split else ""
+    return (
+        f"the provisioned concurrency of {target} FAILED{why}{serves}: put the alias on a version that starts, without"
+        " weights, or take its provisioned concurrency away"
+    )
+
+
+def require_usable_hooks(faults: Sequence[str]) -> None:
+    """Every function that is to be asked can be.
+
+    Raises:
+        HookUnusable: naming every one that cannot.
+    """
+    if faults:
+        raise HookUnusable(f"hook {'; hook '.join(faults)}: correct the names, or deploy the functions")
 
 
 def require_ready_alarms(gates: tuple[AlarmGate, ...], readings: Mapping[str, AlarmReading]) -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from aws import aliases
-from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, PermissionDenied
+from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
 from rollout.routing import Routing
 from sandbox.boundary import AwsError
 
@@ -306,6 +306,49 @@ def test_a_restore_that_may_not_be_is_told_apart_from_one_that_could_not_be(inha
     world.boundary.correct("lambda.UpdateAlias", refuse)
     with pytest.raises(PermissionDenied, match="not authorized to perform: lambda:UpdateAlias"):
         restore()
+
+
+# Making one.
+
+
+NEW = {"alias": {"exists": False}}
+
+
+def create(version="1"):
+    return aliases.create("checkout", "live", version)
+
+
+def test_a_new_alias_is_on_its_version_alone(inhabit):
+    world = inhabit(**NEW)
+    assert create() == read()
+    assert world.routing == ("1", {})
+
+
+@pytest.mark.parametrize("error", ["lost_response", "TooManyRequestsException"])
+def test_a_new_alias_that_was_made_after_all_is_a_success(inhabit, error):
+    world = inhabit(**NEW, **fault(error, "lambda.CreateAlias"))
+    assert create().routing == Routing.alone("1")
+    assert create().routing == Routing.alone("1")
+    assert world.routing == ("1", {})
+
+
+def test_an_alias_that_somebody_else_made_is_not_ours(inhabit):
+    world = inhabit(alias={"function_version": "2"})
+    with pytest.raises(AliasMoved, match="should be made on version 1, and somebody else made it on version 2 alone"):
+        create()
+    assert world.routing == ("2", {})
+
+
+def test_an_alias_that_somebody_else_made_and_split_is_not_ours(inhabit):
+    inhabit(**SPLIT)
+    with pytest.raises(AliasMoved, match="somebody else made it on version 1 with 10 % to version 2"):
+        create()
+
+
+def test_a_conflict_without_an_alias_is_another_operation(inhabit):
+    inhabit(**NEW, **fault("ResourceConflictException", "lambda.CreateAlias"))
+    with pytest.raises(FunctionUpdating, match="could not create alias checkout:live"):
+        create()
 
 
 def between(world, act):

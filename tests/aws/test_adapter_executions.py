@@ -5,7 +5,7 @@ from contextvars import Context
 import pytest
 
 from aws import executions, ledger
-from aws.executions import Execution
+from aws.executions import End, Execution
 from rollout.errors import AwsRefused, AwsUnavailable
 
 UNKNOWN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:nobody"
@@ -83,6 +83,50 @@ def test_an_execution_that_cannot_be_described_has_not_ended_for_certain(inhabit
     inhabit(faults=[call])
     with pytest.raises(AwsUnavailable, match="describe execution"):
         executions.end_of(UNKNOWN, age_seconds=10_000)
+
+
+# How it ended, by its own word.
+
+
+def event(status, **more):
+    return {"status": status, "stopDate": 1767614400500, **more}
+
+
+def test_an_end_is_read_alike_from_the_call_and_from_the_event(inhabit):
+    world = inhabit(alias={"exists": False})
+    arn = start(world)
+    world.follow(arn)
+    end = executions.end_of(arn, age_seconds=1)
+    assert (end.status, end.error, end.outcome) == ("failed", "Rejected", "rejected")
+    assert "has no alias live" in end.cause
+    assert end.ended_at == pytest.approx(world.clock.now(), abs=1)
+    told = event("FAILED", error="Rejected", cause=end.cause)
+    assert End.parse(told) == End("failed", "Rejected", end.cause, ended_at=1767614400.5)
+
+
+def test_a_success_says_what_it_became_and_whether_it_was_proven():
+    end = End.parse(event("SUCCEEDED", output='{"outcome": "promoted", "proven": true}'))
+    assert (end.outcome, end.proven, end.left_as_meant) == ("promoted", True, True)
+
+
+@pytest.mark.parametrize("output", [None, "", "no JSON", "[]", '"promoted"', '{"outcome": 7, "proven": "yes"}'])
+def test_a_success_without_a_usable_output_says_nothing_more(output):
+    end = End.parse(event("SUCCEEDED", output=output))
+    assert (end.status, end.outcome, end.proven) == ("succeeded", None, None)
+
+
+@pytest.mark.parametrize("error", ["Rejected", "Interrupted", "RolledBack"])
+def test_only_an_end_state_of_ours_leaves_the_alias_as_meant(error):
+    """StopExecution takes any error."""
+    assert End.parse(event("FAILED", error=error)).left_as_meant
+    stopped = End.parse(event("ABORTED", error=error, cause="by hand"))
+    assert (stopped.outcome, stopped.left_as_meant) == (None, False)
+    assert stopped.cause == f"execution ABORTED: {error} by hand"
+
+
+@pytest.mark.parametrize("error", ["RollbackFailed", "States.Runtime", None])
+def test_any_other_failure_leaves_something_to_restore(error):
+    assert not End.parse(event("FAILED", error=error)).left_as_meant
 
 
 # What its history says.

@@ -7,10 +7,11 @@ import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
 from aws import history, ledger
+from aws.executions import Execution
 from aws.history import Booked, Closing
 from rollout.check import Check, Finding
 from rollout.decision import Decision, Look, Progress
-from rollout.errors import AwsUnavailable, LockLost
+from rollout.errors import AwsUnavailable, LedgerUnreadable, LockLost
 from rollout.observation import Counts, Shift
 from rollout.plan import AlarmGate, Plan
 from rollout.strategy import DEFAULT_STEPS, Step
@@ -318,9 +319,8 @@ def test_closing_a_second_time_changes_nothing_and_says_so(inhabit, items):
     take()
     assert history.close(closing(), STARTED_AT + 600)
     before = items(world)
-    assert history.close(closing(outcome="promoted", cause="late"), STARTED_AT + 700) == Booked(
-        "rolled_back", first=False
-    )
+    late = history.close(closing(outcome="promoted", cause="late"), STARTED_AT + 700)
+    assert late == Booked("rolled_back", closing().cause, None, first=False)
     assert items(world) == before
 
 
@@ -329,7 +329,7 @@ def test_a_failed_rollback_that_succeeds_after_all_is_closed_as_what_it_became(i
     take()
     assert history.close(closing(outcome="rollback_failed", keep_lock=True), STARTED_AT + 600).first
     assert set(items(world)) == {"lock", "history#2026-01-05T12:00:00Z#first"}
-    assert history.close(closing(), STARTED_AT + 700) == Booked("rolled_back", first=True)
+    assert history.close(closing(), STARTED_AT + 700) == Booked("rolled_back", closing().cause, None, first=True)
     (item,) = items(world).values()
     assert item["outcome"] == "rolled_back"
 
@@ -363,9 +363,72 @@ def test_running_rollouts_are_found_by_the_alarm_they_watch(inhabit):
     inhabit()
     take()
     ledger.record_plan(PLAN)
-    assert [lock.execution_arn for lock in ledger.running()] == [FIRST]
-    assert [lock.plan for lock in ledger.running(alarm="errors")] == [PLAN]
-    assert ledger.running(alarm="other") == []
+    assert [lock.execution_arn for lock in ledger.running()[0]] == [FIRST]
+    assert [lock.plan for lock in ledger.running(alarm="errors")[0]] == [PLAN]
+    assert ledger.running(alarm="other") == ([], None)
+
+
+def test_a_lock_that_cannot_be_read_is_told_of_beside_the_others(inhabit, somebody):
+    world = inhabit()
+    take()
+    ledger.take_lock("basket:live", SECOND, STARTED_AT)
+    somebody(
+        "dynamodb.update_item",
+        TableName=world.table_name,
+        Key={"target": {"S": "basket:live"}, "record": {"S": "lock"}},
+        UpdateExpression="SET #plan = :text",
+        ExpressionAttributeNames={"#plan": "plan"},
+        ExpressionAttributeValues={":text": {"S": "no plan"}},
+    )
+    locks, unreadable = ledger.running()
+    assert [lock.target for lock in locks] == [TARGET]
+    assert "plan for basket:live cannot be read" in str(unreadable)
+    with pytest.raises(LedgerUnreadable, match="see that the alias serves one version, then delete the item"):
+        ledger.read_lock("basket:live")
+
+
+def test_a_lock_knows_when_its_execution_started(inhabit):
+    inhabit()
+    take(now=STARTED_AT + 20, started_at=STARTED_AT)
+    lock = ledger.read_lock(TARGET)
+    assert (lock.taken_at, lock.started_at) == (STARTED_AT + 20, STARTED_AT)
+
+
+def test_a_refusal_is_written_once_and_a_lock_that_came_late_released(inhabit, items):
+    world = inhabit()
+    execution = Execution.parse(FIRST)
+    take()
+    assert history.refuse(TARGET, execution, STARTED_AT, "refused")
+    take()
+    assert not history.refuse(TARGET, execution, STARTED_AT, "refused again")
+    (record,) = items(world).values()
+    assert record["cause"] == "refused"
+
+
+def test_a_refusal_without_a_lock_is_kept_all_the_same(inhabit):
+    inhabit()
+    take(SECOND)
+    execution = Execution.parse(FIRST)
+    assert history.refuse(TARGET, execution, STARTED_AT, "refused", held=False)
+    assert history.kept_refusal(TARGET, execution, STARTED_AT) == "refused"
+    assert ledger.read_lock(TARGET).execution_arn == SECOND
+
+
+def test_a_rollout_that_has_come_to_have_a_plan_is_not_refused(inhabit):
+    inhabit()
+    take()
+    ledger.record_plan(PLAN)
+    with pytest.raises(AwsUnavailable):
+        history.refuse(TARGET, Execution.parse(FIRST), STARTED_AT, "refused")
+    assert history.kept_refusal(TARGET, Execution.parse(FIRST), STARTED_AT) is None
+
+
+def test_the_books_tell_how_a_rollout_ended(inhabit):
+    inhabit()
+    take()
+    assert history.booked(PLAN) is None
+    history.close(closing(), STARTED_AT + 600)
+    assert (history.booked(PLAN).outcome, history.booked(PLAN).proven) == ("rolled_back", None)
 
 
 def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
@@ -375,7 +438,8 @@ def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
     (rollout,) = history.ended()
     assert (rollout.target, rollout.stable, rollout.candidate) == (TARGET, "1", "2")
     assert (rollout.outcome, rollout.ended_at) == ("rolled_back", STARTED_AT + 600)
-    assert ledger.running() == []
+    assert history.plan_of(rollout) == PLAN
+    assert ledger.running() == ([], None)
     history.let_go(rollout)
     assert history.ended() == []
 

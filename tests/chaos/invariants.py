@@ -13,6 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from sandbox.lambda_rules import Routing
+from sandbox.world import STARTED_AT
 from tests.chaos.case import Case
 from tests.chaos.observe import Execution, Observation
 
@@ -239,6 +240,18 @@ def _history_agrees(_: Case, seen: Observation) -> Broken:
                 yield f"{said} of {_named(each)}"
 
 
+def _books_and_alias(_: Case, seen: Observation) -> Broken:
+    """Where the history says promoted, that candidate serves, until somebody else, or a person's revert, moves it."""
+    items = [item for each in seen.executions for item in each.history if item["outcome"] == "promoted"]
+    if not items or any("reverted" in item for item in items):
+        return
+    last = max((json.loads(item["document"]) for item in items), key=lambda document: float(document["ended_at"]))
+    since = _last_own_write(seen, float(last["ended_at"]) - STARTED_AT)
+    later = [write for write in seen.writes if write.foreign and write.at >= since]
+    if not later and seen.final != (last["candidate"], {}):
+        yield f"the history says that {last['candidate']} was promoted, and in the end the alias is {seen.final}"
+
+
 def _split(seen: Observation) -> bool:
     return bool(seen.final and seen.final[1])
 
@@ -326,6 +339,7 @@ CHECKS: Mapping[str, Callable[[Case, Observation], Broken]] = {
     "lock free": _lock_free,
     "history once": _history_once,
     "history agrees": _history_agrees,
+    "books and alias": _books_and_alias,
     "event tells": _event_tells,
     "success is earned": _success_is_earned,
     "ends in its state": _ends_in_its_state,

@@ -76,6 +76,7 @@ ALTERED = {
     "lock free": lambda seen: dataclasses.replace(seen, locks=({"execution_arn": seen.executions[0].arn},)),
     "history once": lambda seen: of_first(seen, history=()),
     "history agrees": lambda seen: of_first(seen, status="FAILED", error="RolledBack"),
+    "books and alias": lambda seen: dataclasses.replace(seen, final=("1", {})),
     "event tells": lambda seen: of_first(seen, told=("promoted", "rolled_back")),
     "success is earned": lambda seen: of_first(seen, output={**seen.executions[0].output, "proven": "maybe"}),
     "ends in its state": lambda seen: of_first(seen, status="FAILED", error="States.Runtime"),

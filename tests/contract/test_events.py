@@ -7,14 +7,16 @@ import pytest
 
 from rollout.decision import Progress
 from rollout.plan import Plan
+from rollout.profile import Profile
 from rollout.request import RolloutRequest, json_schema
+from rollout.wheel import Command
 from tests.contract import asl_rules
 from tests.contract.artifacts import MACHINE, ROOT
 from tests.contract.test_state_machine import snake
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 TASKS = {snake(name): task for name, task in asl_rules.tasks(MACHINE)}
-REQUESTS = [name for name in EVENTS if name not in TASKS and not name.startswith("guard_")]
+REQUESTS = [name for name in EVENTS if name not in TASKS and name != "command" and not name.startswith("guard_")]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -32,8 +34,19 @@ def test_a_tasks_event_holds_a_whole_plan_and_its_progress(name):
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_a_request_is_valid_for_the_parser_and_for_the_schema(name):
-    assert RolloutRequest.parse(EVENTS[name], region="us-east-1", account="123456789012")
+    profile = Profile("prod-api", 1, {"alias_name": "live"}) if "profile" in EVENTS[name] else None
+    assert RolloutRequest.parse(EVENTS[name], region="us-east-1", account="123456789012", profile=profile)
     jsonschema.validate(EVENTS[name], json_schema())
+
+
+def test_the_schema_asks_for_function_and_alias_unless_a_profile_may_give_them():
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"function_name": "checkout"}, json_schema())
+    jsonschema.validate({"function_name": "checkout", "profile": "prod-api"}, json_schema())
+
+
+def test_the_commands_event_is_a_command():
+    assert Command.parse(EVENTS["command"]).target == "checkout:live"
 
 
 def test_the_guards_events_are_eventbridges():

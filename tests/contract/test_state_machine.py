@@ -98,7 +98,7 @@ def test_a_task_waits_longer_than_its_function_may_run(name):
     assert TASKS[name]["TimeoutSeconds"] > FUNCTIONS[f"{name}Function"]["Timeout"]
 
 
-@pytest.mark.parametrize("name", ["ShiftTraffic", "CheckHealth", "Promote", "RollBack"])
+@pytest.mark.parametrize("name", ["ShiftTraffic", "RunHook", "CheckHealth", "Promote", "RollBack"])
 def test_once_traffic_may_move_the_history_says_what_to_restore(name):
     assert {"plan", "stable", "candidate"} <= set(TASKS[name]["Arguments"]["Payload"])
 
@@ -181,3 +181,28 @@ def test_forward_steps_give_up_within_two_minutes_of_waiting():
                 for n in range(retrier["MaxAttempts"])
             ]
             assert sum(delays) <= 120
+
+
+TIMED_OUT = {"Sandbox.Timedout", "States.Timeout"}
+
+
+@pytest.mark.parametrize("name", [name for name in TASKS if name != "RollBack"])
+def test_a_forward_step_that_timed_out_is_tried_once_more_at_most(name):
+    """Each try takes the whole time-out, and meanwhile nobody looks at the candidate."""
+    for retrier in TASKS[name]["Retry"]:
+        if TIMED_OUT & set(retrier["ErrorEquals"]):
+            assert (set(retrier["ErrorEquals"]), retrier["MaxAttempts"]) == (TIMED_OUT, 1)
+
+
+@pytest.mark.parametrize("name", ["ShiftTraffic", "CheckHealth", "Promote"])
+def test_a_step_whose_handler_always_times_out_gives_up_within_two_minutes_or_so(name):
+    tries = 1 + sum(rule["MaxAttempts"] for rule in TASKS[name]["Retry"] if TIMED_OUT & set(rule["ErrorEquals"]))
+    assert tries * FUNCTIONS[f"{name}Function"]["Timeout"] <= 125
+    assert tries * TASKS[name]["TimeoutSeconds"] <= 150
+
+
+def test_what_was_closed_before_it_failed_ends_as_that():
+    following = {choice["Condition"]: choice["Next"] for choice in STATES["HowItEnded?"]["Choices"]}
+    for outcome, state in {"promoted": "Promoted", "unchanged": "Unchanged"}.items():
+        assert following[f"{{% $failure.Error = '{outcome}' %}}"] == state
+    assert STATES["HowItEnded?"]["Default"] == "RolledBack"

@@ -13,8 +13,10 @@ SOURCE = (ROOT / "template.yaml").read_text()
 
 
 def statements(properties):
+    """Every statement that may be deployed, also one whose condition may not hold."""
     for policy in properties["Policies"]:
-        yield from policy["Statement"]
+        for statement in policy["Statement"]:
+            yield statement["If"][1] if "If" in statement else statement
 
 
 def actions(statement):
@@ -47,6 +49,7 @@ def test_every_star_has_its_reason_beside_it():
 
 
 MOVERS = {
+    "CommandFunction",
     "PlanRolloutFunction",
     "ShiftTrafficFunction",
     "PromoteFunction",
@@ -66,16 +69,43 @@ def test_only_who_must_move_an_alias_may():
     assert may == MOVERS
 
 
-def test_only_verify_candidate_may_run_customers_code_and_never_latest():
+def test_only_who_tries_and_who_asks_may_run_customers_code_and_never_latest():
     may = {name: list(statements(FUNCTIONS[name])) for name in FUNCTIONS}
     invoking = {name for name, found in may.items() if any("lambda:InvokeFunction" in actions(s) for s in found)}
-    assert invoking == {"VerifyCandidateFunction"}
-    denied = [s["Resource"]["Sub"] for s in may["VerifyCandidateFunction"] if s["Effect"] == "Deny"]
-    assert any(resource.endswith("function:*:$LATEST") for resource in denied)
+    assert invoking == {"VerifyCandidateFunction", "RunHookFunction"}
+    for name in invoking:
+        denied = [s["Resource"]["Sub"] for s in may[name] if s["Effect"] == "Deny"]
+        assert any(resource.endswith("function:*:$LATEST") for resource in denied)
+
+
+def test_who_deploys_names_no_hooks_gives_nobody_a_right_to_them():
+    assert TEMPLATE["Parameters"]["HookFunctionNamePattern"]["Default"] == ""
+    conditional = {
+        (name, statement["If"][1]["Sid"])
+        for name in FUNCTIONS
+        for policy in FUNCTIONS[name]["Policies"]
+        for statement in policy["Statement"]
+        if "If" in statement and statement["If"][::2] == ["HasHooks", {"Ref": "AWS::NoValue"}]
+    }
+    asking = {
+        (name, statement["Sid"])
+        for name in FUNCTIONS
+        for statement in statements(FUNCTIONS[name])
+        if "HookFunctionNamePattern" in str(statement)
+    }
+    assert (
+        conditional
+        == asking
+        == {
+            ("PlanRolloutFunction", "ReadHooks"),
+            ("VerifyCandidateFunction", "AskHooks"),
+            ("RunHookFunction", "AskHooks"),
+        }
+    )
 
 
 def test_a_pattern_that_matches_everything_still_leaves_tidegate_itself_out_of_reach():
-    dangerous = {"lambda:UpdateAlias", "lambda:PublishVersion", "lambda:InvokeFunction"}
+    dangerous = {"lambda:UpdateAlias", "lambda:CreateAlias", "lambda:PublishVersion", "lambda:InvokeFunction"}
     for name, properties in FUNCTIONS.items():
         allowed = {action for s in statements(properties) if s["Effect"] == "Allow" for action in actions(s)}
         denied = {

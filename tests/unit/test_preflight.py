@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady
+from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady, ProvisioningPending
 from rollout.observation import AlarmReading
 from rollout.plan import AlarmGate
 from rollout.preflight import require_ready_alarms, require_ready_alias
@@ -16,13 +16,23 @@ from rollout.version import Provisioning
         (Routing.alone("$LATEST"), None, "points to $LATEST"),
         (Routing.alone("$LATEST.PUBLISHED"), None, "cannot be weighted"),
         (Routing.split("1", "7", 20), None, "already serves version 1 with 20 % to version 7"),
-        (Routing.alone("1"), Provisioning("IN_PROGRESS"), "provisioned concurrency of checkout:live is IN_PROGRESS"),
+        (Routing.split("2", "1", 20), Provisioning("IN_PROGRESS"), "already serves version 2 with 20 % to version 1"),
+        (Routing.alone("2"), Provisioning("FAILED", "FUNCTION_ERROR_INIT_FAILURE"), "FAILED (FUNCTION_ERROR_INIT"),
+        (Routing.split("2", "1", 100), Provisioning("FAILED"), "FAILED, and version 1 still gets its traffic"),
     ],
 )
 def test_an_alias_that_cannot_be_rolled_out_is_refused_with_the_reason(routing, provisioning, says):
     with pytest.raises(AliasNotReady) as caught:
         require_ready_alias("checkout:live", routing, provisioning)
     assert says in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "routing", [Routing.alone("2"), Routing.split("2", "1", 100)], ids=["shown alone", "handed over"]
+)
+def test_provisioned_concurrency_that_lambda_is_still_at_is_waited_for(routing):
+    with pytest.raises(ProvisioningPending, match="provisioned concurrency of checkout:live is IN_PROGRESS"):
+        require_ready_alias("checkout:live", routing, Provisioning("IN_PROGRESS"))
 
 
 def test_one_version_at_all_traffic_is_ready():

@@ -33,22 +33,25 @@ HANDLERS = (
     "publish_version",
     "verify_candidate",
     "shift_traffic",
+    "run_hook",
     "check_health",
     "promote",
     "roll_back",
     "guard_execution",
     "guard_alarm",
     "sweep",
+    "command",
 )
 
 
 @cache
-def account(pattern: str = "checkout") -> tuple[Iam, dict[str, str]]:
-    """The roles for a FunctionNamePattern, and who signs: every handler by its module, the state machine, the schedule.
+def account(pattern: str = "checkout", hooks: str = "") -> tuple[Iam, dict[str, str]]:
+    """The roles for a FunctionNamePattern and a HookFunctionNamePattern, and who signs: every handler by its module,
+    the state machine, the schedule.
 
     Read once: no policy changes while it is used.
     """
-    stack = deployed(pattern)
+    stack = deployed(pattern, hooks)
     functions = stack.of_kind("AWS::Lambda::Function").values()
     (machine,) = stack.of_kind("AWS::StepFunctions::StateMachine").values()
     (schedule,) = stack.of_kind("AWS::Scheduler::Schedule").values()
@@ -58,9 +61,9 @@ def account(pattern: str = "checkout") -> tuple[Iam, dict[str, str]]:
     return Iam(stack), {name: session_arn(role, "test") for name, role in signers.items()}
 
 
-def refusal(who: str, call: str, params: dict[str, Any], pattern: str = "checkout") -> str | None:
+def refusal(who: str, call: str, params: dict[str, Any], pattern: str = "checkout", hooks: str = "") -> str | None:
     """Why the call is denied, in AWS's words; None where it is allowed."""
-    iam, signers = account(pattern)
+    iam, signers = account(pattern, hooks)
     try:
         iam.check(signers[who], call, params)
     except AwsError as error:
@@ -76,7 +79,11 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
     "delete the function": ("lambda.DeleteFunction", CHECKOUT),
     "delete a version": ("lambda.DeleteFunction", {**CHECKOUT, "Qualifier": "1"}),
     "delete the alias": ("lambda.DeleteAlias", ALIAS),
-    "make another alias": ("lambda.CreateAlias", {**CHECKOUT, "Name": "mine", "FunctionVersion": "1"}),
+    "make an alias of another function": ("lambda.CreateAlias", {"FunctionName": "payments", "Name": "live"}),
+    "make an alias of its own guard": ("lambda.CreateAlias", {"FunctionName": "tidegate-SweepFunction"}),
+    "read another parameter": ("ssm.GetParameter", {"Name": "/payments/token"}),
+    "write a profile": ("ssm.PutParameter", {"Name": "/tidegate/profiles/prod-api"}),
+    "change a stack": ("cloudformation.UpdateStack", {"StackName": "shop"}),
     "change the code": ("lambda.UpdateFunctionCode", CHECKOUT),
     "change the configuration": ("lambda.UpdateFunctionConfiguration", CHECKOUT),
     "read the code": ("lambda.GetFunction", CHECKOUT),
@@ -98,7 +105,6 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
         {"TransactItems": [{"Put": {"TableName": "orders"}}]},
     ),
     "read the whole table": ("dynamodb.Scan", {"TableName": TABLE}),
-    "query the table beside its index": ("dynamodb.Query", {"TableName": TABLE}),
     "delete the table": ("dynamodb.DeleteTable", {"TableName": TABLE}),
     "speak as somebody else": ("events.PutEvents", {"Entries": [{"Source": "checkout"}]}),
     "speak as itself and as somebody else": (
@@ -150,13 +156,54 @@ def test_latest_is_denied_explicitly_whatever_the_pattern(pattern):
     assert refusal("verify_candidate", "lambda.Invoke", {**CHECKOUT, "Qualifier": "7"}, pattern) is None
 
 
+HOOKS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
+    "ask a hook": ("lambda.Invoke", {"FunctionName": "check"}, {"verify_candidate", "run_hook"}),
+    "ask a hook's version": (
+        "lambda.Invoke",
+        {"FunctionName": "check", "Qualifier": "1"},
+        {"verify_candidate", "run_hook"},
+    ),
+    "see whether a hook is there": ("lambda.GetFunctionConfiguration", {"FunctionName": "check"}, {"plan_rollout"}),
+    "ask another function": ("lambda.Invoke", {"FunctionName": "payments"}, set()),
+    "read a hook's code": ("lambda.GetFunction", {"FunctionName": "check"}, set()),
+    "move a hook's alias": ("lambda.UpdateAlias", {"FunctionName": "check", "Name": "live"}, set()),
+}
+
+
+@pytest.mark.parametrize("what", HOOKS)
+def test_hooks_are_the_business_of_those_who_ask_them_where_the_stack_names_them(what):
+    call, params, business = HOOKS[what]
+    assert {who for who in account()[1] if refusal(who, call, params) is None} == set()
+    assert {who for who in account()[1] if refusal(who, call, params, hooks="check") is None} == business
+
+
+@pytest.mark.parametrize("who", ["verify_candidate", "run_hook"])
+def test_a_hook_pattern_that_matches_everything_leaves_latest_and_tidegate_itself_out_of_reach(who):
+    for params in ({**CHECKOUT, "Qualifier": "$LATEST"}, {"FunctionName": "tidegate-SweepFunction"}):
+        said = refusal(who, "lambda.Invoke", params, hooks="*")
+        assert said
+        assert said.endswith("with an explicit deny in an identity-based policy")
+
+
 BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "move the alias": (
         "lambda.UpdateAlias",
         ALIAS,
-        {"plan_rollout", "shift_traffic", "promote", "roll_back", "guard_execution", "guard_alarm", "sweep"},
+        {"plan_rollout", "shift_traffic", "promote", "roll_back", "guard_execution", "guard_alarm", "sweep", "command"},
     ),
+    "query the table beside its index": ("dynamodb.Query", {"TableName": TABLE}, {"command"}),
+    "make the alias": ("lambda.CreateAlias", ALIAS, {"promote"}),
     "publish": ("lambda.PublishVersion", CHECKOUT, {"publish_version"}),
+    "read a profile": (
+        "ssm.GetParameter",
+        {"Name": "/tidegate/profiles/prod-api:7"},
+        {"plan_rollout", "verify_candidate"},
+    ),
+    "see which stack has the alias": (
+        "cloudformation.DescribeStackResources",
+        {"PhysicalResourceId": f"{FUNCTION}checkout:live"},
+        {"plan_rollout"},
+    ),
     "run a version": ("lambda.Invoke", {**CHECKOUT, "Qualifier": "7"}, {"verify_candidate"}),
     "read the alarms' history": ("cloudwatch.DescribeAlarmHistory", {}, {"check_health"}),
     "read metrics": ("cloudwatch.GetMetricData", {}, {"plan_rollout", "check_health"}),
@@ -168,7 +215,7 @@ BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "find every running rollout": (
         "dynamodb.Query",
         {"TableName": TABLE, "IndexName": "watched"},
-        {"guard_alarm", "sweep"},
+        {"guard_execution", "guard_alarm", "sweep"},
     ),
     "run a handler": ("lambda.Invoke", {"FunctionName": "tidegate-PromoteFunction:1"}, {"state machine"}),
     "sweep": ("lambda.Invoke", {"FunctionName": "tidegate-SweepFunction:live"}, {"schedule"}),
@@ -256,6 +303,42 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"alarms": ["errors"]},
         {**WATCHED, "timeline": [FIRES, RECOVERS], "faults": [{"event": "alarm", "error": "lost"}]},
     ),
+    "its alias is made, as its profile says": (
+        {"profile": "prod-api"},
+        {
+            "alias": {"exists": False},
+            "profiles": {"prod-api": {"create_alias": True, "smoke_tests": [{"payload": 1}]}},
+        },
+    ),
+    "a stack has its alias": ({}, {"alias": {"stack": {"name": "shop", "function_version": {"Ref": "V"}}}}),
+    "hooks are asked": (
+        {"hooks": dict.fromkeys(("before_traffic", "each_step", "after_traffic"), "check:1")},
+        {"functions": [{"name": "check", "answer": {"status": "Succeeded"}}]},
+    ),
+    "an alarm takes back a promotion that cannot be closed": (
+        {"alarms": ["errors"], "strategy": "AllAtOnce"},
+        {
+            "alarms": [{"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}],
+            "timeline": [{**FIRES, "at_second": 556}],
+            "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 24}],
+        },
+    ),
+    "it is paused before any traffic, waits for an approval, and is reverted": (
+        {
+            "steps": [
+                {"weight": 10, "bake_seconds": 60},
+                {"weight": 100, "bake_seconds": 60, "approval": {"timeout_seconds": 600}},
+            ]
+        },
+        {
+            "candidate": {"state": "Pending", "active_after_seconds": 60},
+            "timeline": [
+                {"at_second": at, "do": "command", "command": command}
+                for at, command in ((30, "pause"), (150, "resume"), (400, "approve"), (1200, "revert"))
+            ],
+        },
+    ),
+    "it names no alias": ({"alias_name": None}, {}),
     "it is stopped": ({}, {"timeline": [STOP]}),
     "it is stopped unheard, and the next one takes over": (
         {},
@@ -305,7 +388,7 @@ def lose_the_ledger(world: World) -> None:
 def test_no_role_may_more_than_its_handler_does():
     met = [used_in(request, scenario) for request, scenario in STORIES.values()]
     met.append(used_in({}, {"timeline": [STOP]}, lose_the_ledger))
-    idle = met[0].grants() - set().union(*(iam.used for iam in met))
+    idle = set().union(*(iam.grants() for iam in met)) - set().union(*(iam.used for iam in met))
     assert not [grant for grant in idle if grant.statement not in UNSEEN]
     assert {grant.statement for grant in idle} == UNSEEN.keys(), "an exception that is none"
 

@@ -1,0 +1,29 @@
+"""Notices on the SNS topic that the stack was given, if any."""
+
+from __future__ import annotations
+
+import os
+
+from aws import sdk
+
+#: SNS API reference, Publish: a subject is ASCII, on one line, of up to 100 characters; a message holds 256 KB.
+_MAX_SUBJECT_CHARACTERS = 100
+_MAX_MESSAGE_CHARACTERS = 60_000
+
+
+def publish(subject: str, message: str) -> None:
+    """Publish on the topic; nothing where there is none.
+
+    Raises:
+        RolloutError: SNS did not take it.
+    """
+    topic = os.environ.get("NOTIFICATION_TOPIC_ARN")
+    if not topic:
+        return
+    ascii_subject = " ".join(subject.encode("ascii", "replace").decode().split())
+    with sdk.refusals("publish a notice"):
+        sdk.hasty_client("sns").publish(
+            TopicArn=topic,
+            Subject=ascii_subject[:_MAX_SUBJECT_CHARACTERS],
+            Message=message[:_MAX_MESSAGE_CHARACTERS],
+        )

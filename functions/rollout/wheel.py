@@ -1,0 +1,183 @@
+"""What people want of a running rollout: their words, as the lock keeps them, and which of them counts when.
+
+`pause` lasts until `resume`. `approve`, `advance` and `finish` are orders: the next look heeds the newest, once.
+`abort` and `reject` restore the stable version at once, so no look needs to heed them. `revert` is for a promotion
+that is over.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Self
+
+ORDERS = ("approve", "advance", "finish")
+RESTORING = ("abort", "reject")
+COMMANDS = ("pause", "resume", *ORDERS, *RESTORING, "revert")
+
+_MAX_NAME_CHARACTERS = 300
+_TARGET_KEYS = ("function_name", "alias_name")
+_KEYS = frozenset({"command", *_TARGET_KEYS, "author", "reason", "rollout_id"})
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """What somebody said of a rollout, and when (seconds since the epoch). `id` tells one word from all others.
+
+    `gate` is the step whose approval it is about, where it is about one.
+    """
+
+    id: str
+    command: str
+    author: str
+    reason: str
+    at: float
+    gate: int | None = None
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The word of `to_json`."""
+        return cls(**json.loads(text))
+
+    def to_json(self) -> str:
+        """One line."""
+        return json.dumps(asdict(self), separators=(",", ":"))
+
+    def __str__(self) -> str:
+        return f"{_PAST[self.command]} by {self.author} ({self.reason})"
+
+
+_PAST = {
+    "pause": "paused",
+    "resume": "resumed",
+    "approve": "approved",
+    "advance": "advanced",
+    "finish": "finished",
+    "abort": "aborted",
+    "reject": "rejected",
+    "revert": "reverted",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """The words that a lock holds: `count` of them so far, the pause that lasts, and the newest order."""
+
+    count: int = 0
+    pause: Word | None = None
+    order: Word | None = None
+
+
+NO_WORDS = Wheel()
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as it was sent. `rollout_id` binds it to one rollout; None: whichever runs."""
+
+    command: str
+    function_name: str
+    alias_name: str
+    author: str
+    reason: str
+    rollout_id: str | None = None
+
+    @classmethod
+    def parse(cls, document: object) -> Self:
+        """From any JSON value.
+
+        Raises:
+            ValueError: it is no command; the message lists everything wrong.
+        """
+        if not isinstance(document, Mapping):
+            raise ValueError("the command must be an object such as " + _EXAMPLE)  # noqa: TRY004 - bad input
+        wrong = [f"{key}: unknown key" for key in sorted(map(str, document.keys() - _KEYS))]
+        if document.get("command") not in COMMANDS:
+            wrong.append(f"command: must be one of {', '.join(COMMANDS)}")
+        wrong += [f"{key}: {why}" for key in (*_TARGET_KEYS, "author", "reason") if (why := _fault(document.get(key)))]
+        if document.get("rollout_id") is not None and (why := _fault(document["rollout_id"])):
+            wrong.append(f"rollout_id: {why}")
+        if wrong:
+            count = "1 problem" if len(wrong) == 1 else f"{len(wrong)} problems"
+            raise ValueError(f"{count} in the command: {'; '.join(wrong)}. It looks like {_EXAMPLE}")
+        return cls(**document)
+
+    @property
+    def target(self) -> str:
+        """The alias as the ledger names it: `function:alias`."""
+        return f"{self.function_name}:{self.alias_name}"
+
+    def word(self, word_id: str, at: float, gate: int | None = None) -> Word:
+        """This command as a word of that moment."""
+        return Word(word_id, self.command, self.author, self.reason, at, gate)
+
+
+_EXAMPLE = json.dumps(
+    {
+        "command": "pause",
+        "function_name": "checkout",
+        "alias_name": "live",
+        "author": "ana@example.com",
+        "reason": "looking into a graph",
+    }
+)
+
+
+def _fault(value: object) -> str | None:
+    if not isinstance(value, str) or not value.strip():
+        return "must be a text that is not empty"
+    if len(value) > _MAX_NAME_CHARACTERS or re.search(r"[\x00-\x1f]", value):
+        return f"must be one line of at most {_MAX_NAME_CHARACTERS} characters"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Situation:
+    """Where a running rollout stands, for whoever commands it. `gate` is the step that waits for an approval."""
+
+    exposed: bool
+    promoting: bool
+    restoring: str | None
+    paused: Word | None
+    gate: int | None
+    pausable: bool
+
+
+def refusal(command: str, now: Situation) -> str | None:
+    """Why a command can do nothing now, as a sentence; None where it can."""
+    if now.restoring:
+        return f"the stable version is being restored already: {now.restoring}"
+    if command == "revert":
+        return "it is still running: abort takes it back"
+    if now.promoting and command not in RESTORING:
+        return "it is being promoted just now: revert takes that back once it is done"
+    if command == "pause":
+        return _no_pause(now)
+    if command == "resume" and now.paused is None:
+        return "it is not paused"
+    if command in {"approve", "reject"} and now.gate is None:
+        return f"nothing waits for an approval now{_INSTEAD[command]}"
+    if command == "advance":
+        return _no_advance(now)
+    if command == "finish" and not now.exposed:
+        return "the candidate has had no traffic yet, so there is nothing to finish"
+    return None
+
+
+_INSTEAD = {"approve": "; advance ends a bake, finish promotes", "reject": "; abort restores the stable version"}
+
+
+def _no_pause(now: Situation) -> str | None:
+    if now.paused is not None:
+        return f"it is {now.paused} already"
+    return None if now.pausable else "its plan has no room for a pause (max_pause_seconds)"
+
+
+def _no_advance(now: Situation) -> str | None:
+    if now.paused is not None:
+        return f"it is {now.paused}: resume first"
+    if now.gate is not None:
+        return "it waits for an approval: approve or reject"
+    return None if now.exposed else "the candidate has had no traffic yet, so no bake can be ended"

@@ -1,0 +1,264 @@
+"""The hand on the wheel: gates, and every command, against a running rollout in the sandbox."""
+
+import pytest
+
+from sandbox.scenario import Scenario
+from sandbox.story import _tell
+from sandbox.world import World
+
+SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+ON_STABLE = {"function_version": "1", "weights": {}}
+ON_CANDIDATE = {"function_version": "2", "weights": {}}
+GATED = {
+    "steps": [
+        {"weight": 10, "bake_seconds": 300},
+        {"weight": 50, "bake_seconds": 300, "approval": {"timeout_seconds": 86_400}},
+        {"weight": 100, "bake_seconds": 300},
+    ]
+}
+GATED_AT_ONCE = {"steps": [{"weight": 100, "bake_seconds": 300, "approval": {"timeout_seconds": 3600}}]}
+
+
+def say(second, command, **more):
+    return {"at_second": second, "do": "command", "command": command, **more}
+
+
+@pytest.fixture
+def converse():
+    """`converse(request, *timeline, **scenario)`: the story, its answers, and the alias's routings by second."""
+
+    def converse(request, *timeline, **scenario):
+        with World(Scenario.of({"timeline": [*timeline], **scenario}), {**SMALLEST, **request}) as world:
+            arn = world.start()
+            end = world.follow(arn)
+            world.settle()
+            story = _tell(world, arn, end, 0.0)
+        started = world.routings[0][0]
+        return story, world.answers, [(round(at - started), routing) for at, routing in world.routings]
+
+    return converse
+
+
+# Gates.
+
+
+def test_a_gate_holds_until_somebody_approves(converse):
+    story, (answer,), routings = converse(GATED, say(3600, "approve"))
+    assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
+    assert answer["accepted"]
+    shifts = {round(weights["2"] * 100): at for at, (_, weights) in routings if weights}
+    assert 3600 < shifts[50] < 3600 + 120
+    assert "ApprovalNeeded" in story.events
+
+
+def test_a_gate_of_a_day_answers_within_two_minutes(converse):
+    for second in (3_601, 7_250.5):
+        _, _, routings = converse(GATED, say(second, "approve"), requests_per_minute=6)
+        at = next(at for at, (_, weights) in routings if weights.get("2") == 0.5)
+        assert 0 < at - second < 120
+
+
+def test_a_gate_that_nobody_opens_rolls_back_or_goes_on_as_asked(converse):
+    timeout = {"timeout_seconds": 1800, "on_timeout": "roll_back"}
+    steps = [dict(step) for step in GATED["steps"]]
+    steps[1]["approval"] = timeout
+    story, _, _ = converse({"steps": steps})
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert "nobody approved 50 % within 1,800 s" in story.cause
+    steps[1]["approval"] = {**timeout, "on_timeout": "continue"}
+    story, _, _ = converse({"steps": steps})
+    assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
+    assert story.virtual_seconds > 1800 + 900
+
+
+def test_a_gate_before_the_first_weight_holds_before_any_traffic(converse):
+    story, _, routings = converse(GATED_AT_ONCE, say(1800, "approve"))
+    assert story.outcome == "promoted"
+    first = next(at for at, (_, weights) in routings if weights)
+    assert 1800 < first < 1900
+    story, _, routings = converse(GATED_AT_ONCE, say(1800, "reject"))
+    assert (story.error, story.alias) == ("Rejected", ON_STABLE)
+    assert "rejected by somebody" in story.cause
+    assert not any(weights for _, (_, weights) in routings)
+
+
+def test_alarms_and_the_judge_stay_on_duty_while_a_gate_holds(converse):
+    alarm = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
+    fires = {"at_second": 4000, "do": "set_alarm", "name": "errors", "state": "ALARM"}
+    story, _, _ = converse({**GATED, "alarms": ["errors"]}, fires, alarms=[alarm])
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert story.seconds_from_alarm_to_restored < 5
+    later = {"error_rate_by_minute": [0] * 60 + [0.3]}
+    story, _, _ = converse(GATED, candidate=later)
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert "the candidate fails" in story.cause or "candidate fails" in story.cause
+    assert story.virtual_seconds < 3600 + 900
+
+
+def test_a_rejected_gate_restores_at_once(converse):
+    story, (answer,), routings = converse(GATED, say(2000, "reject", author="ana", reason="not today"))
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert story.cause == "rejected by ana (not today)"
+    assert answer["accepted"]
+    assert routings[-1][0] - 2000 < 3
+
+
+def test_a_stop_while_a_gate_holds_ends_on_the_stable_version(converse):
+    stop = {"at_second": 2000, "do": "stop_execution"}
+    for request in (GATED, GATED_AT_ONCE):
+        story, _, _ = converse(request, stop)
+        assert (story.outcome, story.alias) == ("stopped_and_restored", ON_STABLE)
+        assert (story.lock_released, story.history_recorded) == (True, True)
+
+
+# What is not proven.
+
+SILENT = {"requests_per_minute": 0}
+HOLDS = {"health": {"when_inconclusive": "hold", "max_hold_seconds": 7200}}
+
+
+def test_what_is_not_proven_holds_for_a_person(converse):
+    story, answers, _ = converse(HOLDS, say(4000, "approve"), **SILENT)
+    assert (story.outcome, story.alias, story.proven) == ("promoted", ON_CANDIDATE, False)
+    assert answers[0]["accepted"]
+    story, _, _ = converse(HOLDS, say(4000, "reject"), **SILENT)
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    story, _, _ = converse(HOLDS, **SILENT)
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert "nobody approved the promotion within 7,200 s" in story.cause
+
+
+# Pause and resume.
+
+
+def test_a_pause_holds_the_weight_until_it_is_resumed(converse):
+    story, answers, routings = converse({}, say(100, "pause"), say(1500, "resume"))
+    assert story.outcome == "promoted"
+    assert [answer["accepted"] for answer in answers] == [True, True]
+    shifts = {round(weights["2"] * 100): at for at, (_, weights) in routings if weights}
+    assert 1500 < shifts[50] < 1700
+
+
+def test_a_pause_before_any_traffic_keeps_it_away(converse):
+    pending = {"state": "Pending", "active_after_seconds": 300}
+    story, answers, routings = converse({}, say(60, "pause"), say(2000, "resume"), candidate=pending)
+    assert story.outcome == "promoted"
+    assert all(answer["accepted"] for answer in answers)
+    assert 2000 < next(at for at, (_, weights) in routings if weights) < 2200
+
+
+def test_a_pause_that_nobody_ends_rolls_back(converse):
+    story, _, _ = converse({"max_pause_seconds": 3600}, say(100, "pause", author="bo", reason="lunch"))
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert story.cause.startswith("paused by bo (lunch), and not resumed within 3,600 s")
+    assert 3600 < story.virtual_seconds < 3600 + 900
+
+
+def test_a_paused_rollout_that_turns_bad_is_rolled_back(converse):
+    later = {"error_rate_by_minute": [0] * 20 + [0.3]}
+    story, _, _ = converse({}, say(100, "pause"), candidate=later)
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert story.virtual_seconds < 1800
+
+
+# Faster, or back.
+
+
+def test_advance_ends_the_bake_and_finish_promotes(converse):
+    long = {"steps": [{"weight": 10, "bake_seconds": 7200}, {"weight": 100, "bake_seconds": 7200}]}
+    story, answers, routings = converse(long, say(600, "advance"), say(1200, "finish", author="ana", reason="enough"))
+    assert (story.outcome, story.alias, story.proven) == ("promoted", ON_CANDIDATE, False)
+    assert all(answer["accepted"] for answer in answers)
+    assert 600 < next(at for at, (_, weights) in routings if weights.get("2") == 1) < 700
+    assert 1200 < story.virtual_seconds < 1320
+
+
+def test_advance_at_the_last_weight_still_asks_for_proof(converse):
+    long = {"steps": [{"weight": 10, "bake_seconds": 600}, {"weight": 100, "bake_seconds": 36_000}]}
+    story, _, _ = converse(long, say(2400, "advance"))
+    assert (story.outcome, story.proven) == ("promoted", True)
+    assert story.virtual_seconds < 3000
+
+
+def test_finish_does_not_promote_what_does_harm(converse):
+    story, _, _ = converse({}, say(290, "finish"), candidate={"error_rate": 0.5})
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+
+
+@pytest.mark.parametrize("second", [1.3, 30, 301, 650, 1000])
+def test_abort_restores_at_once_whenever_it_comes(converse, second):
+    story, (answer,), routings = converse({}, say(second, "abort", author="ana", reason="no"))
+    assert answer["accepted"]
+    assert story.alias == ON_STABLE
+    assert story.outcome in {"rolled_back", "rejected"}
+    assert "aborted by ana (no)" in story.cause
+    assert (story.lock_released, story.history_recorded) == (True, True)
+    split = [at for at, (_, weights) in routings if weights]
+    assert not split or max(split) <= second + 1
+
+
+def test_a_promotion_is_reverted_in_one_call_and_only_once(converse):
+    story, answers, routings = converse({}, say(2000, "revert", author="ana", reason="odd"), say(2010, "revert"))
+    assert (story.outcome, story.alias) == ("promoted", ON_STABLE)
+    assert [answer["accepted"] for answer in answers] == [True, False]
+    assert "it is reverted by ana (odd) already" in answers[1]["message"]
+    assert "RolloutReverted" in story.events
+    assert routings[-1][0] - 2000 < 2
+
+
+def test_a_promotion_is_not_reverted_too_late_or_where_somebody_moved_the_alias_since(converse):
+    story, (answer,), _ = converse({"revert_window_seconds": 300}, say(2000, "revert"))
+    assert story.alias == ON_CANDIDATE
+    assert "revert_window_seconds is 300" in answer["message"]
+    moved = {"at_second": 1500, "do": "update_alias", "function_version": "3"}
+    story, (answer,), _ = converse({"version": "2"}, moved, say(2000, "revert"))
+    assert story.alias["function_version"] == "3"
+    assert "somebody else moved it" in answer["message"]
+
+
+def test_what_can_be_done_in_no_state_is_answered_and_changes_nothing(converse):
+    said = [say(60, command) for command in ("resume", "approve", "reject", "revert")]
+    said += [say(70, "pause"), say(80, "pause"), say(90, "advance"), say(95, "resume")]
+    said += [say(5000 + number, command) for number, command in enumerate(("pause", "approve", "abort", "finish"))]
+    story, answers, _ = converse({}, *said, say(6000, "dance"))
+    assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
+    accepted = [answer["accepted"] for answer in answers]
+    assert accepted == [False] * 4 + [True, False, False, True] + [False] * 5
+    messages = [answer["message"] for answer in answers]
+    assert "it is not paused" in messages[0]
+    assert "nothing waits for an approval now" in messages[1]
+    assert "still running" in messages[3]
+    assert "already" in messages[5]
+    assert "resume first" in messages[6]
+    assert all("no rollout of checkout:live runs" in message for message in messages[8:12])
+    assert "must be one of pause, resume" in messages[12]
+
+
+def test_a_late_command_for_another_rollout_does_no_harm(converse):
+    story, (answer,), _ = converse({}, say(100, "abort", rollout_id="story-0"))
+    assert story.outcome == "promoted"
+    assert "rollout story-0 of checkout:live is over" in answer["message"]
+
+
+def test_contradictory_commands_in_one_bake_end_as_the_last_one_says(converse):
+    story, answers, _ = converse({}, say(130, "pause"), say(135, "finish"), say(140, "abort"))
+    assert all(answer["accepted"] for answer in answers)
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+
+
+def updates_before(second):
+    """How many items the handlers of an undisturbed rollout have updated by then."""
+    with World(Scenario.of({}), SMALLEST) as world:
+        calls = []
+        world.boundary.listen(calls.append)
+        started = world.clock.now()
+        world.follow(world.start())
+    return sum(call.name == "dynamodb.UpdateItem" and call.at - started < second for call in calls)
+
+
+def test_a_command_whose_answer_is_lost_counts_once(converse):
+    fault = {"call": "dynamodb.UpdateItem", "error": "lost_response", "skip": updates_before(100)}
+    story, answers, routings = converse({}, say(100, "pause"), say(1500, "resume"), faults=[fault])
+    assert story.outcome == "promoted"
+    assert [answer["accepted"] for answer in answers] == [True, True]
+    assert 1500 < next(at for at, (_, weights) in routings if weights.get("2") == 0.5) < 1700

@@ -1,0 +1,68 @@
+"""Notices: who subscribed to the topic hears what happened; a topic that is gone stops nothing."""
+
+import json
+
+import pytest
+
+from sandbox.scenario import Scenario
+from sandbox.stack import client
+from sandbox.world import World
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:rollouts"
+SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+GATED = {
+    **SMALLEST,
+    "steps": [
+        {"weight": 10, "bake_seconds": 60},
+        {"weight": 100, "bake_seconds": 60, "approval": {"timeout_seconds": 600}},
+    ],
+}
+
+
+def heard(request, scenario, *, topic=True):
+    """The end of the rollout, and every notice as (subject, message)."""
+    with World(Scenario.of(scenario), request, parameters={"NotificationTopicArn": TOPIC}) as world:
+        queue = client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+        if topic:
+            client("sns").create_topic(Name="rollouts")
+            arn = "arn:aws:sqs:us-east-1:123456789012:inbox"
+            client("sns").subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=arn)
+        end = world.follow(world.start())
+        world.settle()
+        found = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    bodies = [json.loads(message["Body"]) for message in found]
+    return end, [(body["Subject"], body["Message"]) for body in bodies]
+
+
+def test_a_rollout_that_is_promoted_is_told_of_at_both_ends():
+    _, notices = heard(SMALLEST, {})
+    assert [subject for subject, _ in notices] == [
+        "Tidegate: checkout:live rollout started",
+        "Tidegate: checkout:live promoted",
+    ]
+    assert all("Execution: arn:aws:states:" in message for _, message in notices)
+
+
+def test_a_rollback_is_told_with_its_sentence():
+    end, notices = heard(SMALLEST, {"candidate": {"error_rate": 0.3}})
+    subject, message = notices[-1]
+    assert subject == "Tidegate: checkout:live rolled back"
+    assert end.cause in message
+
+
+def test_a_gate_tells_whom_it_waits_for_and_what_to_type():
+    _, notices = heard(GATED, {})
+    subject, message = next(one for one in notices if "waits" in one[0])
+    assert subject == "Tidegate: checkout:live waits for approval"
+    assert "tidegate approve checkout:live" in message
+    assert "100 % waits for approval, and rolls back in 600 s without it" in message
+
+
+@pytest.mark.parametrize(
+    ("faults", "topic"),
+    [([], False), ([{"call": "sns.Publish", "error": "AuthorizationErrorException", "times": "always"}], True)],
+    ids=["no topic", "denied"],
+)
+def test_a_notice_that_cannot_be_sent_stops_nothing(faults, topic):
+    end, notices = heard(SMALLEST, {"candidate": {"error_rate": 0.3}, "faults": faults}, topic=topic)
+    assert (end.error, notices) == ("RolledBack", [])

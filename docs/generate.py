@@ -20,8 +20,10 @@ def pages() -> dict[Path, str]:
     readme = (ROOT / "README.md").read_text()
     before, _, rest = readme.partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
+    text = json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
     return {
-        ROOT / "docs/request.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n",
+        ROOT / "docs/request.schema.json": text,
+        ROOT / "tidegate/request.schema.json": text,
         ROOT / "README.md": f"{before}{MARKS[0]}\n{reference(schema)}\n{MARKS[1]}{after}",
     }
 
@@ -36,7 +38,8 @@ def reference(schema: dict[str, Any]) -> str:
 def _rows(schema: dict[str, Any], node: dict[str, Any], prefix: str) -> list[str]:
     rows = []
     for key, field in node["properties"].items():
-        required = key in node.get("required", [])
+        # What a request requires, its profile may give instead.
+        required = key in node.get("required", node.get("anyOf", [{}])[0].get("required", []))
         default = "required" if required else f"`{json.dumps(field['default'])}`" if _plain(field) else ""
         what = field.get("description", "")
         rows.append(f"| `{prefix}{key}` | {what} | {_type(schema, field)} | {default} |")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from aws import alarms, versions
+from asking import ask
+from aws import alarms, profiles, versions
 from rollout import preflight, smoke_test
 from rollout.errors import SmokeTestFailed
 from rollout.plan import Plan
@@ -12,16 +13,28 @@ from telemetry import Document, logger, task
 
 @task("VerifyCandidate")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `candidate` and `smoke_tests`. Result: how many smoke tests passed."""
+    """Event: `plan`, `candidate` and `smoke_tests`, null where the request gives none.
+
+    Result: how many smoke tests passed, and which hook was `asked`.
+    """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
-    stable = versions.read(plan.function_name, plan.stable)
-    versions.read(plan.function_name, candidate).require_compatible(stable)
-    tests = [SmokeTest.from_json(test) for test in event["smoke_tests"]]
+    if not plan.creates_alias:
+        stable = versions.read(plan.function_name, plan.stable)
+        versions.read(plan.function_name, candidate).require_compatible(stable)
+    tests = [SmokeTest.from_json(test) for test in _wanted(plan, event["smoke_tests"])]
     for number, test in enumerate(tests, start=1):
         why = smoke_test.failure(test, versions.invoke(plan.function_name, candidate, test))
         if why is not None:
             raise SmokeTestFailed(f"smoke test {number} of version {candidate} of {plan.function_name} {why}")
+    asked = ask(plan, candidate, "before_traffic")
     # Minutes may have passed since the plan: what fires now, fires without the candidate.
     preflight.require_ready_alarms(plan.alarms, alarms.read(gate.name for gate in plan.alarms))
     logger.info("candidate verified", smoke_tests=len(tests))
-    return {"smoke_tests_passed": len(tests)}
+    return {"smoke_tests_passed": len(tests), "asked": asked}
+
+
+def _wanted(plan: Plan, requested: list[Document] | None) -> list[Document]:
+    """The request's smoke tests, or its profile's at the plan's version: a payload is no part of a plan."""
+    if requested is None and plan.profile is not None:
+        return list(profiles.read(plan.profile).document.get("smoke_tests", []))
+    return requested or []

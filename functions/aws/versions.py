@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
-import time
+import hashlib
 
-from botocore.exceptions import ReadTimeoutError
-
-from aws import sdk
+from aws import invocation, sdk
+from rollout.difference import Configuration
 from rollout.errors import (
     AwsRefused,
-    AwsUnavailable,
     CodeChanged,
     FunctionNotFound,
     FunctionNotPublishable,
@@ -19,8 +16,6 @@ from rollout.errors import (
 from rollout.smoke_test import Answer, SmokeTest
 from rollout.version import Provisioning, Version
 
-#: Lambda adds its own overhead to an invocation's duration.
-_ANSWER_GRACE_SECONDS = 5
 _NO_ROOM = frozenset({"CodeStorageExceededException", "FunctionVersionsPerCapacityProviderLimitExceededException"})
 
 
@@ -51,6 +46,30 @@ def read_latest(function_name: str) -> Version:
             region = sdk.client("lambda").meta.region_name
             raise FunctionNotFound(f"no function {function_name} in {region}: check name and region") from error
         raise
+
+
+def read_configuration(function_name: str, number: str) -> Configuration:
+    """What makes that version, or "$LATEST"; of its environment only the names, and digests of the values."""
+    qualifier = {} if number == "$LATEST" else {"Qualifier": number}
+    with sdk.refusals(f"read the configuration of {':'.join((function_name, *qualifier.values()))}"):
+        found = sdk.client("lambda").get_function_configuration(FunctionName=function_name, **qualifier)
+    variables = (found.get("Environment") or {}).get("Variables") or {}
+    return Configuration(
+        code_sha256=found["CodeSha256"],
+        package_type=found.get("PackageType", "Zip"),
+        # Neither a container image nor an older answer has all of these.
+        runtime=found.get("Runtime"),
+        architectures=tuple(found.get("Architectures") or ("x86_64",)),
+        handler=found.get("Handler"),
+        memory=found["MemorySize"],
+        timeout=found["Timeout"],
+        ephemeral_storage=(found.get("EphemeralStorage") or {}).get("Size", 512),
+        layers=tuple(layer["Arn"] for layer in found.get("Layers") or ()),
+        role=found["Role"],
+        dead_letter=(found.get("DeadLetterConfig") or {}).get("TargetArn"),
+        snap_start=(found.get("SnapStart") or {}).get("ApplyOn", "None"),
+        environment={name: hashlib.sha256(value.encode()).hexdigest() for name, value in variables.items()},
+    )
 
 
 def publish(function_name: str, latest: Version, description: str) -> str:
@@ -102,20 +121,7 @@ def invoke(function_name: str, number: str, test: SmokeTest) -> Answer:
     Raises:
         AwsUnavailable: Lambda did not run the function (throttled, not ready).
     """
-    limit_seconds = -(-test.max_duration_ms // 1000) + _ANSWER_GRACE_SECONDS
-    client = sdk.patient_client("lambda", limit_seconds)
-    started = time.time()
-    try:
-        with sdk.refusals(f"invoke {function_name}:{number}"):
-            response = client.invoke(
-                FunctionName=function_name, Qualifier=number, Payload=json.dumps(test.payload).encode()
-            )
-            payload = response["Payload"].read()
-    except AwsUnavailable as error:
-        if isinstance(error.__cause__, ReadTimeoutError):
-            return Answer(b"", None, limit_seconds * 1000.0)
-        raise
-    return Answer(payload, response.get("FunctionError"), (time.time() - started) * 1000)
+    return invocation.once(function_name, number, test.payload, -(-test.max_duration_ms // 1000))
 
 
 def _read(function_name: str, qualifier: dict[str, str]) -> Version:

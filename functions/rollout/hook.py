@@ -63,11 +63,12 @@ def failure(hook: Hook, answer: Answer) -> str | None:
         return f"did not answer within {hook.timeout_seconds} s"
     try:
         document = json.loads(answer.payload[:MAX_ANSWER_BYTES] or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
+        # What is nested deeper than Python's stack is no word either.
         document = None
     status = document.get("status") if isinstance(document, dict) else None
     if status == "Succeeded":
         return None
     if status == "Failed" and isinstance(document, dict):
         return f"says no: {str(document.get('reason') or 'it gives no reason')[:_MAX_REASON_CHARACTERS]}"
-    return f"answered {excerpt(answer.payload)}, where {_ANSWER} is expected"
+    return f"answered {excerpt(answer.payload) or 'nothing'}, where {_ANSWER} is expected"

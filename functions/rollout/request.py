@@ -118,12 +118,13 @@ class HookRequest(Part):
     @field_validator("function_name")
     @classmethod
     def _is_function(cls, value: str, info: ValidationInfo) -> str:
-        """The name, with its qualifier, of a function in this account and region."""
+        """The name, with its qualifier, of a function in this account and region; without one it is $LATEST."""
         found = _HOOK.fullmatch(value)
         if found is None:
             raise violation(f"{value[:80]!r} is neither a function's name nor its ARN")
         _require_here(found, info)
-        return found["name"]
+        # Tidegate's roles deny whatever is called $LATEST, lest they run a target's; unqualified means the same.
+        return found["name"].removesuffix(":$LATEST")
 
 
 HookFunction = Annotated[
@@ -276,6 +277,19 @@ class RolloutRequest(Part):
             raise violation(f"have {size:,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
         return value
 
+    @field_validator("hooks")
+    @classmethod
+    def _fit_beside_the_smoke_tests(cls, value: HooksRequest, info: ValidationInfo) -> HooksRequest:
+        """One invocation of VerifyCandidate asks the hook after the smoke tests."""
+        tests_ms = sum(test.max_duration_ms for test in info.data.get("smoke_tests", []))
+        hook_ms = value.before_traffic.timeout_seconds * 1000 if value.before_traffic else 0
+        if tests_ms and hook_ms and tests_ms + hook_ms > MAX_SMOKE_TEST_SECONDS * 1000:
+            raise violation(
+                f"before_traffic and the smoke tests may take {tests_ms + hook_ms:,} ms together, and"
+                f" {MAX_SMOKE_TEST_SECONDS * 1000:,} is the limit: lower timeout_seconds or max_duration_ms"
+            )
+        return value
+
     @classmethod
     def parse(cls, document: object, *, region: str, account: str, profile: Profile | None = None) -> Self:
         """The request in `document`, any JSON value, over the profile that it names.
@@ -318,11 +332,14 @@ class RolloutRequest(Part):
 
 
 def json_schema() -> dict[str, Any]:
-    """The request's JSON Schema (draft 2020-12)."""
+    """The request's JSON Schema (draft 2020-12): what is required may stand in the profile, where one is named."""
+    schema = RolloutRequest.model_json_schema()
+    required = schema.pop("required")
     return {
+        **schema,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Tidegate rollout request",
-        **{key: value for key, value in RolloutRequest.model_json_schema().items() if key != "title"},
+        "anyOf": [{"required": required}, {"required": ["profile"]}],
     }
 
 

@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from aws import versions
+from rollout.difference import differences
 from rollout.errors import (
     AwsRefused,
     AwsUnavailable,
@@ -276,3 +277,38 @@ def test_an_invocation_that_lambda_refuses_is_no_answer(inhabit):
     world.boundary.correct("lambda.Invoke", refuse)
     with pytest.raises(PermissionDenied, match="lambda:InvokeFunction"):
         versions.invoke("checkout", "1", SmokeTest())
+
+
+# What makes a version.
+
+
+def test_a_configuration_holds_what_makes_the_version(inhabit, configure):
+    inhabit()
+    configure(MemorySize=256, Timeout=30)
+    latest, first = versions.read_configuration("checkout", "$LATEST"), versions.read_configuration("checkout", "1")
+    assert (latest.memory, latest.timeout, latest.handler) == (256, 30, "app.handler")
+    assert (first.memory, first.timeout, first.runtime) == (128, 3, "python3.13")
+    assert first.role == "arn:aws:iam::123456789012:role/checkout-role"
+    assert latest.code_sha256 != first.code_sha256
+
+
+def test_a_configuration_tells_that_a_variable_changed_and_never_its_value(inhabit, configure):
+    inhabit()
+    configure(Environment={"Variables": {"TOKEN": SECRET, "SAME": "same"}})
+    before = versions.read_configuration("checkout", "$LATEST")
+    configure(Environment={"Variables": {"TOKEN": SECRET + "!", "SAME": "same"}})
+    after = versions.read_configuration("checkout", "$LATEST")
+    assert [difference.what for difference in differences(before, after)] == ["environment variable TOKEN"]
+    assert SECRET not in json.dumps(asdict(before))
+
+
+def test_a_configuration_older_than_the_newer_fields_is_read(inhabit):
+    world = inhabit()
+    newer = {"PackageType", "Architectures", "EphemeralStorage", "SnapStart", "Environment", "Runtime", "Handler"}
+    world.boundary.correct(
+        "lambda.GetFunctionConfiguration",
+        lambda _, proceed: {key: value for key, value in proceed().items() if key not in newer},
+    )
+    found = versions.read_configuration("checkout", "1")
+    assert (found.package_type, found.architectures, found.ephemeral_storage) == ("Zip", ("x86_64",), 512)
+    assert (found.runtime, found.handler, found.snap_start, found.environment) == (None, None, "None", {})

@@ -44,9 +44,12 @@ class _Unheard:
 
 
 @cache
-def deployed(pattern: str = "checkout") -> Stack:
-    """What the SAM transform makes of the template, all references resolved, for a FunctionNamePattern. To be read."""
+def deployed(pattern: str = "checkout", hooks: str = "") -> Stack:
+    """What the SAM transform makes of the template, all references resolved, for a FunctionNamePattern and a
+    HookFunctionNamePattern. To be read.
+    """
+    parameters = {"FunctionNamePattern": pattern, "HookFunctionNamePattern": hooks}
     with mock_aws():
-        stack = Stack(Template.load(ROOT / "template.yaml", {"FunctionNamePattern": pattern}), _Unheard(), _Unheard())
+        stack = Stack(Template.load(ROOT / "template.yaml", parameters), _Unheard(), _Unheard())
         stack.deploy()
         return stack

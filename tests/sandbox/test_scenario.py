@@ -194,3 +194,14 @@ def test_shipped_scenarios_say_in_one_line_what_happens() -> None:
 @pytest.mark.parametrize("path", sorted(SHIPPED.glob("*.json")), ids=lambda path: path.stem)
 def test_shipped_scenarios_are_plain_json(path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8"))["description"]
+
+
+def test_functions_beside_the_target_have_defaults_and_one_name_each() -> None:
+    (function,) = Scenario.of({"functions": [{"name": "check"}]}).functions
+
+    assert (function.answer, function.answers, function.error, function.duration_ms) == (None, (), None, 100)
+    assert reasons({"functions": [{"name": "check"}, {"name": "check", "wait": 1}]}) == [
+        "functions.1.wait: unknown key",
+        "functions: 'check' is there twice",
+    ]
+    assert len(reasons({"functions": [{"name": "check:live"}]})) == 1

@@ -155,9 +155,11 @@ def test_a_second_execution_runs_beside_the_first() -> None:
     assert "RolloutRejected" in told.events
 
 
-def test_a_command_is_refused_until_there_are_commands() -> None:
-    with pytest.raises(ScenarioInvalid, match="not supported yet"):
-        story({"timeline": [{"at_second": 1, "do": "command", "command": "pause"}]})
+def test_a_command_of_the_timeline_is_answered() -> None:
+    told = story(
+        {"timeline": [{"at_second": 100, "do": "command", "command": "abort", "author": "ana", "reason": "no"}]}
+    )
+    assert told.cause == "aborted by ana (no)"
 
 
 @pytest.mark.parametrize(

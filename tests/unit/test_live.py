@@ -176,3 +176,14 @@ def test_nothing_new_is_no_line():
 def test_without_exact_shifts_the_minutes_say_when_the_weight_changed():
     view = replace(ROLLED_BACK, shifts=())
     assert view.weights == (ShiftView(0, 10), ShiftView(130, 0))
+
+
+def test_what_holds_it_up_and_the_next_look_are_drawn_and_nothing_jumps():
+    held = replace(BAKING, holding="paused by ana (a graph)", next_at=120)
+    screen = drawn(held, width=80)
+    assert "paused by ana (a graph)" in screen
+    assert "next look in 30 s" in screen
+    assert "next look is due" in drawn(replace(held, now=125))
+    assert "next look" not in drawn(replace(held, outcome="promoted"))
+    assert screen.count("\n") == drawn(BAKING, width=80).count("\n")
+    assert lines(held, BAKING) == ["01:30  paused by ana (a graph)"]

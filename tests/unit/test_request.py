@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.errors import RequestInvalid
+from rollout.hook import Hook
 from rollout.plan import AlarmGate
 from rollout.request import FromAlias, RolloutRequest
 from rollout.strategy import DEFAULT_STEPS, Step
@@ -91,6 +92,16 @@ def test_a_version_to_adopt():
         ({"steps": [{"weight": 1, "bake_seconds": 1}] * 1001}, "at most 1000 items"),
         ({"smoke_tests": [{"max_duration_ms": 300_000}] * 3}, "840,000 is the limit"),
         ({"smoke_tests": [{"payload": "x" * 200_000}]}, "100,000 is the limit"),
+        ({"hooks": {"each_step": "check/it"}}, "'check/it' is neither a function's name nor its ARN"),
+        ({"hooks": {"each_step": {"function_name": "check", "timeout_seconds": 841}}}, "less than or equal to 840"),
+        ({"hooks": {"after": "check"}}, "hooks.after"),
+        (
+            {
+                "smoke_tests": [{"max_duration_ms": 300_000}],
+                "hooks": {"before_traffic": {"function_name": "check", "timeout_seconds": 600}},
+            },
+            "may take 900,000 ms together, and 840,000 is the limit",
+        ),
         ({"expected_code_sha256": "abc"}, "expected_code_sha256"),
         ({"force": "yes"}, "valid boolean"),
         ({"wieght": 10}, "wieght: unknown key"),
@@ -159,3 +170,18 @@ def test_any_json_is_parsed_or_refused(document):
 def test_any_value_in_any_field_is_parsed_or_refused(part):
     said = complaint({**SMALLEST, **part})
     assert said is None or "problem" in said
+
+
+@pytest.mark.parametrize(
+    ("named", "kept"),
+    [
+        ("check", "check"),
+        ("check:live", "check:live"),
+        ("check:$LATEST", "check"),
+        ("arn:aws:lambda:us-east-1:123456789012:function:check", "check"),
+        ("arn:aws:lambda:us-east-1:123456789012:function:check:7", "check:7"),
+    ],
+)
+def test_a_hook_is_kept_by_its_name_and_qualifier(named, kept):
+    hooks = parse({**SMALLEST, "hooks": {"each_step": named}}).hooks.hooks()
+    assert (hooks.each_step, hooks.before_traffic, hooks.after_traffic) == (Hook(kept, 60), None, None)

@@ -1,0 +1,43 @@
+"""CloudFormation stacks, as far as they may move an alias behind a rollout's back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws import sdk
+from rollout.declared_alias import DeclaredAlias, resource_block
+from rollout.errors import AwsRefused
+
+
+def read_alias(alias_arn: str) -> DeclaredAlias | None:
+    """The alias as its stack declares it; None where no stack has it, or its template cannot be read.
+
+    A processed template is what the SAM transform made of the user's: there AutoPublishAlias has become an alias on a
+    version that is new with each code. Without a transform it stays as it was written, YAML perhaps.
+    """
+    client = sdk.hasty_client("cloudformation")
+    try:
+        with sdk.refusals(f"see which stack has {alias_arn}"):
+            resources = client.describe_stack_resources(PhysicalResourceId=alias_arn)["StackResources"]
+    except AwsRefused as error:
+        # "Stack for … does not exist" (API reference, DescribeStackResources).
+        if error.code == "ValidationError":
+            return None
+        raise
+    found = next((each for each in resources if each.get("PhysicalResourceId") == alias_arn), None)
+    if found is None:
+        return None
+    stack_name, logical_id = found["StackName"], found["LogicalResourceId"]
+    with sdk.refusals(f"read the template of stack {stack_name}"):
+        template = client.get_template(StackName=stack_name, TemplateStage="Processed")["TemplateBody"]
+    return _declared(stack_name, logical_id, template)
+
+
+def _declared(stack_name: str, logical_id: str, template: Any) -> DeclaredAlias | None:
+    """botocore has parsed a template that is JSON."""
+    if isinstance(template, str):
+        block = resource_block(template, logical_id)
+        return DeclaredAlias.parse_yaml(stack_name, block) if block is not None else None
+    resources = template.get("Resources") if isinstance(template, dict) else None
+    resource = resources.get(logical_id) if isinstance(resources, dict) else None
+    return DeclaredAlias.parse(stack_name, resource) if isinstance(resource, dict) else None

@@ -1,0 +1,71 @@
+"""Stacks: which one has the alias, and what its template says of it, JSON or YAML."""
+
+import json
+
+import pytest
+
+from aws import stacks
+from rollout.declared_alias import DeclaredAlias
+from rollout.errors import AwsRefused, AwsUnavailable
+
+ARN = "arn:aws:lambda:us-east-1:123456789012:function:checkout:live"
+FIXED = DeclaredAlias("shop", fixed=True, weighted=False, deployed_by_codedeploy=False)
+FOLLOWING = DeclaredAlias("shop", fixed=False, weighted=False, deployed_by_codedeploy=False)
+SHOP = {"name": "shop", "function_version": {"Fn::GetAtt": ["Version1", "Version"]}}
+
+
+def test_an_alias_of_no_stack_takes_one_call(inhabit):
+    world = inhabit()
+    assert stacks.read_alias(ARN) is None
+    assert world.boundary.calls["cloudformation.DescribeStackResources"] == 1
+    assert "cloudformation.GetTemplate" not in world.boundary.calls
+
+
+def test_the_processed_template_tells_what_autopublishalias_became(inhabit):
+    world = inhabit(alias={"stack": SHOP})
+    asked = []
+    world.boundary.listen(lambda call: asked.append(call.params))
+    assert stacks.read_alias(ARN) == FOLLOWING
+    assert asked[-1] == {"StackName": "shop", "TemplateStage": "Processed"}
+
+
+def test_a_fixed_version_is_told_apart(inhabit):
+    inhabit(alias={"stack": {**SHOP, "function_version": "1"}})
+    assert stacks.read_alias(ARN) == FIXED
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("Resources:\n  FunctionAlias:\n    Properties:\n      FunctionVersion: !GetAtt V.Version\n", FOLLOWING),
+        ("Resources:\n  FunctionAlias:\n    Properties:\n      FunctionVersion: 1\n", FIXED),
+        ("Resources: {FunctionAlias: {Properties: {FunctionVersion: 1}}}", None),
+        (json.dumps({"Resources": {"Other": {}}}), None),
+        (json.dumps({"Resources": []}), None),
+        (json.dumps({"Resources": {"FunctionAlias": "odd"}}), None),
+        (json.dumps([]), None),
+        ("", None),
+    ],
+)
+def test_a_template_without_a_transform_is_read_as_far_as_it_is_plain(inhabit, body, found):
+    world = inhabit(alias={"stack": SHOP})
+    world.boundary.serve("cloudformation.GetTemplate", lambda _: {"TemplateBody": body})
+    assert stacks.read_alias(ARN) == found
+
+
+def test_an_answer_without_the_alias_says_nothing(inhabit):
+    """DescribeStackResources shows a hundred resources at most (API reference)."""
+    world = inhabit(alias={"stack": SHOP})
+    world.boundary.serve("cloudformation.DescribeStackResources", lambda _: {"StackResources": []})
+    assert stacks.read_alias(ARN) is None
+
+
+@pytest.mark.parametrize(
+    ("error", "becomes"), [("Throttling", AwsUnavailable), ("InternalFailure", AwsUnavailable), ("Odd", AwsRefused)]
+)
+def test_a_refusal_takes_no_time_that_matters(inhabit, error, becomes):
+    world = inhabit(faults=[{"call": "cloudformation.*", "error": error, "times": "always"}])
+    began = world.clock.now()
+    with pytest.raises(becomes, match=f"could not see which stack has {ARN}"):
+        stacks.read_alias(ARN)
+    assert world.clock.now() - began < 10

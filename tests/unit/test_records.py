@@ -1,0 +1,147 @@
+"""The ledger's items as a view: who holds a rollout up, what each minute saw, when the weight moved."""
+
+import json
+
+import pytest
+
+from tidegate.live import lines
+from tidegate.records import finished_view, planning_view, running_view
+
+START = 1_767_614_400  # 2026-01-05 12:00 UTC
+PLAN = {
+    "stable": "1",
+    "started_at": START,
+    "poll_seconds": 60,
+    "hold_poll_seconds": 75,
+    "steps": [{"weight_percent": 10, "bake_seconds": 120}, {"weight_percent": 100, "bake_seconds": 300}],
+    "warnings": [],
+}
+APPROVE = "tidegate approve checkout:live, or reject"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:release-7"
+
+
+def verdict(second, weight, action="wait", stable=(0, 0), candidate=(0, 0)):
+    counts = {
+        role: {"requests": requests, "errors": errors, "slow": None}
+        for role, (requests, errors) in (("stable", stable), ("candidate", candidate))
+    }
+    return {
+        "at": START + second,
+        "step": 0 if weight < 100 else 1,
+        "weight_percent": weight,
+        "action": action,
+        "reason": "because",
+        "checks": [],
+        **counts,
+    }
+
+
+def lock(*verdicts, **more):
+    return {
+        "target": "checkout:live",
+        "execution_arn": ARN,
+        "taken_at": START,
+        "plan": json.dumps(PLAN),
+        "candidate": "2",
+        "step": 0,
+        "weight_percent": 10,
+        "verdicts": [json.dumps(one) for one in verdicts],
+        **more,
+    }
+
+
+def history(*verdicts, **more):
+    document = {
+        "plan": PLAN,
+        "candidate": "2",
+        "outcome": "promoted",
+        "cause": "every gate is healthy",
+        "proven": True,
+        "ended_at": START + 600,
+        "verdicts": verdicts,
+        **more,
+    }
+    return {"target": "checkout:live", "execution_arn": ARN, "document": json.dumps(document)}
+
+
+def test_minutes_are_what_each_look_knew_more_than_the_one_before():
+    view = running_view(
+        lock(verdict(61, 10, stable=(90, 1), candidate=(10, 2)), verdict(121, 10, stable=(180, 1), candidate=(21, 4))),
+        START + 130,
+    )
+    assert [minute.t for minute in view.minutes] == [0, 1]
+    assert [(one.candidate.requests, one.candidate.errors) for one in view.minutes] == [(10, 2), (11, 2)]
+    assert (view.stable_total.requests, view.stable_total.errors) == (180, 1)
+
+
+def test_counts_that_shrink_are_no_negative_minutes():
+    view = running_view(lock(verdict(61, 10, candidate=(10, 2)), verdict(121, 10, candidate=(8, 2))), START + 130)
+    assert view.candidate_total.requests == 10
+
+
+def test_weights_moved_right_after_the_look_before():
+    view = running_view(
+        lock(verdict(61, 10), verdict(121, 10, "advance"), verdict(182, 100), step=1, weight_percent=100), START + 190
+    )
+    assert [(shift.at_second, shift.weight_percent) for shift in view.shifts] == [(1, 10), (121, 100)]
+
+
+def test_the_last_verdict_counts_where_there_was_no_room_for_it():
+    view = running_view(lock(verdict(61, 10), last_verdict=json.dumps(verdict(121, 10))), START + 130)
+    assert [one.at_second for one in view.verdicts] == [61, 121]
+    assert view.next_at == START + 181
+
+
+@pytest.mark.parametrize(
+    ("more", "holding", "next_second"),
+    [
+        ({}, None, 181),
+        (
+            {"gate": 1},
+            f"waits for approval of 100 % since 2026-01-05 12:02:01 UTC; {APPROVE}",
+            196,
+        ),
+        (
+            {"gate": 2},
+            f"waits for approval to promote without proof since 2026-01-05 12:02:01 UTC; {APPROVE}",
+            196,
+        ),
+        (
+            {"pause": json.dumps({"author": "ana", "reason": "a graph", "at": START + 90})},
+            "paused by ana (a graph) since 2026-01-05 12:01:30 UTC; tidegate resume checkout:live",
+            None,
+        ),
+        ({"restoring": "alarm x fired", "gate": 1}, "version 1 is being restored: alarm x fired", None),
+    ],
+)
+def test_what_holds_a_rollout_up_is_told_with_what_to_do(more, holding, next_second):
+    view = running_view(lock(verdict(61, 10), verdict(121, 10, "hold"), **more), START + 130)
+    assert view.holding == holding
+    assert view.next_at == (None if next_second is None else START + next_second)
+
+
+def test_a_hold_is_told_once_however_often_it_is_looked_at():
+    held = running_view(lock(*(verdict(60 * minute, 10, "hold") for minute in range(1, 30)), gate=1), START + 1800)
+    told = lines(held)
+    assert sum("hold: because" in line for line in told) == 1
+    assert "waits for approval of 100 %" in told[-1]
+    assert lines(held, held) == []
+
+
+def test_a_finished_rollout_is_weighed_by_its_end():
+    assert finished_view(history(verdict(61, 10))).weight_percent == 100
+    assert finished_view(history(verdict(61, 10), outcome="rolled_back")).weight_percent == 0
+    assert finished_view(history(verdict(61, 10), outcome="interrupted")).weight_percent == 10
+
+
+def test_a_promotion_that_was_taken_back_says_so():
+    word = {"author": "ana", "reason": "wrong prices", "at": START + 900}
+    view = finished_view({**history(verdict(61, 10)), "reverted": json.dumps(word)})
+    assert view.cause == "since then reverted by ana (wrong prices), at 2026-01-05 12:15:00 UTC"
+
+
+def test_a_refusal_before_there_was_a_plan_has_an_end_and_no_versions():
+    refused = finished_view(history(plan=None, candidate=None, outcome="rejected", cause="no", proven=None))
+    assert (refused.stable, refused.steps, refused.cause) == ("–", (), "no")
+    assert "Rejected. Traffic never moved." in lines(refused)[0]
+    assert lines(planning_view("checkout:live", "release-7", START, START + 1)) == []

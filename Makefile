@@ -5,6 +5,7 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 ASL      := statemachine/rollout.asl.json
 TEMPLATE := template.yaml
+EXAMPLES := $(wildcard examples/*/*.yaml)
 REGION   ?= us-east-1
 
 # Best first. A pyenv shim may be on PATH without an interpreter behind it, so each candidate is tried.
@@ -28,7 +29,7 @@ help:  ## this list
 
 setup: $(STAMP)  ## make .venv with all that is needed; quick when nothing changed
 
-$(STAMP): requirements-dev.txt functions/requirements.txt
+$(STAMP): requirements-dev.txt functions/requirements.txt pyproject.toml
 	@$(BIN)/python -c '$(USABLE)' 2>/dev/null || { \
 	  found=; for python in $(PYTHONS); do \
 	    if $$python -c '$(USABLE)' 2>/dev/null; then found=$$python; break; fi; \
@@ -38,6 +39,7 @@ $(STAMP): requirements-dev.txt functions/requirements.txt
 	  $$found -m venv --clear $(VENV); \
 	}
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 demo: setup  ## two rollouts, one good and one bad, live in this terminal; no account needed
@@ -57,8 +59,10 @@ types: setup
 	$(BIN)/mypy
 
 template: setup
-	$(BIN)/cfn-lint --include-checks I3011 -- $(TEMPLATE)
-	$(SAM) validate --lint --region $(REGION) --template $(TEMPLATE)
+	$(BIN)/cfn-lint --include-checks I3011 -- $(TEMPLATE) $(EXAMPLES)
+	@for template in $(TEMPLATE) $(EXAMPLES); do \
+	  $(SAM) validate --lint --region $(REGION) --template $$template || exit 1; \
+	done
 
 policies: setup
 	$(BIN)/python -m pytest -n0 -q tests/contract/test_policies.py

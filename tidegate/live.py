@@ -37,7 +37,7 @@ _LOG = 7
 def render(view: RolloutView) -> RenderableType:
     """The rollout as one panel of constant height, at most 96 columns wide; it fits in 80."""
     parts: list[RenderableType] = [_traffic(view), _steps(view), *_warnings(view)]
-    parts += [Text(), _versions(view), Text(), _log(view)]
+    parts += [_holding(view), _versions(view), Text(), _log(view)]
     if view.outcome:
         parts += [Text(), _end(view)]
     return Panel(
@@ -60,14 +60,23 @@ def lines(view: RolloutView, previous: RolloutView | None = None) -> list[str]:
         for shift in view.weights[len(previous.weights) if previous else 0 :]
     ] + [
         (verdict.at_second, f"{views.spoken(verdict.decision)}: {verdict.reason}{_errors_so_far(view)}")
-        for verdict in view.verdicts[len(previous.verdicts) if previous else 0 :]
+        for verdict in _unheld(view.verdicts, len(previous.verdicts) if previous else 0)
     ]
     said += [f"{views.timer(second)}  {event}" for second, event in sorted(happened, key=lambda pair: pair[0])]
+    if view.holding and (previous is None or previous.holding != view.holding):
+        said.append(f"{views.timer(view.elapsed_seconds)}  {view.holding}")
     if view.outcome and (previous is None or previous.outcome is None):
         end = f"{views.outcome_title(view.outcome)}. {views.ending(view)}{_proof(view)}"
         said.append(f"{views.timer(view.elapsed_seconds)}  {end}")
         said += [view.cause] if view.cause else []
     return said
+
+
+def _unheld(verdicts: Sequence[VerdictView], first: int) -> list[VerdictView]:
+    """The verdicts from `first` on, but those that only held on: a hold may last for days, at a look a minute."""
+    held = [verdict.decision == "hold" for verdict in verdicts]
+    goes_on = [now and before for before, now in zip([False, *held], held, strict=False)]
+    return [verdict for verdict, left_out in zip(verdicts[first:], goes_on[first:], strict=True) if not left_out]
 
 
 def _errors_so_far(view: RolloutView) -> str:
@@ -96,6 +105,8 @@ def _subtitle(view: RolloutView) -> Text:
     text = Text(f" {views.timer(view.elapsed_seconds)} ", style="bold default")
     if not view.outcome and view.steps:
         text.append(f"of about {views.timer(sum(step.bake_seconds for step in view.steps))} ", style="default")
+    if coming := views.next_look(view):
+        text.append(f"· {coming} ", style=STABLE)
     return text
 
 
@@ -137,6 +148,11 @@ def _warnings(view: RolloutView) -> list[RenderableType]:
     for warning in view.warnings:
         table.add_row(Text("warning", style="bold yellow"), Text(warning))
     return [table] if view.warnings else []
+
+
+def _holding(view: RolloutView) -> Text:
+    """What the rollout waits for, in the line that is empty otherwise: so nothing jumps."""
+    return Text(view.holding or "", style="bold yellow", no_wrap=True, overflow="ellipsis")
 
 
 def _mark(view: RolloutView, number: int) -> tuple[str, str]:
@@ -213,10 +229,10 @@ def _log(view: RolloutView) -> Table:
 
 
 def _folded(verdicts: Iterable[VerdictView]) -> list[VerdictView]:
-    """All verdicts but those waits that another wait at the same step followed."""
+    """All verdicts but those waits and holds that another one of their kind at the same step followed."""
     kept: list[VerdictView] = []
     for verdict in verdicts:
-        if kept and kept[-1].decision == verdict.decision == "wait" and kept[-1].step == verdict.step:
+        if kept and kept[-1].decision == verdict.decision in {"wait", "hold"} and kept[-1].step == verdict.step:
             kept.pop()
         kept.append(verdict)
     return kept

@@ -195,7 +195,9 @@ class RolloutView:
     `step` is the step in force, counted from 0. `weight_percent` is the candidate's share of the traffic, so 100 once
     it is promoted. `candidate` is None until there is one; `outcome` and `cause` are None until the end. `shifts` says
     to the second when the weight changed; where it is empty, the minutes say. `proven` is whether a promotion rests on
-    evidence, None where nothing was promoted. `warnings` are the plan's.
+    evidence, None where nothing was promoted. `warnings` are the plan's. `holding` says what a running rollout waits
+    for, beside time: a person, or the stable version to be restored. `next_at` is when the next look is due, None where
+    nobody knows.
     """
 
     function_name: str
@@ -214,6 +216,9 @@ class RolloutView:
     shifts: tuple[ShiftView, ...] = ()
     proven: bool | None = None
     warnings: tuple[str, ...] = ()
+    rollout_id: str | None = None
+    holding: str | None = None
+    next_at: float | None = None
 
     @property
     def target(self) -> str:
@@ -294,6 +299,22 @@ def proof(view: RolloutView) -> str:
 def ending(view: RolloutView) -> str:
     """One sentence on what the rollout left behind; "" while it runs."""
     return _ENDINGS.get(view.outcome or "", "").format(stable=view.stable, candidate=view.candidate)
+
+
+def closing_words(view: RolloutView) -> str:
+    """How the rollout ended, who serves now, and why: one line for whoever reads no other."""
+    why = f" {view.cause.rstrip('.')}." if view.cause else ""
+    title = outcome_title(view.outcome or "running")
+    proven = f" {proof_title(view)}." if view.proven is not None else ""
+    return f"{view.target}: {title}. {ending(view)}{proven}{why}"
+
+
+def next_look(view: RolloutView) -> str:
+    """When the next look is due, as seen from now; "" where nobody knows."""
+    if view.next_at is None or view.outcome:
+        return ""
+    left = view.next_at - view.now
+    return f"next look in {span(left)}" if left >= 1 else "next look is due"
 
 
 def spoken(decision: str) -> str:

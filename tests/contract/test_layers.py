@@ -94,7 +94,7 @@ def test_nothing_imports_a_handler(source):
     assert not packages(source) & HANDLERS
 
 
-def test_only_plan_rollout_pays_for_pydantic():
+def test_only_planning_pays_for_pydantic():
     importers = {
         source
         for source in sources("functions")
@@ -103,7 +103,12 @@ def test_only_plan_rollout_pays_for_pydantic():
         )
     }
     parts = {source for source in importers if source.startswith("functions/rollout/")}
-    assert importers - parts == {"functions/plan_rollout.py"}
+    assert importers - parts == {"functions/planning.py"}
+    assert {source for source in TOP if "planning" in packages(source)} == {
+        "functions/plan_rollout.py",
+        "functions/rehearsal.py",
+    }
+    assert {source for source in TOP if "rehearsal" in packages(source)} == {"functions/plan_rollout.py"}
     assert all("request" in Path(source).stem for source in parts)
 
 
@@ -112,9 +117,36 @@ def test_the_sandbox_runs_the_functions_without_importing_them(source):
     assert not packages(source) & ({"aws", "rollout", "functions"} | HANDLERS | BESIDE_HANDLERS)
 
 
-@pytest.mark.parametrize("source", sources("tidegate"))
+#: What draws: it knows no account, and the sandbox's views are drawn by it like AWS's.
+DRAWN = {"charts", "cost", "live", "planned", "records", "report", "screen", "view"}
+#: What types, asks and answers.
+COMMAND_LINE = {"account", "asked", "cli", "failed", "following", "here", "refusal", "target"}
+SDK_USERS = {"account", "refusal"}
+
+
+def test_every_module_for_people_draws_or_is_of_the_command_line():
+    assert {Path(source).stem for source in sources("tidegate")} == DRAWN | COMMAND_LINE | {"__init__", "__main__"}
+
+
+@pytest.mark.parametrize("source", [source for source in sources("tidegate") if Path(source).stem in DRAWN])
 def test_what_people_see_is_drawn_from_values_alone(source):
     assert third_party(source) <= {"tidegate", "rich"}
+    assert not {module.split(".")[1] for module in imported_modules(source) if module.startswith("tidegate.")} - DRAWN
+
+
+@pytest.mark.parametrize("source", [source for source in sources("tidegate") if Path(source).stem not in DRAWN])
+def test_the_command_line_talks_to_aws_in_one_place_and_to_the_sandbox_in_another(source):
+    sdk = SDK if Path(source).stem in SDK_USERS else set()
+    sandbox = {"sandbox"} if Path(source).stem == "here" else set()
+    assert third_party(source) <= {"tidegate", "rich", "typer"} | sdk | sandbox
+
+
+def test_the_sandbox_is_imported_only_when_asked_for():
+    assert not [node for node in parse("tidegate/here.py").body if "sandbox" in ast.unparse(node) and _imports(node)]
+
+
+def _imports(node: ast.stmt) -> bool:
+    return isinstance(node, (ast.Import, ast.ImportFrom))
 
 
 @pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate", "tests"))

@@ -10,14 +10,21 @@ from pathlib import Path
 
 import pytest
 from botocore.session import Session
+from typer.testing import CliRunner
 
 from rollout.request import RolloutRequest, json_schema
 from sandbox.scenario import Scenario, ScenarioInvalid
+from sandbox.stack import REGION
+from sandbox.world import World
 from tests.contract.artifacts import MACHINE, ROOT
+from tidegate.cli import app
+from tidegate.failed import AWS_FAILED, ENDED_OTHERWISE, NOT_ACCEPTED, SUCCEEDED, UNUSABLE
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-COMMANDS = [line.split("   #")[0] for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if line]
+COMMANDS = [
+    line.split("   #")[0].rstrip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if line
+]
 DOCUMENTS = [text for kind, text in BLOCKS if kind == "json"]
 MAKE_TARGETS = sorted(
     {*re.findall(r"`make (\w+)`", README), *(c.split()[1] for c in COMMANDS if c.startswith("make "))}
@@ -25,7 +32,13 @@ MAKE_TARGETS = sorted(
 
 
 def test_every_command_is_of_a_kind_that_is_run_here():
-    kinds = ("make ", ".venv/bin/python -m sandbox ", "aws stepfunctions start-execution ", "sam build && sam deploy")
+    kinds = (
+        "make ",
+        ".venv/bin/python -m sandbox ",
+        ".venv/bin/tidegate ",
+        "aws stepfunctions start-execution ",
+        "sam build && sam deploy",
+    )
     assert [command for command in COMMANDS if not command.startswith(kinds)] == []
 
 
@@ -60,6 +73,46 @@ def test_a_sandbox_command_runs(command, tmp_path):
         assert json.loads(done.stdout)["outcome"] == "rolled_back"
     if "--report" in words:
         assert Path(tmp_path / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def ours(*, sandbox):
+    return [
+        command
+        for command in COMMANDS
+        if command.startswith(".venv/bin/tidegate ") and ("--sandbox" in command) == sandbox
+    ]
+
+
+@pytest.mark.parametrize("command", ours(sandbox=True))
+def test_a_command_of_tidegates_runs_on_this_machine(command, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    done = CliRunner().invoke(app, shlex.split(command)[1:])
+    assert done.exit_code == (1 if "fails" in command else 0), done.output
+    if " plan " in command:
+        (shown,) = (text for kind, text in BLOCKS if kind == "text" and "candidate: a new version" in text)
+        assert [line.rstrip() for line in done.stdout.splitlines()] == shown.splitlines()
+
+
+@pytest.mark.parametrize("command", ours(sandbox=False))
+def test_a_command_of_tidegates_is_understood_by_an_account(command, tmp_path, monkeypatch):
+    """Each while a rollout runs, but those that begin one, or need its end; 3: it is no command for that moment."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    monkeypatch.chdir(tmp_path)
+    words = [str(ROOT / word) if word.startswith("events/") else word for word in shlex.split(command)[1:]]
+    second = {"start": None, "history": 1500, "revert": 1500}.get(words[0], 90)
+    with World(Scenario.of({}), {"function_name": "checkout", "alias_name": "live"}) as world:
+        monkeypatch.setattr("time.sleep", world.clock.sleep)
+        if second is not None:
+            world.start()
+            world.clock.sleep(second)
+        done = CliRunner().invoke(app, words)
+        monkeypatch.undo()
+    assert done.exit_code == (3 if words[0] in {"resume", "approve"} else 0), done.output
+
+
+def test_the_exit_codes_are_those_of_the_command_line():
+    table = re.findall(r"^\| (\d) \| (.*?) \|$", README, re.MULTILINE)
+    assert [int(code) for code, _ in table] == [SUCCEEDED, ENDED_OTHERWISE, UNUSABLE, NOT_ACCEPTED, AWS_FAILED]
 
 
 def test_the_demo_plays_a_good_and_a_bad_release_with_errors_and_verdicts(tmp_path):
@@ -132,8 +185,7 @@ def test_every_linked_file_exists():
 
 
 def test_the_generated_parts_are_what_the_code_says():
-    before = {
-        path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", ROOT / "docs/request.schema.json")
-    }
+    schemas = (ROOT / "docs/request.schema.json", ROOT / "tidegate/request.schema.json")
+    before = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *schemas)}
     assert runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]() == before
-    assert json.loads(before[ROOT / "docs/request.schema.json"]) == json_schema()
+    assert [json.loads(before[path]) for path in schemas] == [json_schema()] * 2

@@ -1,0 +1,83 @@
+"""tidegate plan: a dry run, with everything that can be said before anything moves."""
+
+import json
+
+import pytest
+
+REQUEST = {"function_name": "checkout", "alias_name": "live"}
+GATED = [
+    {"weight": 10, "bake_seconds": 300},
+    {"weight": 100, "bake_seconds": 300, "approval": {"timeout_seconds": 3600, "on_timeout": "continue"}},
+]
+
+
+def test_a_plan_says_steps_times_cost_what_is_seen_and_what_differs(say, live):
+    with live(at_second=None) as world:
+        done = say("plan", "-", given=REQUEST)
+        assert world.executions == {}
+        assert world.routing == ("1", {})
+    assert done.exit_code == 0, done.output
+    said = " ".join(done.stdout.split())
+    assert "checkout:live on version 1; candidate: a new version of $LATEST" in said
+    assert "10 % +00:00 5 min 5" in said
+    assert "failures above" in said
+    assert "takes 15 min if all goes well" in said
+    assert "costs about $0.00" in said
+    assert "code sha256" in said
+
+
+def test_a_plan_of_little_traffic_warns_of_blind_steps(say, live):
+    with live(at_second=None, requests_per_minute=3):
+        done = say("plan", "-", given=REQUEST)
+    assert "nothing: too few requests" in done.stdout
+    assert "warning: " in done.stdout
+
+
+def test_approvals_and_alarms_are_told_beside_the_steps(say, live):
+    with live(at_second=None, alarms=[{"name": "checkout-errors"}]):
+        done = say("plan", "-", given={**REQUEST, "steps": GATED, "alarms": ["checkout-errors"]})
+    said = " ".join(done.stdout.split())
+    assert "100 % approved +05:00" in said
+    assert "step 2 waits for an approval; without one it goes on after 1 h" in said
+    assert "alarms: checkout-errors" in said
+
+
+def test_as_json_the_plan_is_one_object_with_its_cost(say, live):
+    with live(at_second=None):
+        done = say("plan", "-", "--json", given=REQUEST)
+    answer = json.loads(done.stdout)
+    assert answer.keys() == {"plan", "differences", "cost"}
+    assert 0 < answer["cost"]["dollars"] < answer["cost"]["dollars_at_most"] < 1
+    assert answer["plan"]["stable"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "why"),
+    [
+        ({**REQUEST, "strategi": 1, "steps": []}, 2, ["strategi", "steps"]),
+        ({**REQUEST, "version": "9"}, 1, ["VersionNotFound", "9"]),
+        ({**REQUEST, "alias_name": "other"}, 1, ["AliasNotFound", "create_alias"]),
+        ([], 2, ["object"]),
+    ],
+)
+def test_a_refusal_lists_everything_wrong_and_its_exit_code_tells_which_kind(say, live, request_, code, why):
+    with live(at_second=None):
+        done = say("plan", "-", given=request_)
+        as_json = say("plan", "-", "--json", given=request_)
+    assert done.exit_code == as_json.exit_code == code
+    assert done.stdout == ""
+    assert all(word in done.stderr for word in why), done.stderr
+    assert json.loads(as_json.stdout)["exit_code"] == code
+
+
+def test_a_running_rollout_is_a_refusal_that_names_it(say, live):
+    with live():
+        done = say("plan", "-", given=REQUEST)
+    assert done.exit_code == 1
+    assert "story-1" in done.stderr
+
+
+def test_it_plans_on_this_machine_too(say):
+    done = say("plan", "--sandbox", "--scenario", "little_traffic", "-", given=REQUEST)
+    assert done.exit_code == 0, done.output
+    assert "checkout:live on version 1" in done.stdout

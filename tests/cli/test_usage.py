@@ -1,0 +1,110 @@
+"""What needs no account: help, version, schema, and what is installed."""
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from rollout.request import json_schema
+from tidegate import cost
+from tidegate.asked import told
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = ("plan", "start", "watch", "status", "list", "history", "report", "schema")
+STEERING = ("pause", "resume", "approve", "reject", "advance", "finish", "abort", "revert")
+
+
+def test_help_names_every_command_and_every_exit_code(say):
+    done = say("--help")
+    assert done.exit_code == 0
+    said = " ".join(done.stdout.split())
+    assert all(f" {command} " in said for command in (*COMMANDS, *STEERING))
+    assert "0 promoted, unchanged or accepted" in said
+    assert "4 AWS did not answer or refused" in said
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *STEERING])
+def test_every_command_has_json_and_help(say, command):
+    done = say(command, "--help")
+    assert done.exit_code == 0
+    assert "--json" in done.stdout
+
+
+def test_no_command_and_an_unknown_one_are_usage_errors(say):
+    assert say().exit_code == 2
+    assert say("stauts", "checkout:live").exit_code == 2
+    assert say("status").exit_code == 2
+
+
+def test_version(say):
+    assert say("--version").stdout.startswith("tidegate ")
+
+
+def test_schema_is_the_requests(say):
+    assert json.loads(say("schema").stdout) == json_schema()
+
+
+def test_ctrl_c_ends_the_watching_and_not_the_rollout():
+    def interrupted() -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(Exception, match="130") as ended:
+        told(interrupted)()
+    assert ended.value.exit_code == 130
+
+
+def test_the_cost_grows_with_looks_and_steps():
+    plan = {
+        "steps": [{"bake_seconds": 300}, {"bake_seconds": 600}],
+        "poll_seconds": 60,
+        "max_step_backs": 2,
+        "longest_seconds": 7200,
+    }
+    least, most = cost.of_plan(plan), cost.at_most(plan)
+    assert (least.invocations, least.state_transitions) == (4 + 2 + 15, 10 + 4 + 45)
+    assert least.dollars == pytest.approx(0.0022, rel=0.5)
+    assert least.dollars < most.dollars
+    assert [cost.price(dollars) for dollars in (0.00312, 0.42, 12.345)] == ["$0.0031", "$0.42", "$12.35"]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory):
+    """The wheel that `pip install .` makes, built beside the source, so that nothing is left there."""
+    source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    for path in (ROOT / "tidegate").iterdir():
+        if path.is_file():
+            (source / "tidegate").mkdir(exist_ok=True)
+            (source / "tidegate" / path.name).write_bytes(path.read_bytes())
+    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
+    subprocess.run([sys.executable, "-c", build, str(out)], cwd=source, check=True, capture_output=True)  # noqa: S603
+    return next(out.glob("*.whl"))
+
+
+def test_the_wheel_has_the_command_line_and_nothing_of_the_functions_or_the_sandbox(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {name.split("/")[0].split("-")[0] for name in names} == {"tidegate"}
+    assert "tidegate/request.schema.json" in names
+
+
+def test_without_the_source_the_sandbox_is_missed_kindly(wheel):
+    program = (
+        "import sys; root, wheel = sys.argv[1:3]\n"
+        "sys.path[:] = [wheel, *(path for path in sys.path if path not in ('', root))]\n"
+        "sys.argv[1:] = ['start', '--sandbox', '-']\n"
+        "from tidegate.cli import main; main()\n"
+    )
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-c", program, str(ROOT), str(wheel)],
+        input="{}",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2, done.stderr
+    assert "--sandbox needs Tidegate's source" in done.stderr
+    assert "Traceback" not in done.stderr

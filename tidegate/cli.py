@@ -1,0 +1,357 @@
+"""`tidegate`: the command line. Every command says how it went by its exit code, for people and pipelines alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from tidegate import asked, here, live, planned, screen
+from tidegate import report as reports
+from tidegate import view as views
+from tidegate.account import DEFAULT_STACK, Account, now
+from tidegate.asked import as_document, exit_code, print_json, told
+from tidegate.failed import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable
+from tidegate.following import finished, follow, look
+from tidegate.records import finished_view, running_view
+from tidegate.target import Target
+from tidegate.view import RolloutView
+
+#: What was played in virtual time is shown for as long.
+_SANDBOX_SECONDS = 13.0
+
+_HELP = """Progressive rollouts for AWS Lambda: plan, start, watch and steer them.
+
+Credentials and region are those of the AWS CLI. TARGET is function:alias, such as checkout:live; REQUEST is a file of
+JSON, or - for standard input.
+"""
+_EXIT_CODES = """Exit codes: 0 promoted, unchanged or accepted; 1 the rollout ended otherwise, or would be rejected;
+2 the input or the usage cannot be understood; 3 not accepted, or nothing is there; 4 AWS did not answer or refused.
+"""
+
+app = typer.Typer(
+    name="tidegate",
+    help=_HELP,
+    epilog=_EXIT_CODES,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request: a file of JSON, or -.")]
+TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="function:alias, such as checkout:live.")]
+StackOption = Annotated[str, typer.Option("--stack", envvar="TIDEGATE_STACK", help="Tidegate's stack.")]
+RegionOption = Annotated[str | None, typer.Option("--region", help="AWS region; the usual one by default.")]
+ProfileOption = Annotated[str | None, typer.Option("--profile-name", help="Credentials of ~/.aws/config.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
+SandboxOption = Annotated[bool, typer.Option("--sandbox", help="On this machine, in virtual time, without AWS.")]
+ScenarioOption = Annotated[
+    str | None, typer.Option("--scenario", metavar="FILE", help="What a sandbox meets: a file, or a shipped name.")
+]
+SeedOption = Annotated[int, typer.Option("--seed", help="A sandbox's luck.")]
+RolloutOption = Annotated[str | None, typer.Option("--rollout", metavar="ID", help="That rollout, and no other.")]
+
+
+def main() -> None:
+    """The script's entry point."""
+    app(prog_name="tidegate")
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"tidegate {asked.version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say the version, and end.")
+    ] = False,
+) -> None:
+    pass
+
+
+# --- Before and at the start ------------------------------------------------------------------------------------------
+
+
+@app.command()
+@told
+def plan(
+    request: RequestArgument,
+    sandbox: SandboxOption = False,
+    scenario: ScenarioOption = None,
+    seed: SeedOption = 0,
+    stack: StackOption = DEFAULT_STACK,
+    region: RegionOption = None,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """A dry run: steps, times, cost, what each step can detect, what differs, and every refusal."""
+    document = asked.read_request(request)
+    _require_sandbox(sandbox, scenario)
+    if sandbox:
+        with here.account(document, scenario, seed) as account:
+            answer = account.rehearse(document)
+    else:
+        answer = Account(stack, region, profile_name).rehearse(document)
+    if as_json:
+        print_json({**answer, "cost": planned.costs(answer["plan"])})
+    else:
+        asked.console().print(planned.render(answer["plan"], answer["differences"]), highlight=False)
+    return SUCCEEDED
+
+
+@app.command()
+@told
+def start(
+    request: RequestArgument,
+    watch: Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")] = False,
+    name: Annotated[str | None, typer.Option("--name", help="The execution's name.")] = None,
+    sandbox: SandboxOption = False,
+    scenario: ScenarioOption = None,
+    seed: SeedOption = 0,
+    stack: StackOption = DEFAULT_STACK,
+    region: RegionOption = None,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Start a rollout; with --watch, follow it to its end."""
+    document = asked.read_request(request)
+    _require_sandbox(sandbox, scenario)
+    if sandbox:
+        return _play(here.play(document, scenario, seed), watch=watch, as_json=as_json)
+    account = Account(stack, region, profile_name)
+    arn = account.start(document, name)
+    if watch:
+        if not as_json:
+            typer.echo(f"started {arn}")
+        return _watch(account, arn, as_json=as_json)
+    if as_json:
+        print_json({"execution_arn": arn, "rollout_id": arn.rpartition(":")[2]})
+    else:
+        target = Target.named_by(document) or "TARGET"
+        typer.echo(f"started {arn}\nfollow it with: tidegate watch {target}")
+    return SUCCEEDED
+
+
+def _require_sandbox(sandbox: bool, scenario: str | None) -> None:
+    if scenario and not sandbox:
+        raise Unusable("--scenario is for --sandbox: AWS has scenarios of its own")
+
+
+def _play(seen: list[RolloutView], *, watch: bool, as_json: bool) -> int:
+    last = seen[-1]
+    console = asked.console()
+    if as_json:
+        print_json(as_document(last))
+    elif watch:
+        screen.show(screen.paced(seen, console, _SANDBOX_SECONDS), console)
+    else:
+        typer.echo(views.closing_words(last))
+    return exit_code(last)
+
+
+# --- While it runs, and after -----------------------------------------------------------------------------------------
+
+
+@app.command()
+@told
+def watch(
+    target: TargetArgument,
+    stack: StackOption = DEFAULT_STACK,
+    region: RegionOption = None,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Follow the running rollout of an alias to its end: weights, errors of both versions, verdicts, the next look."""
+    named = Target.parse(target)
+    account = Account(stack, region, profile_name)
+    lock = account.lock(named)
+    if lock is None:
+        raise NothingThere(f"no rollout of {named} runs now: tidegate status {named} tells of the last one")
+    return _watch(account, lock["execution_arn"], as_json=as_json)
+
+
+def _watch(account: Account, arn: str, *, as_json: bool) -> int:
+    seen = follow(account, arn)
+    last = [*seen][-1] if as_json else screen.show(seen, asked.console())
+    if last is None:
+        raise NothingThere(f"nothing was seen of {arn}")
+    if as_json:
+        print_json(as_document(last))
+    return exit_code(last)
+
+
+@app.command()
+@told
+def status(
+    target: TargetArgument,
+    stack: StackOption = DEFAULT_STACK,
+    region: RegionOption = None,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """How the rollout of an alias stands now; or how the last one ended."""
+    view = look(Account(stack, region, profile_name), Target.parse(target))
+    if as_json:
+        print_json(as_document(view))
+        return exit_code(view)
+    console = asked.console()
+    if console.is_terminal:
+        console.print(live.render(view))
+    else:
+        for line in live.lines(view):
+            typer.echo(line)
+    if view.outcome is None and (coming := views.next_look(view)):
+        typer.echo(coming)
+    return exit_code(view)
+
+
+@app.command("list")
+@told
+def list_running(
+    stack: StackOption = DEFAULT_STACK,
+    region: RegionOption = None,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """Every rollout that runs now."""
+    account = Account(stack, region, profile_name)
+    seen = [running_view(lock, now()) for lock in account.running()]
+    if as_json:
+        print_json({"rollouts": [as_document(view) for view in seen]})
+    elif not seen:
+        typer.echo("no rollout runs now")
+    else:
+        rows = [(view.target, view.rollout_id, _versions(view), *_progress(view)) for view in seen]
+        _table(("target", "rollout", "versions", "weight", "since start", "waits for"), rows)
+    return SUCCEEDED
+
+
+@app.command()
+@told
+def history(
+    target: TargetArgument,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, newest first.")] = 20,
+    stack: StackOption = DEFAULT_STACK,
+    region: RegionOption = None,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """The finished rollouts of an alias, newest first."""
+    named = Target.parse(target)
+    seen = [finished_view(item) for item in Account(stack, region, profile_name).finished(named, limit)]
+    if not seen:
+        raise NothingThere(f"no finished rollout of {named} is known: see --stack and --region")
+    if as_json:
+        print_json({"target": str(named), "rollouts": [as_document(view) for view in seen]})
+        return SUCCEEDED
+    rows = [
+        (views.moment(view.started_at), view.rollout_id, _versions(view), _outcome(view), view.cause or "")
+        for view in seen
+    ]
+    _table(("started", "rollout", "versions", "outcome", "why"), rows)
+    return SUCCEEDED
+
+
+@app.command()
+@told
+def report(
+    target: TargetArgument,
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="Where to write it.")] = None,
+    rollout: RolloutOption = None,
+    stack: StackOption = DEFAULT_STACK,
+    region: RegionOption = None,
+    profile_name: ProfileOption = None,
+    as_json: JsonOption = False,
+) -> int:
+    """One page of HTML about a rollout: the running one, the last one, or the one that --rollout names."""
+    account, named = Account(stack, region, profile_name), Target.parse(target)
+    view = look(account, named) if rollout is None else finished(account, named, rollout)
+    page = out or Path(f"tidegate-{named.function_name}-{named.alias_name}-{view.rollout_id}.html")
+    try:
+        page.write_text(reports.html(view), encoding="utf-8")
+    except OSError as error:
+        raise Unusable(f"{page} cannot be written: {error.strerror}") from error
+    if as_json:
+        print_json({"report": str(page), "rollout_id": view.rollout_id, "outcome": view.outcome})
+    else:
+        typer.echo(f"wrote {page}")
+    return SUCCEEDED
+
+
+def _versions(view: RolloutView) -> str:
+    return f"{view.stable} → {view.candidate or '…'}"
+
+
+def _progress(view: RolloutView) -> tuple[str, str, str]:
+    return views.percent(view.weight_percent), views.timer(view.elapsed_seconds), view.holding or ""
+
+
+def _outcome(view: RolloutView) -> Text:
+    outcome = view.outcome or ""
+    return Text(views.outcome_title(outcome), style=live.TONE_STYLES[views.TONES.get(outcome, "plain")])
+
+
+def _table(headings: tuple[str, ...], rows: Sequence[Sequence[str | Text | None]]) -> None:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
+    for heading in headings:
+        table.add_column(heading, overflow="fold", no_wrap=heading in {"started", "versions", "weight", "outcome"})
+    for row in rows:
+        table.add_row(*(cell if isinstance(cell, Text) else Text(cell or "") for cell in row))
+    asked.console().print(table, highlight=False)
+
+
+# --- The hand on the wheel --------------------------------------------------------------------------------------------
+
+_COMMANDS = {
+    "pause": "Keep the weight as it is, judge and alarms on duty, until resume.",
+    "resume": "Go on after a pause.",
+    "approve": "Let a rollout go on that waits for an approval.",
+    "reject": "Refuse the approval: the stable version is restored.",
+    "advance": "Skip the rest of this bake.",
+    "finish": "Promote the candidate now, unless there is harm.",
+    "abort": "Restore the stable version, at once.",
+    "revert": "Take the last promotion back: return to the version before it.",
+}
+
+
+def _command(word: str) -> Callable[..., int]:
+    def say(
+        target: TargetArgument,
+        reason: Annotated[str, typer.Option("--reason", help="Why; kept in the history.")] = "no reason given",
+        author: Annotated[
+            str | None, typer.Option("--author", help="Who says so; by default whose credentials these are.")
+        ] = None,
+        rollout: RolloutOption = None,
+        stack: StackOption = DEFAULT_STACK,
+        region: RegionOption = None,
+        profile_name: ProfileOption = None,
+        as_json: JsonOption = False,
+    ) -> int:
+        answer = Account(stack, region, profile_name).command(word, Target.parse(target), author, reason, rollout)
+        if as_json:
+            print_json(answer)
+        else:
+            typer.echo(answer["message"], err=not answer["accepted"])
+        return SUCCEEDED if answer["accepted"] else NOT_ACCEPTED
+
+    return say
+
+
+for _word, _what in _COMMANDS.items():
+    app.command(_word, help=_what)(told(_command(_word)))
+
+
+@app.command()
+@told
+def schema(as_json: JsonOption = False) -> int:  # noqa: ARG001 - it is JSON either way
+    """The request's JSON Schema."""
+    typer.echo(asked.schema(), nl=False)
+    return SUCCEEDED

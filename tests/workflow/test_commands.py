@@ -2,6 +2,7 @@
 
 import pytest
 
+from rollout.wheel import COMMANDS
 from sandbox.scenario import Scenario
 from sandbox.story import _tell
 from sandbox.world import World
@@ -262,3 +263,39 @@ def test_a_command_whose_answer_is_lost_counts_once(converse):
     assert story.outcome == "promoted"
     assert [answer["accepted"] for answer in answers] == [True, True]
     assert 1500 < next(at for at, (_, weights) in routings if weights.get("2") == 0.5) < 1700
+
+
+# Every command, in every state, once and doubled.
+
+SHORT = {
+    "steps": [
+        {"weight": 50, "bake_seconds": 60},
+        {"weight": 100, "bake_seconds": 60, "approval": {"timeout_seconds": 300, "on_timeout": "continue"}},
+    ],
+    "health": {"judge": False, "max_extension_seconds": 0, "when_inconclusive": "promote"},
+    "max_pause_seconds": 300,
+}
+PENDING = {"state": "Pending", "active_after_seconds": 60}
+#: When a command comes, in seconds, and which ones can do something then.
+STATES = {
+    "publishing": (20, {"pause", "abort"}),
+    "baking": (110, {"pause", "advance", "finish", "abort"}),
+    "waiting for approval": (250, {"pause", "approve", "reject", "finish", "abort"}),
+    "ended": (1500, {"revert"}),
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("state", STATES)
+def test_a_command_ends_safe_in_every_state_once_and_doubled(converse, state, command):
+    second, useful = STATES[state]
+    story, answers, _ = converse(SHORT, say(second, command), say(second + 1, command), candidate=PENDING)
+    assert [answer["accepted"] for answer in answers] == [
+        command in useful,
+        # Said again before the next look, an order only replaces itself; what is done already is refused.
+        command in useful & {"approve", "advance", "finish"},
+    ]
+    assert all(answer["message"] for answer in answers)
+    back = command in useful & {"abort", "reject", "revert"} or (state != "ended" and command in useful & {"pause"})
+    assert story.alias == (ON_STABLE if back else ON_CANDIDATE)
+    assert (story.lock_released, story.history_recorded) == (True, True)

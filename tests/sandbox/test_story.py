@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from sandbox.__main__ import main
-from sandbox.scenario import Scenario, ScenarioInvalid, shipped
+from sandbox.scenario import Scenario, shipped
 from sandbox.story import Story, play, rollout_view
 from sandbox.target import OWN_TARGET, Target
 from sandbox.world import World

@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, dataclass_transform
 
+from botocore.exceptions import UnknownServiceError
+from botocore.session import get_session
 from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
 from pydantic import model_validator as validator
 from pydantic.dataclasses import dataclass
@@ -427,8 +430,29 @@ def _contradictions(raw: object) -> Iterator[str]:
     for index, action in enumerate(_objects(raw, "timeline")):
         if action.get("do") == "set_alarm" and action.get("name") not in names:
             yield f"timeline.{index}.name: no alarm is called {action.get('name')!r}"
+    for index, fault in enumerate(_objects(raw, "faults")):
+        if unknown := _unknown_call(fault.get("call")):
+            yield f"faults.{index}.call: {unknown}"
     minutes = [minute.get("t") for minute in _objects(raw, "replay")]
     yield from (f"replay: minute {minute} is there twice" for minute in _repeated(minutes))
+
+
+def _unknown_call(call: object) -> str | None:
+    """Why a call with no wildcard in it can never be met: botocore knows no such service or operation."""
+    if not isinstance(call, str) or "*" in call or "?" in call or call.count(".") != 1:
+        return None
+    service, operation = call.split(".")
+    try:
+        known = _operations(service)
+    except UnknownServiceError:
+        return f"there is no service {service!r}: names are botocore's, such as lambda.UpdateAlias"
+    return None if operation in known else f"{service} has no call {operation!r}: names are botocore's"
+
+
+@lru_cache
+def _operations(service: str) -> frozenset[str]:
+    model = get_session().get_service_model(service)
+    return frozenset(model.operation_names)
 
 
 def _objects(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

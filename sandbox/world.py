@@ -76,6 +76,7 @@ class World:
         template: Path = TEMPLATE,
         parameters: Mapping[str, str] | None = None,
     ) -> None:
+        _require_handlers(scenario, template.parent / "functions")
         _require_other_names(scenario, Target.named_by(request, scenario.profiles).function_name)
         self.scenario = scenario
         self.request = request
@@ -315,6 +316,21 @@ def _seeded(seed: str) -> Iterator[None]:
         yield
     finally:
         random.setstate(before)
+
+
+def _require_handlers(scenario: Scenario, functions: Path) -> None:
+    """Every handler that a fault names is one: a module beside the others that has a handler."""
+    refused = [
+        f"faults.{index}.handler: there is no handler {fault.handler!r}; one is called check_health"
+        for index, fault in enumerate(scenario.faults)
+        if isinstance(fault, scenarios.HandlerFault) and not _has_handler(functions / f"{fault.handler}.py")
+    ]
+    if refused:
+        raise scenarios.ScenarioInvalid(refused)
+
+
+def _has_handler(module: Path) -> bool:
+    return module.is_file() and "def handler(" in module.read_text(encoding="utf-8")
 
 
 def _require_other_names(scenario: Scenario, target: str) -> None:

@@ -32,9 +32,11 @@ class ToleranceRequest(Part):
 
 
 def _unless_off(value: object) -> object:
-    if value is None:
+    if isinstance(value, bool):
+        return {} if value else None
+    if not isinstance(value, dict):
         raise violation("must be an object, or false to turn it off")
-    return {False: None, True: {}}[value] if isinstance(value, bool) else value
+    return value
 
 
 Tolerated = Annotated[ToleranceRequest | None, BeforeValidator(_unless_off), Or(type="boolean")]

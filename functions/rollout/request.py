@@ -60,6 +60,15 @@ def _alias_name(value: str) -> str:
 AliasName = Annotated[str, Field(json_schema_extra={"pattern": _ALIAS_NAME_PATTERN})]
 
 
+def _named(value: object, key: str, what: str) -> object:
+    """A plain name as the object that it stands for."""
+    if isinstance(value, str):
+        return {key: value}
+    if not isinstance(value, dict):
+        raise violation(f"must be {what} in quotes, or an object")
+    return value
+
+
 class AlarmRequest(Part):
     """A CloudWatch alarm, metric or composite, that guards the rollout."""
 
@@ -79,7 +88,7 @@ class AlarmRequest(Part):
 
 Alarm = Annotated[
     AlarmRequest,
-    BeforeValidator(lambda value: {"name": value} if isinstance(value, str) else value),
+    BeforeValidator(lambda value: _named(value, "name", "an alarm's name")),
     Or(type="string", minLength=1, maxLength=255),
 ]
 
@@ -129,7 +138,7 @@ class HookRequest(Part):
 
 HookFunction = Annotated[
     HookRequest,
-    BeforeValidator(lambda value: {"function_name": value} if isinstance(value, str) else value),
+    BeforeValidator(lambda value: _named(value, "function_name", "a function's name")),
     Or(type="string", minLength=1),
 ]
 
@@ -246,13 +255,16 @@ class RolloutRequest(Part):
     def _rise_to_all(cls, value: list[StepRequest] | None, info: ValidationInfo) -> list[StepRequest] | None:
         if value is None:
             return value
-        if info.data.get("strategy") is not None:
-            raise violation("give either strategy or steps, not both")
         weights = [step.weight for step in value]
+        wrong = []
+        if info.data.get("strategy") is not None:
+            wrong.append("give either strategy or steps, not both")
         if any(later <= earlier for earlier, later in itertools.pairwise(weights)):
-            raise violation("the weights must rise from step to step")
+            wrong.append("the weights must rise from step to step")
         if weights[-1] != strategy.ALL_PERCENT:
-            raise violation("the last weight must be 100")
+            wrong.append("the last weight must be 100")
+        if wrong:
+            raise violation(", and ".join(wrong))
         return value
 
     @field_validator("alarms")

@@ -89,15 +89,20 @@ class AllAtOnceStrategy(Part):
         return strategy.all_at_once()
 
 
+_EXAMPLES = (
+    "use a name such as Canary10Percent5Minutes, Linear10PercentEvery1Minute or AllAtOnce, or an object such as"
+    ' {"type": "canary", "weight": 10, "interval_seconds": 300}'
+)
+
+
 def _named_strategy(value: object) -> object:
-    if not isinstance(value, str):
+    if isinstance(value, dict):
         return value
+    if not isinstance(value, str):
+        raise violation(f"must be a name in quotes or an object: {_EXAMPLES}")
     named = strategy.parse_name(value)
     if named is None:
-        raise violation(
-            f"{value[:60]!r} is no strategy: use a name such as Canary10Percent5Minutes, Linear10PercentEvery1Minute"
-            ' or AllAtOnce, or an object such as {"type": "canary", "weight": 10, "interval_seconds": 300}'
-        )
+        raise violation(f"{value[:60]!r} is no strategy: {_EXAMPLES}")
     return named
 
 

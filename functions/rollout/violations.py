@@ -12,11 +12,16 @@ from typing import Any
 MAX_MESSAGE_CHARACTERS = 20_000
 
 _PLAIN_MESSAGES = {
+    "bool_type": "must be true or false",
     "dict_type": "must be an object",
     "extra_forbidden": "unknown key",
+    "float_type": "must be a number",
+    "int_type": "must be a whole number",
+    "list_type": "must be a list",
     "missing": "is required",
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
+    "string_type": "must be a text in quotes",
     "too_short": "must not be empty",
     "union_tag_invalid": "type must be canary, linear, exponential or all_at_once",
     "union_tag_not_found": "needs a type: canary, linear, exponential or all_at_once",

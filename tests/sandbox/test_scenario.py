@@ -205,3 +205,11 @@ def test_functions_beside_the_target_have_defaults_and_one_name_each() -> None:
         "functions: 'check' is there twice",
     ]
     assert len(reasons({"functions": [{"name": "check:live"}]})) == 1
+
+
+def test_a_fault_of_a_call_that_does_not_exist_is_refused() -> None:
+    faults = [{"call": "lambda.UpdateAlia", "error": "ServiceException"}, {"call": "lamda.Invoke", "error": "held"}]
+    with pytest.raises(ScenarioInvalid) as caught:
+        Scenario.of({"faults": faults})
+    assert "faults.0.call: lambda has no call 'UpdateAlia'" in str(caught.value)
+    assert "faults.1.call: there is no service 'lamda'" in str(caught.value)

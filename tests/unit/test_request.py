@@ -50,6 +50,13 @@ def test_alarms_by_name_or_with_their_policy():
     )
 
 
+def test_everything_that_is_wrong_with_the_steps_is_said_at_once():
+    falling = [{"weight": 50, "bake_seconds": 1}, {"weight": 20, "bake_seconds": 1}]
+    said = refusal({**SMALLEST, "strategy": "AllAtOnce", "steps": falling})
+    assert "either strategy or steps, not both, and the weights must rise" in said
+    assert "the last weight must be 100" in said
+
+
 def test_the_function_by_its_arn():
     arn = "arn:aws:lambda:us-east-1:123456789012:function:checkout"
     assert parse({**SMALLEST, "function_name": arn}).function_name == "checkout"
@@ -70,18 +77,18 @@ def test_a_version_to_adopt():
         ({"alias_name": "12"}, "not an alias name"),
         ({"alias_name": "$LATEST"}, "not an alias name"),
         ({"alias_name": "live\n"}, "not an alias name"),
-        ({"version": 7}, "version: Input should be a valid string (got 7)"),
+        ({"version": 7}, "version: must be a text in quotes (got 7)"),
         ({"version": "$LATEST"}, "no published version"),
         ({"strategy": "Canary"}, "'Canary' is no strategy"),
         ({"strategy": {"type": "canary", "weight": 100, "interval_seconds": 1}}, "less than 100"),
         ({"steps": []}, "steps: must not be empty"),
-        ({"steps": [{"weight": "NaN", "bake_seconds": 1}]}, "steps[0].weight: Input should be a valid number"),
+        ({"steps": [{"weight": "NaN", "bake_seconds": 1}]}, "steps[0].weight: must be a number"),
         ({"steps": [{"weight": float("nan"), "bake_seconds": 1}]}, "finite number"),
         ({"steps": [{"weight": 101, "bake_seconds": 1}]}, "less than or equal to 100 (got 101)"),
         ({"steps": [{"weight": 0.001, "bake_seconds": 1}]}, "more than two decimals"),
         ({"steps": [{"weight": 50, "bake_seconds": 1}, {"weight": 10, "bake_seconds": 1}]}, "weights must rise"),
         ({"steps": [{"weight": 50, "bake_seconds": 1}]}, "last weight must be 100"),
-        ({"steps": [{"weight": 100, "bake_seconds": True}]}, "valid integer"),
+        ({"steps": [{"weight": 100, "bake_seconds": True}]}, "must be a whole number"),
         ({"steps": [{"weight": 100, "bake_seconds": 1}], "strategy": "AllAtOnce"}, "not both"),
         ({"alarms": ["a", "a"]}, "named more than once: a"),
         ({"alarms": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"]}, "give the alarm's name"),
@@ -103,7 +110,7 @@ def test_a_version_to_adopt():
             "may take 900,000 ms together, and 840,000 is the limit",
         ),
         ({"expected_code_sha256": "abc"}, "expected_code_sha256"),
-        ({"force": "yes"}, "valid boolean"),
+        ({"force": "yes"}, "must be true or false"),
         ({"wieght": 10}, "wieght: unknown key"),
     ],
 )

@@ -149,7 +149,7 @@ def test_the_history_keeps_plan_and_verdicts_with_their_numbers():
         run(world)
         (item,) = [item for item in records(world) if item["record"]["S"].startswith("history#")]
     document = json.loads(item["document"]["S"])
-    assert document["plan"]["steps"][0] == {"weight_percent": 10, "bake_seconds": 300}
+    assert document["plan"]["steps"][0] == {"weight_percent": 10, "bake_seconds": 300, "approval": None}
     verdict = document["verdicts"][-1]
     assert (verdict["action"], verdict["candidate"]["requests"] > 0) == ("roll_back", True)
     (check,) = [check for check in verdict["checks"] if check["name"] == "errors"]

@@ -20,8 +20,8 @@ from tidegate.view import Counts, MinuteView, RolloutView, ShiftView
 
 SOURCE = "tidegate"
 OUTCOMES = records.OUTCOMES
-#: How much virtual time passes from one frame to the next.
-FRAME_SECONDS = 5.0
+#: How much virtual time passes from one frame to the next: so much at least, and such a part of all time so far.
+FRAME_SECONDS, FRAME_PART = 5.0, 1 / 200
 
 Record = Mapping[str, Any]
 
@@ -78,7 +78,8 @@ def _show(world: World, on_frame: Callable[[World], None]) -> None:
     def frame() -> None:
         if world.executions[arn] is None:
             on_frame(world)
-            world.clock.at(world.clock.now() + FRAME_SECONDS, frame, background=True)
+            seconds = max(FRAME_SECONDS, FRAME_PART * (world.clock.now() - STARTED_AT))
+            world.clock.at(world.clock.now() + seconds, frame, background=True)
 
     frame()
 

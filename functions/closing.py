@@ -57,13 +57,14 @@ def tell_refused(execution_arn: str, request: object, cause: str) -> None:
         "cause": cause,
         "proven": None,
     }
-    _announce("rejected", detail)
+    # Nobody was told that it had started.
+    _announce("rejected", detail, notice=False)
 
 
 def _excerpt(name: object) -> str | None:
     return name[:140] if isinstance(name, str) else None
 
 
-def _announce(outcome: str, detail: Document) -> None:
+def _announce(outcome: str, detail: Document, *, notice: bool = True) -> None:
     count("Rollouts", outcome=outcome)
-    announce(_EVENTS[outcome], detail)
+    announce(_EVENTS[outcome], detail, notice=notice)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
-from aws import aliases, finished, ledger, versions
+from aws import aliases, executions, finished, ledger, versions
 from aws.finished import Finished
 from aws.ledger import Lock
 from rollout.errors import AliasMoved, AliasNotFound, AwsUnavailable, Interrupted, Rejected
-from rollout.plan import Plan
+from rollout.plan import Plan, pause_wait_seconds
 from rollout.routing import Routing
 from rollout.wheel import RESTORING, Command, Situation, Word, refusal
 from telemetry import Document, best_effort, identify, logger, task
@@ -65,7 +65,10 @@ def _running(command: Command, lock: Lock) -> Document | None:
     if command.rollout_id not in {None, plan.rollout_id}:
         message = f"rollout {command.rollout_id} of {command.target} is over; {plan.rollout_id} runs now"
         return _answer(command, plan.rollout_id, message)
-    word = command.word(f"{time.time():.6f}-{command.command}", time.time(), lock.gate)
+    if lock.promoting and _is_told(lock):
+        message = f"{command.target} is promoted, and its books are being closed: try again in a minute"
+        return _answer(command, plan.rollout_id, message)
+    word = command.word(time.time(), lock.gate, lock.step)
     if why := refusal(command.command, _situation(lock, plan)):
         return _answer(command, plan.rollout_id, f"{command.target} cannot {command.command} now: {why}")
     if command.command in RESTORING:
@@ -73,7 +76,7 @@ def _running(command: Command, lock: Lock) -> Document | None:
     if ledger.say(lock, word):
         return _answer(command, plan.rollout_id, _accepted(plan, lock, word), accepted=True)
     seen = ledger.read_lock(command.target)
-    if seen and word.id in {said.id for said in (seen.wheel.pause, seen.wheel.order) if said}:
+    if seen and word.to_json() in seen.commands:
         # The response was lost, and the SDK asked again.
         return _answer(command, plan.rollout_id, _accepted(plan, lock, word), accepted=True)
     return None
@@ -87,18 +90,29 @@ def _situation(lock: Lock, plan: Plan) -> Situation:
         paused=lock.wheel.pause,
         gate=lock.gate,
         pausable=plan.max_pause_seconds > 0,
+        finishing=lock.wheel.order if lock.wheel.order and lock.wheel.order.command == "finish" else None,
     )
 
 
+def _is_told(lock: Lock) -> bool:
+    """Whether the execution has ended as it should, and only the books are open: what it told is not undone."""
+    end = executions.end_of(lock.execution_arn, time.time() - lock.taken_at)
+    return end is not None and end.left_as_meant
+
+
 def _accepted(plan: Plan, lock: Lock, word: Word) -> str:
-    waits = plan.poll_seconds if lock.gate is None and lock.wheel.pause is None else plan.hold_poll_seconds
-    when = f"at the next look, within about {max(waits, plan.poll_seconds):,} s"
+    pause = lock.wheel.pause
+    waits = plan.poll_seconds if lock.gate is None else max(plan.poll_seconds, plan.hold_poll_seconds)
+    if pause is not None:
+        waits = pause_wait_seconds(int(word.at - pause.at), plan.poll_seconds)
+    when = f"at the next look, within about {waits:,} s"
     what = {
-        "pause": f"no weight moves until resume, for {plan.max_pause_seconds:,} s at most; then it rolls back",
+        "pause": f"from the next look on no weight moves until resume, for {plan.max_pause_seconds:,} s at most;"
+        " then it rolls back",
         "resume": f"it goes on {when}",
-        "approve": f"it goes on {when}",
+        "approve": f"it goes on {when}" if pause is None else f"it goes on once it is resumed; it is {pause}",
         "advance": f"its bake ends {when}, unless harm is suspected",
-        "finish": f"version {lock.candidate} is promoted {when}, unless there is harm",
+        "finish": f"version {lock.candidate} is promoted {when}, unless there is harm; nobody is asked for approval",
     }[word.command]
     return f"{plan.target} is {word}: {what}"
 
@@ -109,6 +123,9 @@ def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document |
     if marked is None:
         return None
     message = f"{plan.target} is {word}"
+    if plan.creates_alias:
+        message += ": the alias is not made any more, unless that was just on its way"
+        return _answer(command, plan.rollout_id, message, accepted=True)
     if not marked.exposed:
         message += ": no traffic had moved, and none will"
         return _answer(command, plan.rollout_id, message, accepted=True)
@@ -158,14 +175,15 @@ def _revert(command: Command) -> Document:
         if alias.routing != Routing.alone(candidate):
             message = f"it serves {alias.routing}, which that promotion did not leave: somebody else moved it since"
             return _answer(command, plan.rollout_id, refused + message)
-        aliases.promote(plan.function_name, plan.alias_name, candidate, plan.stable, alias.revision_id)
+        alias = aliases.promote(plan.function_name, plan.alias_name, candidate, plan.stable, alias.revision_id)
     except (Rejected, Interrupted) as error:
         return _answer(command, plan.rollout_id, f"{refused}{error}")
-    word = command.word(f"{now:.6f}-revert", now)
+    word = command.word(now)
     with best_effort("keep the revert"):
-        finished.record_revert(promotion, word)
+        finished.record_revert(promotion, plan, word)
     announce("RolloutReverted", plan.about(candidate, cause=str(word)))
-    message = f"{plan.target} is {word}: version {plan.stable} serves all traffic again, instead of {candidate}"
+    when = "" if alias.routing == Routing.alone(plan.stable) else " as soon as it is provisioned"
+    message = f"{plan.target} is {word}: version {plan.stable} serves all traffic again{when}, instead of {candidate}"
     return _answer(command, plan.rollout_id, message, accepted=True)
 
 

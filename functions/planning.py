@@ -18,6 +18,7 @@ from rollout.routing import restore_command
 from rollout.strategy import ALL_PERCENT, Step
 from telemetry import best_effort
 
+UNPAUSABLE = "this rollout cannot be paused: with so long a plan there is no room for it in one execution's history"
 UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"
 UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on whatever was deployed"
 #: A new alias has nobody who calls it, and no version to compare with.
@@ -111,7 +112,11 @@ def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
         revert_window_seconds=request.revert_window_seconds,
         history=traffic,
         expectations=expected.steps,
-        warnings=expected.warnings + (_moved_by_a_stack(asked.target, execution) if alias else ()),
+        warnings=(
+            *expected.warnings,
+            *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
+            *(_moved_by_a_stack(asked.target, execution) if alias else ()),
+        ),
     )
 
 

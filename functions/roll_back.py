@@ -102,7 +102,7 @@ def _restore(
 def _may_be_exposed(event: Document) -> bool:
     """Whether a weight may have been set: not while the rollout was held before its first one."""
     progress = event["progress"]
-    held_before = bool(progress) and not progress["shifts"] and progress["action"] != "advance"
+    held_before = "shifts" in progress and not progress["shifts"] and progress["action"] != "advance"
     return bool(event["exposed"]) and not held_before
 
 

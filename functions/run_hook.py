@@ -11,9 +11,12 @@ from telemetry import Document, task
 
 @task("RunHook")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` and `progress`. Result: which `hook` it was, and who was `asked`."""
+    """Event: `plan`, `stable`, `candidate` and `progress`. Result: the progress, `asked` where it was the last word.
+
+    A hook takes its time, in which nobody looks: so the last one is followed by one more look, which promotes.
+    """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     progress = Progress.from_json(event["progress"])
     moment: Moment = "after_traffic" if event["progress"].get("action") == "promote" else "each_step"
-    asked = ask(plan, candidate, moment, step=progress.step, weight_percent=progress.weight_percent)
-    return {"hook": moment, "asked": asked}
+    ask(plan, candidate, moment, step=progress.step, weight_percent=progress.weight_percent)
+    return {**event["progress"], "asked": moment == "after_traffic"}

@@ -54,11 +54,11 @@ def identify(event: Document) -> None:
 
 
 @contextmanager
-def best_effort(doing: str) -> Iterator[None]:
+def best_effort(doing: str, failing: type[RolloutError] = RolloutError) -> Iterator[None]:
     """Log what fails and go on: for what must never stop or change a rollout."""
     try:
         yield
-    except RolloutError as error:
+    except failing as error:
         logger.warning("could not do what may fail", doing=doing, reason=str(error), error=type(error).__name__)
 
 

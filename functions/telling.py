@@ -12,17 +12,18 @@ _HEADLINES = {
     "ApprovalNeeded": "waits for approval",
     "RolloutPromoted": "promoted",
     "RolloutRolledBack": "rolled back",
+    "RolloutRejected": "rejected, no traffic moved",
     "RolloutInterrupted": "interrupted, look at the alias",
     "RollbackFailed": "NOT restored, act now",
     "RolloutReverted": "promotion reverted",
 }
 
 
-def announce(name: str, detail: Document) -> None:
+def announce(name: str, detail: Document, *, notice: bool = True) -> None:
     """Send an event, and a notice where its name is one that people want to hear of."""
     with best_effort("announce"):
         events.emit(name, detail)
-    if name in _HEADLINES:
+    if notice and name in _HEADLINES:
         with best_effort("notify"):
             notices.publish(_subject(name, detail), _text(name, detail))
 

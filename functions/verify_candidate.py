@@ -5,10 +5,10 @@ from __future__ import annotations
 from asking import ask
 from aws import alarms, profiles, versions
 from rollout import preflight, smoke_test
-from rollout.errors import SmokeTestFailed
+from rollout.errors import AwsUnavailable, SmokeTestFailed
 from rollout.plan import Plan
 from rollout.smoke_test import SmokeTest
-from telemetry import Document, logger, task
+from telemetry import Document, best_effort, logger, task
 
 
 @task("VerifyCandidate")
@@ -27,10 +27,18 @@ def handler(event: Document) -> Document:
         if why is not None:
             raise SmokeTestFailed(f"smoke test {number} of version {candidate} of {plan.function_name} {why}")
     asked = ask(plan, candidate, "before_traffic")
-    # Minutes may have passed since the plan: what fires now, fires without the candidate.
-    preflight.require_ready_alarms(plan.alarms, alarms.read(gate.name for gate in plan.alarms))
+    _require_quiet(plan)
     logger.info("candidate verified", smoke_tests=len(tests))
     return {"smoke_tests_passed": len(tests), "asked": asked}
+
+
+def _require_quiet(plan: Plan) -> None:
+    """Minutes may have passed since the plan: what fires now, fires without the candidate.
+
+    Where CloudWatch does not answer, nothing is tried again for it: the first look reads the alarms too.
+    """
+    with best_effort("read the alarms once more", AwsUnavailable):
+        preflight.require_ready_alarms(plan.alarms, alarms.read(gate.name for gate in plan.alarms))
 
 
 def _wanted(plan: Plan, requested: list[Document] | None) -> list[Document]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aws import sdk, table
+from aws import history, sdk, table
 from rollout.plan import Plan
 from rollout.wheel import Word
 
@@ -39,29 +39,40 @@ def last_promotion(target: str) -> Finished | None:
     return next((one for one in _newest_first(target, _LOOK_BACK) if one.outcome == "promoted"), None)
 
 
-def record_revert(promotion: Finished, word: Word) -> None:
-    """Write down that a promotion was taken back, by whom and why."""
+def record_revert(promotion: Finished, plan: Plan, word: Word) -> None:
+    """Write down that a promotion was taken back, by whom and why; its version is known to be bad from now on."""
+    revert = {
+        "TableName": table.name(),
+        "Key": table.key(promotion.target, promotion.record),
+        "UpdateExpression": "SET reverted = :word",
+        "ConditionExpression": "attribute_exists(#document)",
+        "ExpressionAttributeNames": {"#document": "document"},
+        "ExpressionAttributeValues": {":word": table.text(word.to_json())},
+    }
+    bad = history.bad_version(plan, str(promotion.candidate), str(word), word.at)
     with sdk.refusals(f"record the revert of {promotion.target}"):
-        table.client().update_item(
-            TableName=table.name(),
-            Key=table.key(promotion.target, promotion.record),
-            UpdateExpression="SET reverted = :word",
-            ExpressionAttributeValues={":word": table.text(word.to_json())},
-        )
+        table.client().transact_write_items(TransactItems=[{"Update": revert}, {"Put": bad}])
 
 
 def _newest_first(target: str, limit: int) -> Iterator[Finished]:
-    with sdk.refusals(f"read the history of {target}"):
-        page = table.client().query(
-            TableName=table.name(),
-            KeyConditionExpression="target = :target AND begins_with(#record, :history)",
-            ExpressionAttributeNames={"#record": "record"},
-            ExpressionAttributeValues={":target": table.text(target), ":history": table.text("history#")},
-            ScanIndexForward=False,
-            ConsistentRead=True,
-            Limit=limit,
-        )
-    yield from map(_finished, page["Items"])
+    request: dict[str, Any] = {
+        "TableName": table.name(),
+        "KeyConditionExpression": "target = :target AND begins_with(#record, :history)",
+        "ExpressionAttributeNames": {"#record": "record"},
+        "ExpressionAttributeValues": {":target": table.text(target), ":history": table.text("history#")},
+        "ScanIndexForward": False,
+        "ConsistentRead": True,
+    }
+    seen = 0
+    while seen < limit:
+        # A page holds 1 MB, which may be a few rollouts only.
+        with sdk.refusals(f"read the history of {target}"):
+            page = table.client().query(**request, Limit=limit - seen)
+        yield from map(_finished, page["Items"])
+        seen += len(page["Items"])
+        if "LastEvaluatedKey" not in page:
+            return
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
 
 def _finished(item: dict[str, Any]) -> Finished:

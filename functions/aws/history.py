@@ -174,7 +174,7 @@ def close(closing: Closing, now: float) -> Booked:
     kept = lock if ours else None
     actions: list[dict[str, Any]] = [{"Put": _history(closing, kept, now)}]
     if closing.convicts and closing.candidate:
-        actions.append({"Put": {"TableName": table.name(), "Item": _bad_version(closing, now)}})
+        actions.append({"Put": bad_version(closing.plan, closing.candidate, closing.cause, now)})
     if ours and not closing.keep_lock:
         seen = {"step": closing.exposed, "promoting": closing.promoting, "restoring": closing.outcome != "promoted"}
         held = table.held_lock(
@@ -256,13 +256,15 @@ def _history_record(started_at: float, rollout_id: str) -> str:
     return f"history#{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(started_at))}#{rollout_id}"
 
 
-def _bad_version(closing: Closing, now: float) -> dict[str, Any]:
-    return {
-        **table.key(closing.plan.function_name, f"bad#{closing.candidate}"),
-        "cause": table.text(closing.cause),
-        "execution_arn": table.text(closing.plan.execution_arn),
+def bad_version(plan: Plan, version: str, cause: str, now: float) -> dict[str, Any]:
+    """The Put of a transaction that remembers a version as bad."""
+    item = {
+        **table.key(plan.function_name, f"bad#{version}"),
+        "cause": table.text(cause),
+        "execution_arn": table.text(plan.execution_arn),
         "expires_at": _expiry(now),
     }
+    return {"TableName": table.name(), "Item": item}
 
 
 def _release(target: str, execution_arn: str) -> None:

@@ -45,6 +45,8 @@ MAX_COMMANDS = 50
 _KEEP_WORD = "commands = list_append(if_not_exists(commands, :none), :said)"
 #: Where a word is kept until it is heeded.
 _PLACES = {"pause": "pause", "approve": "order", "advance": "order", "finish": "order"}
+#: What a word ends.
+_ENDED = {"pause": "order", "resume": "pause", "finish": "pause"}
 _UNRESTORED = "attribute_not_exists(restoring)"
 
 
@@ -70,6 +72,7 @@ class Lock:
     restoring: str | None
     convicted: bool
     verdicts: tuple[str, ...] = ()
+    step: int | None = None
     gate: int | None = None
     wheel: Wheel = NO_WORDS
     commands: tuple[str, ...] = ()
@@ -140,6 +143,7 @@ def _lock(item: dict[str, Any]) -> Lock:
         convicted="convicted" in item or bool(last["convicts"]),
         # A lost response makes the SDK append a verdict twice.
         verdicts=tuple(dict.fromkeys(verdict["S"] for verdict in item.get("verdicts", {}).get("L", []))),
+        step=int(item["step"]["N"]) if "step" in item else None,
         gate=int(item["gate"]["N"]) if "gate" in item else None,
         wheel=_wheel(item),
         commands=tuple(dict.fromkeys(word["S"] for word in item.get("commands", {}).get("L", []))),
@@ -316,21 +320,11 @@ def mark_restoring(
         ":me": table.text(execution_arn),
         ":why": table.text(why[:_MAX_REASON_CHARACTERS]),
         ":one": table.number(1),
+        **({":yes": table.text("true")} if convicts else {}),
     }
-    if word is not None:
-        changes += f", {_KEEP_WORD}"
-        values |= {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
-    changes += " ADD words :one"
+    doing = f"mark the lock of {target}"
     try:
-        with sdk.refusals(f"mark the lock of {target}"):
-            item = table.client().update_item(
-                TableName=table.name(),
-                Key=table.key(target, table.LOCK),
-                UpdateExpression=changes,
-                ConditionExpression="execution_arn = :me",
-                ExpressionAttributeValues=values | ({":yes": table.text("true")} if convicts else {}),
-                ReturnValues="ALL_NEW",
-            )["Attributes"]
+        item = _speak(target, doing, changes, "execution_arn = :me", values, word)
     except AwsRefused as error:
         if error.code == "ConditionalCheckFailedException":
             return None
@@ -358,37 +352,68 @@ def running(alarm: str | None = None) -> tuple[list[Lock], LedgerUnreadable | No
 def say(lock: Lock, word: Word) -> bool:
     """Keep a pause, its end or an order in the lock; False where the lock has changed since it was read.
 
-    The next look heeds it: a verdict is stored only by who knows all words.
+    The next look heeds it: a verdict is stored only by who knows all words. The newest word counts: a pause takes back
+    an order that was not heeded yet, and to finish ends a pause.
     """
-    sets = [f"#{_PLACES[word.command]} = :word"] if word.command in _PLACES else []
-    values: dict[str, Any] = {":me": table.text(lock.execution_arn), ":one": table.number(1)}
-    if sets:
-        values[":word"] = table.text(word.to_json())
-    if len(lock.commands) < MAX_COMMANDS:
-        sets.append(_KEEP_WORD)
-        values |= {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
+    place, ended = _PLACES.get(word.command), _ENDED.get(word.command)
     known = lock.wheel.count
-    if known:
-        values[":known"] = table.number(known)
-    ends_pause = word.command in {"resume", "finish"}
-    changes = (f"SET {', '.join(sets)} " if sets else "") + ("REMOVE pause " if ends_pause else "") + "ADD words :one"
+    changes = " ".join([f"SET #{place} = :word"] * bool(place) + [f"REMOVE #{ended}"] * bool(ended))
     conditions = ["execution_arn = :me", _UNRESTORED, "words = :known" if known else "attribute_not_exists(words)"]
-    place = _PLACES.get(word.command)
+    values: dict[str, Any] = {
+        ":me": table.text(lock.execution_arn),
+        ":one": table.number(1),
+        **({":word": table.text(word.to_json())} if place else {}),
+        **({":known": table.number(known)} if known else {}),
+    }
+    names = {f"#{name}": name for name in (place, ended) if name}
+    doing = f"keep the word {word.command} for {lock.target}"
+    kept = word if len(lock.commands) < MAX_COMMANDS else None
     try:
-        with sdk.refusals(f"keep the word {word.command} for {lock.target}"):
-            table.client().update_item(
-                TableName=table.name(),
-                Key=table.key(lock.target, table.LOCK),
-                UpdateExpression=changes,
-                ConditionExpression=" AND ".join(conditions),
-                ExpressionAttributeValues=values,
-                **({"ExpressionAttributeNames": {f"#{place}": place}} if place else {}),
-            )
+        _speak(lock.target, doing, changes, " AND ".join(conditions), values, kept, names)
     except AwsRefused as error:
         if error.code == "ConditionalCheckFailedException":
             return False
         raise
     return True
+
+
+def _speak(
+    target: str,
+    doing: str,
+    changes: str,
+    condition: str,
+    values: Mapping[str, Any],
+    word: Word | None,
+    names: Mapping[str, str] | None = None,
+) -> dict[str, Any]:
+    """Change a lock by somebody's word, and count it; the item then. `word` is kept beside, where there is room."""
+    request: dict[str, Any] = {
+        "TableName": table.name(),
+        "Key": table.key(target, table.LOCK),
+        "ConditionExpression": condition,
+        "ReturnValues": "ALL_NEW",
+        **({"ExpressionAttributeNames": dict(names)} if names else {}),
+    }
+    if word is not None:
+        kept = {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
+        others = f", {changes.removeprefix('SET ')}" if changes.startswith("SET ") else f" {changes}"
+        and_keep = f"SET {_KEEP_WORD}{others}"
+        try:
+            with sdk.refusals(doing):
+                return _changed(request, f"{and_keep} ADD words :one", {**values, **kept})
+        except AwsRefused as error:
+            # No room left: what is not written down counts all the same.
+            if error.code != "ValidationException":
+                raise
+    with sdk.refusals(doing):
+        return _changed(request, f"{changes} ADD words :one", values)
+
+
+def _changed(request: Mapping[str, Any], changes: str, values: Mapping[str, Any]) -> dict[str, Any]:
+    item: dict[str, Any] = table.client().update_item(
+        **request, UpdateExpression=changes, ExpressionAttributeValues=dict(values)
+    )["Attributes"]
+    return item
 
 
 def _update(

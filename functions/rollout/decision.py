@@ -32,7 +32,8 @@ class Progress:
     `gate` is the step that waits for an approval since `held_since`; the one after the last is to promote what is not
     proven. `approved` is the highest step that was approved. `bake_ended_at` is when somebody ended the present bake.
     `words` is how many words of people are known, `pause` the one that lasts, `heeded` the id of the last order that
-    was followed; `paused_seconds` is how long the pauses have held the rollout up.
+    was followed; `paused_seconds` is how long the pauses have held the rollout up. `asked`: the hook that has the last
+    word before the promotion has said yes.
     """
 
     step: int
@@ -53,6 +54,7 @@ class Progress:
     pause: Word | None = None
     heeded: str = ""
     paused_seconds: int = 0
+    asked: bool = False
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -83,6 +85,7 @@ class Progress:
             shifted_at=now,
             shifts=(*before.shifts, shift),
             bake_ended_at=None,
+            asked=False,
         )
 
     def told(self, wheel: Wheel, now: float) -> Self:
@@ -94,7 +97,7 @@ class Progress:
         heeding = replace(known, heeded=order.id)
         if order.command == "approve" and order.gate == self.gate and self.gate is not None:
             return replace(heeding, gate=None, approved=max(self.approved, self.gate))
-        if order.command == "advance":
+        if order.command == "advance" and order.step == self.step:
             return replace(heeding, bake_ended_at=now)
         return heeding
 
@@ -286,7 +289,11 @@ def _step_back(plan: Plan, progress: Progress, look: Look) -> Decision:
         times = "" if not progress.step_backs else f" again after {progress.step_backs} steps back"
         return Decision("roll_back", f"worse than before at the last weight{times}: {saw}", progress)
     baked = progress.last_baked_seconds + look.now - progress.shifted_at
-    stepped = replace(progress, step_backs=progress.step_backs + 1, last_baked_seconds=baked)
+    # Who had approved the promotion had not seen this.
+    approved = min(progress.approved, len(plan.steps) - 1)
+    stepped = replace(
+        progress, step_backs=progress.step_backs + 1, last_baked_seconds=baked, gate=None, approved=approved
+    )
     weight = plan.step_at(plan.first_step).weight_percent
     return Decision("step_back", f"back to {weight:g} % to compare: {saw}", stepped)
 

@@ -159,8 +159,9 @@ class Plan:
     def watched_seconds(self) -> int:
         """The longest that the rollout may take while nobody holds it."""
         gates = [step.approval.timeout_seconds for step in self.steps if step.approval]
-        hold = self.health.max_hold_seconds if self.health.when_inconclusive == "hold" else 0
-        return self.longest_seconds - sum(gates) - hold - self.max_pause_seconds
+        if self.health.when_inconclusive == "hold":
+            gates += [self.health.max_hold_seconds] * (self.max_step_backs + 1)
+        return self.longest_seconds - sum(gates) - self.max_pause_seconds
 
     def again_seconds(self, number: int) -> int:
         """How long that step bakes after a step back; the first one long enough to compare."""
@@ -225,7 +226,8 @@ class _Course:
         climbs = _climbs(steps, step_backs)
         gates = [step.approval.timeout_seconds for step in steps if step.approval]
         if health.when_inconclusive == "hold":
-            gates.append(health.max_hold_seconds)
+            # A step back ends such a hold, and the next ascent may have its own.
+            gates += [health.max_hold_seconds] * (step_backs + 1)
         shifts = sum(map(len, climbs))
         asked = (shifts if hooks.each_step else 0) + bool(hooks.after_traffic)
         return cls(climbs, health.max_extension_seconds, tuple(gates), pause_seconds, step_backs, asked)
@@ -262,14 +264,14 @@ class _Course:
 def pace(steps: tuple[Step, ...], health: HealthGate, hooks: Hooks = NO_HOOKS, max_pause_seconds: int = 0) -> Pace:
     """How often to look, so that the worst case fits the history budget: extension, holds, steps back and retries too.
 
-    Where two steps back do not fit, fewer are made; where the pause does not, there is none.
+    Where two steps back do not fit, fewer are made; where the pause does not, there is none, and steps back instead.
 
     Raises:
         PlanTooLong: no interval up to `MAX_POLL_SECONDS` fits, or the plan outlasts the execution.
     """
     most = MAX_STEP_BACKS if health.judge else 0
-    wanted = [(step_backs, max_pause_seconds) for step_backs in range(most, -1, -1)]
-    for step_backs, pause_seconds in wanted:
+    paused = [(step_backs, max_pause_seconds) for step_backs in range(most, max(most - 2, -1), -1)]
+    for step_backs, pause_seconds in (*paused, *((step_backs, 0) for step_backs in range(most, 0, -1))):
         try:
             return _pace(_Course.of(steps, health, hooks, pause_seconds, step_backs), len(steps))
         except PlanTooLong:
@@ -291,6 +293,9 @@ def _pace(course: _Course, steps: int) -> Pace:
     polls = (HISTORY_BUDGET - course.fixed_events) // EVENTS_PER_POLL - 2 * course.shifts - len(course.climbs)
     polls -= seldom + paused + 2 * len(course.gate_seconds)
     needed = max(POLL_SECONDS, math.ceil(course.bakes / polls)) if polls > 0 else MAX_POLL_SECONDS + 1
+    if gates and polls > 0 and 2 * math.ceil(course.bakes / needed) > polls:
+        # Both are long: people are waited for as often as minutes are judged.
+        needed = max(needed, min(MAX_POLL_SECONDS, math.ceil((course.bakes + gates) / polls)))
     if needed > MAX_POLL_SECONDS:
         rarest = Pace(MAX_POLL_SECONDS, MAX_POLL_SECONDS, MAX_POLL_SECONDS, 0, course.step_backs, course.pause_seconds)
         raise PlanTooLong(

@@ -26,7 +26,7 @@ _KEYS = frozenset({"command", *_TARGET_KEYS, "author", "reason", "rollout_id"})
 class Word:
     """What somebody said of a rollout, and when (seconds since the epoch). `id` tells one word from all others.
 
-    `gate` is the step whose approval it is about, where it is about one.
+    `gate` is the step whose approval it is about, and `step` the one that was set when it was said.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Word:
     reason: str
     at: float
     gate: int | None = None
+    step: int | None = None
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -109,9 +110,9 @@ class Command:
         """The alias as the ledger names it: `function:alias`."""
         return f"{self.function_name}:{self.alias_name}"
 
-    def word(self, word_id: str, at: float, gate: int | None = None) -> Word:
+    def word(self, at: float, gate: int | None = None, step: int | None = None) -> Word:
         """This command as a word of that moment."""
-        return Word(word_id, self.command, self.author, self.reason, at, gate)
+        return Word(f"{at:.6f}-{self.command}", self.command, self.author, self.reason, at, gate, step)
 
 
 _EXAMPLE = json.dumps(
@@ -143,12 +144,13 @@ class Situation:
     paused: Word | None
     gate: int | None
     pausable: bool
+    finishing: Word | None = None
 
 
 def refusal(command: str, now: Situation) -> str | None:
-    """Why a command can do nothing now, as a sentence; None where it can."""
+    """Why a command can do nothing now, as a sentence; None where it can. To restore may be asked for again."""
     if now.restoring:
-        return f"the stable version is being restored already: {now.restoring}"
+        return None if command in RESTORING else f"the stable version is being restored: {now.restoring}"
     if command == "revert":
         return "it is still running: abort takes it back"
     if now.promoting and command not in RESTORING:
@@ -157,6 +159,8 @@ def refusal(command: str, now: Situation) -> str | None:
         return _no_pause(now)
     if command == "resume" and now.paused is None:
         return "it is not paused"
+    if now.finishing is not None and command in {"approve", "advance"}:
+        return f"it is being promoted: {now.finishing}"
     if command in {"approve", "reject"} and now.gate is None:
         return f"nothing waits for an approval now{_INSTEAD[command]}"
     if command == "advance":

@@ -22,7 +22,7 @@ def now(**known):
 def test_a_command_is_read_and_becomes_a_word():
     command = Command.parse({**SAID, "rollout_id": "r1"})
     assert (command.target, command.rollout_id) == ("checkout:live", "r1")
-    word = command.word("7", 12.5, gate=2)
+    word = command.word(12.5, gate=2, step=1)
     assert Word.from_json(word.to_json()) == word
     assert str(word) == "paused by ana (a graph)"
 
@@ -55,7 +55,8 @@ COUNT = {
     "at a gate, paused": (now(gate=1, paused=WORD), {"resume", "approve", "reject", "finish", "abort"}),
     "promoting": (now(promoting=True), {"abort"}),
     "promoting, held for proof before": (now(promoting=True, gate=3), {"abort", "reject"}),
-    "being restored": (now(restoring="an alarm"), set()),
+    "being restored": (now(restoring="an alarm"), {"abort", "reject"}),
+    "being finished at a gate": (now(gate=1, finishing=WORD), {"pause", "reject", "finish", "abort"}),
     "with no room to pause": (now(pausable=False), {"advance", "finish", "abort"}),
 }
 

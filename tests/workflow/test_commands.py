@@ -241,6 +241,58 @@ def test_a_late_command_for_another_rollout_does_no_harm(converse):
     assert "rollout story-0 of checkout:live is over" in answer["message"]
 
 
+def test_the_newest_of_a_pause_and_a_finish_counts(converse):
+    long = {"steps": [{"weight": 10, "bake_seconds": 900}, {"weight": 100, "bake_seconds": 60}]}
+    story, answers, _ = converse(long, say(130, "finish"), say(140, "pause"), say(600, "abort"))
+    assert all(answer["accepted"] for answer in answers)
+    assert story.alias == ON_STABLE
+    story, answers, _ = converse(long, say(130, "pause"), say(140, "finish"), say(145, "advance"))
+    assert [answer["accepted"] for answer in answers] == [True, True, False]
+    assert (story.outcome, story.proven) == ("promoted", False)
+    assert story.virtual_seconds < 240
+
+
+def test_an_advance_that_is_said_twice_ends_one_bake(converse):
+    long = {"steps": [{"weight": weight, "bake_seconds": 1800} for weight in (10, 50, 100)]}
+    _, _, routings = converse(long, say(130, "advance"), say(179, "advance"), say(1000, "abort"))
+    assert [weights for _, (_, weights) in routings if weights] == [{"2": 0.1}, {"2": 0.5}]
+
+
+def test_an_abort_that_failed_can_be_said_again(converse):
+    busy = {"call": "lambda.UpdateAlias", "error": "TooManyRequestsException", "times": 4, "skip": 1}
+    waits = {"steps": [{"weight": 10, "bake_seconds": 7200}, {"weight": 100, "bake_seconds": 60}]}
+    _, answers, routings = converse(waits, say(130, "abort"), say(140, "abort"), faults=[busy])
+    assert answers[0]["errorType"] == "AwsUnavailable"
+    assert answers[1]["accepted"]
+    assert routings[-1][1] == ("1", {})
+    assert routings[-1][0] < 143
+
+
+def test_a_promotion_that_was_told_is_not_aborted(converse):
+    dead = {"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 100}
+    story, (answer,), _ = converse({}, say(1060, "abort"), faults=[dead])
+    assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
+    assert "is promoted, and its books are being closed" in answer["message"]
+
+
+def test_what_was_reverted_is_not_rolled_out_again_without_force(converse):
+    again = {"at_second": 2200, "do": "start_execution", "request": {**SMALLEST, "strategy": "AllAtOnce"}}
+    story, _, routings = converse({}, say(2000, "revert", author="ana", reason="odd"), again)
+    assert story.alias == ON_STABLE
+    assert max(at for at, (_, weights) in routings if weights) < 1100
+
+
+def test_who_approved_before_a_step_back_did_not_see_it(converse):
+    hold = {"when_inconclusive": "hold", "max_hold_seconds": 2400, "max_extension_seconds": 60}
+    outage = {"from_second": 1500, "to_second": 1800, "error_rate": 0.6}
+    _, (answer,), routings = converse(
+        {"health": hold}, say(1790, "approve"), requests_per_minute=12, shared_outage=outage
+    )
+    backs = [at for at, (_, weights) in routings if weights == {"2": 0.1}]
+    assert len(backs) > 1
+    assert not answer["accepted"]
+
+
 def test_contradictory_commands_in_one_bake_end_as_the_last_one_says(converse):
     story, answers, _ = converse({}, say(130, "pause"), say(135, "finish"), say(140, "abort"))
     assert all(answer["accepted"] for answer in answers)
@@ -292,8 +344,8 @@ def test_a_command_ends_safe_in_every_state_once_and_doubled(converse, state, co
     story, answers, _ = converse(SHORT, say(second, command), say(second + 1, command), candidate=PENDING)
     assert [answer["accepted"] for answer in answers] == [
         command in useful,
-        # Said again before the next look, an order only replaces itself; what is done already is refused.
-        command in useful & {"approve", "advance", "finish"},
+        # Said again before the next look, an order only replaces itself; to restore may be asked for again and again.
+        command in useful & {"approve", "advance", "finish", "abort", "reject"},
     ]
     assert all(answer["message"] for answer in answers)
     back = command in useful & {"abort", "reject", "revert"} or (state != "ended" and command in useful & {"pause"})

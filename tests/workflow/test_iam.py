@@ -338,6 +338,13 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             ],
         },
     ),
+    "it is aborted when its promotion was told and its books are open": (
+        {"strategy": "AllAtOnce"},
+        {
+            "timeline": [{"at_second": 556, "do": "command", "command": "abort"}],
+            "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 60}],
+        },
+    ),
     "it names no alias": ({"alias_name": None}, {}),
     "it is stopped": ({}, {"timeline": [STOP]}),
     "it is stopped unheard, and the next one takes over": (

@@ -8,18 +8,20 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
 
 from sandbox.scenario import Scenario, ScenarioInvalid, find, shipped
 from sandbox.story import play, rollout_view
-from sandbox.world import World
+from sandbox.world import STARTED_AT, World
 from tidegate import live, report, screen
+from tidegate import view as views
 from tidegate.view import RolloutView
 
 SUCCEEDED, ENDED_OTHERWISE, UNUSABLE = 0, 1, 2
-DEMO_REQUEST = {"function_name": "checkout", "alias_name": "live", "health": {"max_error_percent": 1}}
+DEMO_REQUEST = {"function_name": "checkout", "alias_name": "live"}
 DEMO_SCENARIOS = {"good": "good_release", "bad": "fails_5_percent"}
 DEMO_SECONDS = 15.0
 #: A person needs a while to read how it ended.
@@ -70,7 +72,7 @@ def _run(chosen: argparse.Namespace) -> int:
     request, scenario = _request(chosen.request), find(chosen.scenario)
     if chosen.report and not chosen.report.absolute().parent.is_dir():
         raise ScenarioInvalid([f"{chosen.report}: there is no such folder to write it to"])
-    follower = _Follower(None if chosen.json else print)
+    follower = _Follower(None if chosen.json else partial(print, flush=True))
     watched = bool(chosen.report) or not chosen.json
     story = play(request, scenario, chosen.seed, follower if watched else None)
     if chosen.json:
@@ -94,6 +96,7 @@ class _Follower:
 
     def __init__(self, say: Callable[[str], object] | None) -> None:
         self._say = say
+        self._heard = 0
         self.last: RolloutView | None = None
 
     def __call__(self, world: World) -> None:
@@ -103,6 +106,9 @@ class _Follower:
         if self._say:
             for line in live.lines(view, self.last):
                 self._say(line)
+            for at, sentence in world.spoken[self._heard :]:
+                self._say(f"{views.timer(at - STARTED_AT)}  {sentence}")
+            self._heard = len(world.spoken)
         self.last = view
 
 

@@ -249,7 +249,7 @@ class Command:
 
     at_second: Second
     do: Literal["command"]
-    command: Name
+    command: Literal["pause", "resume", "approve", "reject", "advance", "finish", "abort", "revert"]
     author: Name = "somebody"
     reason: Name = "the scenario says so"
     rollout_id: Name | None = None

@@ -211,7 +211,9 @@ def rollout_view(world: World) -> RolloutView:
     verdicts = records.verdicts(kept, STARTED_AT)
     world.traffic.catch_up(world.clock.now())
     candidate = kept.get("candidate")
-    shifts = tuple(_shifts(world, candidate))
+    # Who takes a promotion back later does so in a story of his own.
+    until = end.at if end and end.status == "SUCCEEDED" else world.clock.now()
+    shifts = tuple(_shifts(world, candidate, until))
     return RolloutView(
         function_name=world.target.function_name,
         alias_name=world.target.alias_name,
@@ -243,11 +245,11 @@ def _percent_of(candidate: str | None, routing: Routing | None) -> float:
     return 100 * (1 - sum(weights.values()) if version == candidate else weights.get(candidate or "", 0.0))
 
 
-def _shifts(world: World, candidate: str | None) -> Iterable[ShiftView]:
+def _shifts(world: World, candidate: str | None, until: float) -> Iterable[ShiftView]:
     """Every change of the candidate's share; promoting it changes none."""
     share = 0.0
     for at, routing in world.routings:
-        if _percent_of(candidate, routing) != share:
+        if at <= until and _percent_of(candidate, routing) != share:
             share = _percent_of(candidate, routing)
             yield ShiftView(at - STARTED_AT, share)
 

@@ -64,8 +64,8 @@ class World:
     and every alarm's new state. `served` are the callers' requests up to the rollout's end, or, where that left the
     alias between two versions, up to the moment at which a guard put it right. `refused` holds what AWS refused to
     somebody of the timeline, `answers` what its commands were answered, `intervened_at` every moment at which somebody
-    of the timeline started another execution or wrote to the alias. `hooked.told` is what the scenario's functions were
-    told.
+    of the timeline started another execution or wrote to the alias, and `spoken` what people were told, as sentences.
+    `hooked.told` is what the scenario's functions were told.
     """
 
     def __init__(
@@ -105,6 +105,7 @@ class World:
         self.served: TrafficCounts = self.traffic.counts
         self.refused: list[str] = []
         self.answers: list[dict[str, Any]] = []
+        self.spoken: list[tuple[float, str]] = []
         self.intervened_at: list[float] = []
         self._installed = ExitStack()
 
@@ -244,6 +245,7 @@ class World:
                 self._perform(action, arn)
             except ClientError as error:
                 self.refused.append(f"{action.do}: {error}")
+                self.spoken.append((self.clock.now(), self.refused[-1]))
 
         return act
 
@@ -265,7 +267,10 @@ class World:
         response = client("lambda").invoke(
             FunctionName=self.stack.outputs()["CommandFunctionArn"], Payload=json.dumps(event)
         )
-        self.answers.append(json.loads(response["Payload"].read()))
+        answer = json.loads(response["Payload"].read())
+        self.answers.append(answer)
+        message = answer.get("message") or f"{answer.get('errorType')}: {answer.get('errorMessage')}"
+        self.spoken.append((self.clock.now(), f"{action.command}: {message}"))
 
     def _update_alias(self, action: scenarios.UpdateAlias) -> None:
         change: dict[str, Any] = {}

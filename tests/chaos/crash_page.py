@@ -30,8 +30,7 @@ free, and history and events say how it ended (`tests/chaos/invariants.py`). The
 * *rollback failed*: a person must run the command in the execution's cause, unless a guard gets through later.
 
 Each AWS call: one attempt is *refused* (AccessDeniedException, which nobody repeats), the handler *died before* or
-*after* it, its *answer* was *lost*, or it was *held* on the wire for 15 seconds, longer than its caller waits. *times*
-says how many such calls ended alike. The sweeper calls on and on; the calls of its first visits stand for all.
+*after* it, or its *answer* was *lost*. *times* says how many such calls ended alike. The sweeper calls on and on; the calls of its first visits stand for all.
 """
 
 

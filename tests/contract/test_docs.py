@@ -1,7 +1,9 @@
 """The pages in docs/ keep their word: requests in them are valid, hooks in them work, links in them lead somewhere."""
 
+import dataclasses
 import json
 import re
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,13 @@ SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 @pytest.mark.parametrize("place", REQUESTS)
 def test_a_request_is_valid(place):
     assert RolloutRequest.parse(REQUESTS[place], region="us-east-1", account="123456789012")
+
+
+def test_the_scenario_with_every_key_is_one_and_its_table_has_them_all():
+    (document,) = (each for place, each in DOCUMENTS.items() if place.startswith("sandbox.md"))
+    assert Scenario.of(document).candidate.state == "Pending"
+    documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", str(PAGES[Path("sandbox.md")]), re.M))))
+    assert {field.name for field in dataclasses.fields(Scenario)} - {"description"} <= documented
 
 
 @pytest.mark.parametrize("place", TOLD)

@@ -221,18 +221,17 @@ def test_what_can_be_done_in_no_state_is_answered_and_changes_nothing(converse):
     said = [say(60, command) for command in ("resume", "approve", "reject", "revert")]
     said += [say(70, "pause"), say(80, "pause"), say(90, "advance"), say(95, "resume")]
     said += [say(5000 + number, command) for number, command in enumerate(("pause", "approve", "abort", "finish"))]
-    story, answers, _ = converse({}, *said, say(6000, "dance"))
+    story, answers, _ = converse({}, *said)
     assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
     accepted = [answer["accepted"] for answer in answers]
-    assert accepted == [False] * 4 + [True, False, False, True] + [False] * 5
+    assert accepted == [False] * 4 + [True, False, False, True] + [False] * 4
     messages = [answer["message"] for answer in answers]
     assert "it is not paused" in messages[0]
     assert "nothing waits for an approval now" in messages[1]
     assert "still running" in messages[3]
     assert "already" in messages[5]
     assert "resume first" in messages[6]
-    assert all("no rollout of checkout:live runs" in message for message in messages[8:12])
-    assert "must be one of pause, resume" in messages[12]
+    assert all("no rollout of checkout:live runs" in message for message in messages[8:])
 
 
 def test_a_late_command_for_another_rollout_does_no_harm(converse):

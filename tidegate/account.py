@@ -115,9 +115,9 @@ class Account:
             NothingThere: an execution of that name exists already.
             Unusable: Step Functions takes neither the name nor the request.
         """
+        # Under one name a start that is asked for twice, because its answer was lost, starts one execution.
         asked = {"stateMachineArn": self._output("RolloutStateMachineArn"), "input": json.dumps(request)}
-        if name:
-            asked["name"] = name
+        asked["name"] = name or str(uuid.uuid4())
         try:
             with self._asking("states:StartExecution"):
                 arn: str = self._client("stepfunctions").start_execution(**asked)["executionArn"]
@@ -253,7 +253,9 @@ class Account:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            self._clients[service] = self._session.client(service, config=_CONFIG)  # type: ignore[call-overload]
+            # A command that may have been heard is not said again behind the caller's back.
+            config = _CONFIG.merge(Config(retries={"total_max_attempts": 1})) if service == "lambda" else _CONFIG
+            self._clients[service] = self._session.client(service, config=config)  # type: ignore[call-overload]
         return self._clients[service]
 
     @contextmanager

@@ -30,7 +30,8 @@ free, and history and events say how it ended (`tests/chaos/invariants.py`). The
 * *rollback failed*: a person must run the command in the execution's cause, unless a guard gets through later.
 
 Each AWS call: one attempt is *refused* (AccessDeniedException, which nobody repeats), the handler *died before* or
-*after* it, or its *answer* was *lost*. *times* says how many such calls ended alike. The sweeper calls on and on; the calls of its first visits stand for all.
+*after* it, or its *answer* was *lost*. *times* says how many such calls ended alike. The sweeper calls on and on; the
+calls of its first visits stand for all.
 """
 
 

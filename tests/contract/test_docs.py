@@ -35,7 +35,9 @@ def test_a_request_is_valid(place):
 def test_the_scenario_with_every_key_is_one_and_its_table_has_them_all():
     (document,) = (each for place, each in DOCUMENTS.items() if place.startswith("sandbox.md"))
     assert Scenario.of(document).candidate.state == "Pending"
-    documented = set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", str(PAGES[Path("sandbox.md")]), re.M))))
+    documented = set(
+        re.findall(r"`(\w+)`", "".join(re.findall(r"^\| (.+?) \|", str(PAGES[Path("sandbox.md")]), re.MULTILINE)))
+    )
     assert {field.name for field in dataclasses.fields(Scenario)} - {"description"} <= documented
 
 

@@ -89,7 +89,7 @@ def _situation(lock: Lock, plan: Plan) -> Situation:
         restoring=lock.restoring,
         paused=lock.wheel.pause,
         gate=lock.gate,
-        pausable=plan.max_pause_seconds > 0,
+        pausable=plan.max_pause_seconds > 0 and not plan.creates_alias,
         finishing=lock.wheel.order if lock.wheel.order and lock.wheel.order.command == "finish" else None,
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 from aws import sdk, table
 from rollout.check import Check
 from rollout.decision import Decision, Look
-from rollout.errors import AwsRefused, LedgerUnreadable, LockLost
+from rollout.errors import AwsRefused, LedgerUnreadable, LockLost, PromotionPaused
 from rollout.observation import Counts
 from rollout.plan import Plan
 from rollout.wheel import NO_WORDS, Wheel, Word
@@ -203,7 +203,7 @@ def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
     values = {"step": table.number(step), "weight_percent": table.number(weight_percent)}
-    conditions = [_UNRESTORED, *(["attribute_not_exists(pause)"] if unless_paused else [])]
+    conditions = [_UNRESTORED, *(["(attribute_not_exists(pause) OR #step = :step)"] if unless_paused else [])]
     try:
         _update(plan, values, remove=["gate"], conditions=conditions)
     except LockLost:
@@ -229,7 +229,14 @@ def record_promotion(plan: Plan) -> None:
     Raises:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    _update(plan, {"promoting": table.text("true")}, conditions=[_UNRESTORED])
+    unpaused = "(attribute_not_exists(pause) OR attribute_exists(promoting))"
+    try:
+        _update(plan, {"promoting": table.text("true")}, conditions=[_UNRESTORED, unpaused])
+    except LockLost:
+        lock = read_lock(plan.target)
+        if not (lock and lock.execution_arn == plan.execution_arn and lock.wheel.pause and not lock.restoring):
+            raise
+        raise PromotionPaused(f"{plan.target} is {lock.wheel.pause}") from None
 
 
 def record_verdict(plan: Plan, decision: Decision, look: Look) -> Wheel | None:

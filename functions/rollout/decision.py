@@ -95,8 +95,10 @@ class Progress:
         if order is None or order.id == self.heeded:
             return known
         heeding = replace(known, heeded=order.id)
-        if order.command == "approve" and order.gate == self.gate and self.gate is not None:
-            return replace(heeding, gate=None, approved=max(self.approved, self.gate))
+        if order.command == "approve" and order.gate is not None:
+            # The lock knew the gate; a look that died once it had said so leaves a progress that does not.
+            gate = None if order.gate == self.gate else self.gate
+            return replace(heeding, gate=gate, approved=max(self.approved, order.gate))
         if order.command == "advance" and order.step == self.step:
             return replace(heeding, bake_ended_at=now)
         return heeding

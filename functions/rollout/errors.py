@@ -28,6 +28,7 @@
     │   ├── VersionPending          the candidate is still being made ready
     │   ├── ProvisioningPending     the alias's provisioned concurrency is not ready yet
     │   └── LedgerUnavailable       the alias is promoted, and only the books are still open
+    ├── PromotionPaused             paused between the verdict and the promotion: held, not ended
     ├── HookFailed                  the user's own function says no, or leaves it unsaid
     ├── ProvisioningFailed          the promoted version's provisioned concurrency cannot be had
     ├── PermissionDenied            AWS says this role may not; trying again will not help
@@ -128,6 +129,10 @@ class AliasMoved(Interrupted):
 
 class LockLost(Interrupted):
     """Another execution holds this alias's lock."""
+
+
+class PromotionPaused(RolloutError):
+    """Somebody paused the rollout between the verdict and the promotion: it is held, not ended."""
 
 
 class Transient(RolloutError):

@@ -176,7 +176,7 @@ _INSTEAD = {"approve": "; advance ends a bake, finish promotes", "reject": "; ab
 def _no_pause(now: Situation) -> str | None:
     if now.paused is not None:
         return f"it is {now.paused} already"
-    return None if now.pausable else "its plan has no room for a pause (max_pause_seconds)"
+    return None if now.pausable else "its plan has no room for a pause (max_pause_seconds), or makes an alias"
 
 
 def _no_advance(now: Situation) -> str | None:

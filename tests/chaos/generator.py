@@ -5,14 +5,25 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+from tests.chaos import operators
 from tests.chaos.case import Case
 
 OPERATIONS = {
-    "lambda": ["GetAlias", "UpdateAlias", "UpdateAlias", "GetFunctionConfiguration", "PublishVersion", "Invoke", "*"],
+    "lambda": [
+        "GetAlias",
+        "UpdateAlias",
+        "UpdateAlias",
+        "GetFunctionConfiguration",
+        "PublishVersion",
+        "CreateAlias",
+        "Invoke",
+        "*",
+    ],
     "dynamodb": ["GetItem", "PutItem", "UpdateItem", "UpdateItem", "DeleteItem", "TransactWriteItems", "Query", "*"],
     "cloudwatch": ["GetMetricData", "DescribeAlarms", "DescribeAlarmHistory", "*"],
     "events": ["PutEvents"],
     "stepfunctions": ["DescribeExecution", "GetExecutionHistory", "*"],
+    "ssm": ["GetParameter"],
 }
 ERRORS = {
     "lambda": [
@@ -35,6 +46,7 @@ ERRORS = {
     "cloudwatch": ["AccessDenied", "InternalServiceFault", "Throttling"],
     "events": ["AccessDeniedException", "InternalException", "ThrottlingException"],
     "stepfunctions": ["AccessDeniedException", "ThrottlingException", "ExecutionDoesNotExist"],
+    "ssm": ["AccessDeniedException", "InternalServerError", "ThrottlingException", "ParameterNotFound"],
 }
 WIRE = ["lost_response", "lost_response", "held", "held", "crash_before", "crash_after", "ConnectTimeoutError"]
 HELD_SECONDS = [0.3, 1, 3, 6, 12, 15, 20, 31, 50, 70, 100, 155]
@@ -43,12 +55,14 @@ HANDLERS = [
     "publish_version",
     "verify_candidate",
     "shift_traffic",
+    "run_hook",
     "check_health",
     "promote",
     "roll_back",
     "guard_execution",
     "guard_alarm",
     "sweep",
+    "command",
 ]
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 
@@ -56,8 +70,10 @@ SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 def generate(name: str) -> Case:
     """The case of that name, such as "7.123"."""
     random = Random(f"chaos {name}")  # noqa: S311 - a case must be repeatable, not secret
-    request = _request(random)
-    return Case(name, request, _scenario(random), random.randrange(1_000_000))
+    request, scenario = _request(random), _scenario(random)
+    if isinstance(request, dict) and "function_name" in request:
+        request, scenario = _with_people(random, request, scenario)
+    return Case(name, request, scenario, random.randrange(1_000_000))
 
 
 def _perhaps(random: Random, chance: float) -> bool:
@@ -90,12 +106,23 @@ def _moves(random: Random) -> dict[str, Any]:
     if kind < 0.45:
         weights = sorted({round(random.uniform(0.01, 99), random.choice([0, 1, 2])) or 1.0 for _ in range(3)})
         weights = weights[: random.randint(0, 3)]
-        steps = [{"weight": weight, "bake_seconds": random.choice([0, 30, 60, 120])} for weight in weights]
-        return {"steps": [*steps, {"weight": 100.0, "bake_seconds": random.choice([0, 30, 60, 180])}]}
+        steps: list[dict[str, Any]] = [
+            {"weight": weight, "bake_seconds": random.choice([0, 30, 60, 120])} for weight in weights
+        ]
+        steps.append({"weight": 100.0, "bake_seconds": random.choice([0, 30, 60, 180])})
+        if _perhaps(random, 0.35):
+            for step in steps:
+                step.update({"approval": _approval(random)} if _perhaps(random, 0.5) else {})
+        return {"steps": steps}
     if kind < 0.8:
         named = ["AllAtOnce", "AllAtOnce", "Canary10Percent5Minutes", "Linear25PercentEvery1Minute"]
         return {"strategy": random.choice([*named, {"type": "exponential", "factor": 5, "interval_seconds": 45}])}
     return {}
+
+
+def _approval(random: Random) -> dict[str, Any]:
+    timeout = {"timeout_seconds": random.choice([60, 120, 300, 600])}
+    return {**timeout, "on_timeout": random.choice(["roll_back", "continue"])} if _perhaps(random, 0.6) else timeout
 
 
 def _health(random: Random) -> dict[str, Any]:
@@ -109,7 +136,9 @@ def _health(random: Random) -> dict[str, Any]:
     elif _perhaps(random, 0.15):
         health |= {"advance_early": True, "min_bake_seconds": 60}
     if _perhaps(random, 0.35):
-        health["when_inconclusive"] = random.choice(["extend", "promote", "roll_back"])
+        health["when_inconclusive"] = random.choice(["extend", "promote", "roll_back", "hold", "hold"])
+        if health["when_inconclusive"] == "hold":
+            health["max_hold_seconds"] = random.choice([60, 130, 300, 600])
     if _perhaps(random, 0.5):
         health["max_extension_seconds"] = random.choice([0, 60, 200])
     return health
@@ -186,6 +215,62 @@ def _action(random: Random) -> dict[str, Any]:
     return action
 
 
+# --- People, hooks, profiles, and what strikes them -------------------------------------------------------------------
+
+
+def _with_people(random: Random, request: dict[str, Any], scenario: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+    """The same with whoever has a word in the rollout, and with faults where that word is heard."""
+    struck: list[dict[str, Any]] = []
+    gated = any("approval" in step for step in request.get("steps", ())) or "max_hold_seconds" in str(request)
+    if said := operators.commands(random, gated=gated):
+        scenario["timeline"] = [*scenario.get("timeline", ()), *said]
+        struck += [_at(random, "dynamodb.UpdateItem"), _broken(random, "command"), _broken(random, "shift_traffic")]
+    if _perhaps(random, 0.9):
+        request["max_pause_seconds"] = random.choice([0, 60, 150, 300, 600, 600])
+    if _perhaps(random, 0.1):
+        request["revert_window_seconds"] = random.choice([0, 120])
+    if _perhaps(random, 0.18):
+        request["hooks"], scenario["functions"] = operators.hooks(random)
+        struck += [_at(random, "lambda.Invoke"), _broken(random, "run_hook")]
+    if _perhaps(random, 0.1):
+        request["create_alias"] = True
+        scenario |= {"alias": {"exists": False}} if _perhaps(random, 0.8) else {}
+        struck += [_at(random, "lambda.CreateAlias"), _broken(random, "promote"), _at(random, "lambda.GetAlias")]
+    if _perhaps(random, 0.12):
+        request, scenario["profiles"] = operators.stored(random, request)
+        struck.append(_at(random, "ssm.GetParameter"))
+    if struck and _perhaps(random, 0.4):
+        scenario["faults"] = [random.choice(struck), *scenario["faults"]]
+    elif struck and _perhaps(random, 0.6):
+        heard = random.sample(struck, min(len(struck), random.choice([0, 1, 1, 2])))
+        scenario = {**_calm(scenario), "faults": heard}
+        scenario["timeline"] = said
+    return request, scenario
+
+
+def _calm(scenario: dict[str, Any]) -> dict[str, Any]:
+    """A world in which nothing else happens, so that what people say is heard to the end."""
+    noise = {"candidate", "publish", "shared_outage", "timeline", "faults"}
+    quiet = {key: value for key, value in scenario.items() if key not in noise}
+    alarms = [
+        {**alarm, "threshold": 100_000, "state": "OK"} if "state" in alarm else alarm for alarm in quiet["alarms"]
+    ]
+    return {**quiet, "alarms": alarms}
+
+
+def _at(random: Random, call: str) -> dict[str, Any]:
+    """A fault of that call, early."""
+    service = call.partition(".")[0]
+    fault: dict[str, Any] = {"call": call, "error": random.choice(ERRORS[service] + WIRE)}
+    fault |= {"skip": random.choice([0, 0, 1, 2, 3, 5, 8]), "times": random.choice([1, 1, 2, 5, "always"])}
+    return {**fault, "seconds": random.choice(HELD_SECONDS)} if fault["error"] == "held" else fault
+
+
+def _broken(random: Random, handler: str) -> dict[str, Any]:
+    error, times = random.choice(["timeout", "crash", "throttled"]), random.choice([1, 1, 2, 4])
+    return {"handler": handler, "error": error, "times": times, "skip": random.choice([0, 0, 0, 1, 2])}
+
+
 # --- The faults -------------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +290,7 @@ def _fault(random: Random) -> dict[str, Any]:
 
 
 def _call_fault(random: Random) -> dict[str, Any]:
-    service = random.choice(["lambda"] * 5 + ["dynamodb"] * 5 + ["cloudwatch", "events", "stepfunctions"])
+    service = random.choice(["lambda"] * 5 + ["dynamodb"] * 5 + ["cloudwatch", "events", "stepfunctions", "ssm"])
     fault: dict[str, Any] = {"call": f"{service}.{random.choice(OPERATIONS[service])}"}
     fault["error"] = random.choice(ERRORS[service] + WIRE)
     fault["skip"] = random.choice([0, 0, 1, 2, 3, 4, 5, 8, 12, 20, 30])

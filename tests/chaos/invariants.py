@@ -14,8 +14,9 @@ from typing import Any
 
 from sandbox.lambda_rules import Routing
 from sandbox.world import STARTED_AT
+from tests.chaos import people
 from tests.chaos.case import Case
-from tests.chaos.observe import Execution, Observation
+from tests.chaos.observe import Execution, Observation, Write
 
 #: What a success may not rest on: so large a part of so many requests failed, and the judge had to see it.
 HARMFUL_RATE, HARMFUL_REQUESTS = 0.3, 500
@@ -58,14 +59,15 @@ def broken(case: Case, seen: Observation) -> dict[str, str]:
 def ledger_is_dead(case: Case, seen: Observation) -> bool:
     """Whether some call of the ledger fails for ever, or failed to the end."""
     endless = any(str(fault["call"]).startswith(("*", "dynamodb.")) for fault in case.endless("call"))
-    return endless or _failed_to_the_end(seen, "dynamodb.*")
+    # Who looks for locks may find them to the end, and never read one.
+    return endless or any(_failed_to_the_end(seen, call) for call in ("dynamodb.*", "dynamodb.GetItem"))
 
 
 def alias_is_unreachable(case: Case, seen: Observation) -> bool:
     """Whether the alias can never be read or never be written, or could not to the end."""
     calls = ("lambda.GetAlias", "lambda.UpdateAlias")
     endless = any(fnmatchcase(call, fault["call"]) for fault in case.endless("call") for call in calls)
-    return endless or any(_failed_to_the_end(seen, call) for call in calls)
+    return endless or any(_failed_to_the_end(seen, call) for call in calls if not _is_not_there(seen, call))
 
 
 def nobody_is_left(case: Case, seen: Observation) -> bool:
@@ -85,6 +87,12 @@ def _failed_to_the_end(seen: Observation, pattern: str) -> bool:
     """Whether the last of these calls failed, and not for the reasons that are answers."""
     last = next((call.error for call in reversed(seen.calls) if fnmatchcase(call.name, pattern)), None)
     return last is not None and last not in _ANSWERS
+
+
+def _is_not_there(seen: Observation, call: str) -> bool:
+    """Whether an alias that is not there was rightly not found."""
+    last = next((each.error for each in reversed(seen.calls) if each.name == call), None)
+    return seen.final is None and call == "lambda.GetAlias" and last == "ResourceNotFoundException"
 
 
 def _needs_a_person(seen: Observation) -> bool:
@@ -147,14 +155,25 @@ def _good_end(_: Case, seen: Observation) -> Broken:
     for each in ends:
         promoted: Routing = (each.output["to_version"], {})
         upto = [write for write in seen.writes if write.at <= (each.ended_at or 0)]
+        if upto and upto[-1].by == "command" and upto[-1].routing == (each.output["from_version"], {}):
+            continue  # reverted as soon as it was done
         if upto and not upto[-1].foreign and upto[-1].routing != promoted:
             yield f"promoted {promoted[0]} at {each.ended_at} s, when the alias was {upto[-1].routing}"
     if ends:
         last = max(ends, key=lambda each: each.ended_at or 0)
         ended_at = last.ended_at or 0.0
         later = [write for write in seen.writes if write.foreign and write.at >= _last_own_write(seen, ended_at)]
-        if not later and seen.final != (last.output["to_version"], {}):
+        if not later and seen.final != (_left(seen, last.output["from_version"], last.output["to_version"]), {}):
             yield f"promoted {last.output['to_version']} at {ended_at} s, and in the end the alias is {seen.final}"
+
+
+def _left(seen: Observation, stable: str, candidate: str) -> str:
+    """The version that a promotion left: the one before, where somebody reverted it after."""
+    after: list[Write] = []
+    for write in seen.writes:
+        promotes = write.by == "promote" and write.routing == (candidate, {})
+        after = [] if promotes else [*after, write]
+    return stable if any(write.by == "command" and write.routing == (stable, {}) for write in after) else candidate
 
 
 def _last_own_write(seen: Observation, until: float) -> float:
@@ -165,13 +184,18 @@ def _bad_end(case: Case, seen: Observation) -> Broken:
     """Where nobody promoted and nobody else wrote, the alias is what it was."""
     if any(write.foreign for write in seen.writes) or seen.final == seen.initial or _needs_a_person(seen):
         return
-    if any(each.outcome == "promoted" for each in seen.executions):
+    if any(each.outcome == "promoted" for each in seen.executions) or _was_made(seen):
         return
     said = [item["outcome"] for each in seen.executions for item in each.history]
     if "promoted" in said and seen.final and not seen.final[1]:
         return  # stopped after the last word was spoken: the books and the alias agree
     if not (alias_is_unreachable(case, seen) or nobody_is_left(case, seen)):
         yield f"{seen.outcome}, nobody promoted, and the alias went from {seen.initial} to {seen.final}"
+
+
+def _was_made(seen: Observation) -> bool:
+    """Whether there was no alias before: what a rollout made stays, because none of our roles may delete anything."""
+    return seen.initial is None and seen.final in [write.routing for write in seen.writes if write.by == "promote"]
 
 
 def _leaves_others_alone(_: Case, seen: Observation) -> Broken:
@@ -243,12 +267,12 @@ def _history_agrees(_: Case, seen: Observation) -> Broken:
 def _books_and_alias(_: Case, seen: Observation) -> Broken:
     """Where the history says promoted, that candidate serves, until somebody else, or a person's revert, moves it."""
     items = [item for each in seen.executions for item in each.history if item["outcome"] == "promoted"]
-    if not items or any("reverted" in item for item in items):
+    if not items:
         return
     last = max((json.loads(item["document"]) for item in items), key=lambda document: float(document["ended_at"]))
     since = _last_own_write(seen, float(last["ended_at"]) - STARTED_AT)
     later = [write for write in seen.writes if write.foreign and write.at >= since]
-    if not later and seen.final != (last["candidate"], {}):
+    if not later and seen.final != (_left(seen, last["plan"]["stable"], last["candidate"]), {}):
         yield f"the history says that {last['candidate']} was promoted, and in the end the alias is {seen.final}"
 
 
@@ -290,7 +314,10 @@ def _success_is_earned(case: Case, seen: Observation) -> Broken:
         verdicts = json.loads(each.history[0]["document"])["verdicts"] if each.history else []
         if verdicts and (verdicts[-1]["action"] != "promote" or verdicts[-1]["proven"] != proven):
             yield f"promoted, proven {proven}, on the verdict {verdicts[-1]['action']}: {verdicts[-1]['reason']}"
-        if each.history and not verdicts and not ledger_is_dead(case, seen):
+        made = bool(each.history) and json.loads(each.history[0]["document"])["plan"]["creates_alias"]
+        if made and (proven or each.output["from_version"] is not None):
+            yield f"the alias was made, and the output is {each.output}"
+        if each.history and not made and not verdicts and not ledger_is_dead(case, seen):
             yield "promoted without a verdict in the books"
     first = seen.executions[0]
     if len(seen.executions) == 1 and first.outcome == "promoted" and first.output.get("proven"):
@@ -316,6 +343,7 @@ def _no_bug(_: Case, seen: Observation) -> Broken:
     module that cannot be imported or an answer that is no JSON.
     """
     errors = [error for each in seen.executions for error in each.task_errors]
+    errors += [str(answer.get("errorType", "")) for answer in seen.answers]
     for letter in seen.dead_letters:
         payload = json.loads(letter).get("responsePayload") or {}
         errors.append(str(payload.get("errorType", "")))
@@ -345,4 +373,14 @@ CHECKS: Mapping[str, Callable[[Case, Observation], Broken]] = {
     "ends in its state": _ends_in_its_state,
     "no bug": _no_bug,
     "settled": _settled,
+    "words kept": people.words_kept,
+    "taken back": people.taken_back,
+    "pause holds": people.pause_holds,
+    "gates hold": people.gates_hold,
+    "approval heard": people.approval_heard,
+    "finish is unproven": people.finish_is_unproven,
+    "bakes out": people.bakes_out,
+    "rejected untouched": people.rejected_untouched,
+    "reverts": people.reverts,
+    "nobody else moved it": people.nobody_else_moved_it,
 }

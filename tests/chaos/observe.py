@@ -59,17 +59,39 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """One write of the alias that took effect, also one that changed nothing. `foreign`: no handler of ours did it."""
+    """One write of the alias that took effect, also one that changed nothing. `by` is the handler that made it.
+
+    `foreign`: no handler of ours did.
+    """
 
     at: float
     routing: Routing
     foreign: bool
+    by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A word of somebody's as a lock took it, about the execution that held the lock then."""
+
+    at: float
+    execution_arn: str
+    word: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What an execution wrote into its lock before a forward write; `step` is None where that is the promotion."""
+
+    at: float
+    execution_arn: str
+    step: int | None
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
     """Everything about one case. `outcome` is the story's; `commands_told` are the executions of which an event told
-    the command to run; `failed` names the calls of handlers that failed.
+    the command to run; `failed` names the calls of handlers that failed; `answers` is what commands were answered.
     """
 
     outcome: str
@@ -82,6 +104,9 @@ class Observation:
     dead_letters: tuple[str, ...]
     failed: tuple[str, ...]
     calls: tuple[Call, ...]
+    said: tuple[Said, ...]
+    stored: tuple[Stored, ...]
+    answers: tuple[Mapping[str, Any], ...]
     traffic: Mapping[str, int]
     settled: bool
     seconds: float
@@ -95,6 +120,8 @@ class _Witness:
         self.calls: list[Call] = []
         self.writes: list[Write] = []
         self.locked: set[str] = set()
+        self.said: dict[str, Said] = {}
+        self.stored: list[Stored] = []
         self._before = False
         world.boundary.listen(self.calls.append)
         world.boundary.correct("dynamodb.UpdateItem", self._update_item)
@@ -105,14 +132,31 @@ class _Witness:
         self._before = not self._before
         routing, target = self.world.routing, self.world.target
         if not self._before and routing and alias == (target.function_name, target.alias_name):
-            self.writes.append(Write(_since_start(self.world.clock.now()), routing, caller.get() is None))
+            by = caller.get()
+            self.writes.append(Write(self._now(), routing, foreign=by is None, by=by))
 
     def _update_item(self, params: Mapping[str, Any], proceed: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         """A write that took effect, whether the handler heard of it or not."""
         response = proceed()
-        if params["Key"].get("record", {}).get("S") == "lock" and caller.get() == "plan_rollout":
-            self.locked.add(params["ExpressionAttributeValues"][":me"]["S"])
+        values = params.get("ExpressionAttributeValues", {})
+        if params["Key"].get("record", {}).get("S") == "lock" and ":me" in values:
+            self._lock_written(values[":me"]["S"], values)
         return response
+
+    def _lock_written(self, arn: str, values: Mapping[str, Any]) -> None:
+        handler = caller.get()
+        if handler == "plan_rollout":
+            self.locked.add(arn)
+        elif handler == "command" and ":said" in values:
+            word = json.loads(values[":said"]["L"][0]["S"])
+            self.said.setdefault(word["id"], Said(self._now(), arn, word))
+        elif handler == "shift_traffic" and ":step" in values:
+            self.stored.append(Stored(self._now(), arn, int(values[":step"]["N"])))
+        elif handler == "promote" and ":promoting" in values:
+            self.stored.append(Stored(self._now(), arn, None))
+
+    def _now(self) -> float:
+        return _since_start(self.world.clock.now())
 
 
 def observe(case: Case) -> Observation:
@@ -146,6 +190,9 @@ def observe(case: Case) -> Observation:
             dead_letters=letters,
             failed=tuple(call.name for call in witness.calls if call.error),
             calls=tuple(witness.calls),
+            said=tuple(witness.said.values()),
+            stored=tuple(witness.stored),
+            answers=tuple(world.answers),
             traffic=dict(told.traffic),
             settled=world.clock.idle(),
             seconds=_since_start(world.clock.now()),

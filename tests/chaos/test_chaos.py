@@ -10,7 +10,8 @@ from sandbox.scenario import Scenario
 from tests.chaos.case import Case
 from tests.chaos.generator import HANDLERS, generate
 from tests.chaos.invariants import CHECKS, broken
-from tests.chaos.observe import Write, observe
+from tests.chaos.observe import Said, Write, observe
+from tests.chaos.operators import COMMANDS, MOMENTS
 from tests.chaos.shrink import shrink
 
 FOUND = sorted((Path(__file__).parent / "found").glob("*.json"))
@@ -48,6 +49,17 @@ def test_every_kind_of_fault_and_every_handler_is_struck_some_time():
     assert calls >= {"lost_response", "held", "crash_before", "crash_after", "AccessDeniedException"}
 
 
+def test_every_command_hook_gate_and_profile_is_there_some_time():
+    cases = [generate(f"any.{number}") for number in range(600)]
+    requests = [case.request for case in cases if isinstance(case.request, dict)]
+    assert {action.get("command") for case in cases for action in case.timeline} >= set(COMMANDS)
+    assert {moment for request in requests for moment in request.get("hooks", {})} == set(MOMENTS)
+    approvals = [step["approval"] for request in requests for step in request.get("steps", []) if "approval" in step]
+    assert {approval.get("on_timeout") for approval in approvals} == {None, "continue", "roll_back"}
+    assert {request["health"].get("when_inconclusive") for request in requests if "health" in request} >= {"hold"}
+    assert any(request.get("create_alias") and "profile" in request for request in requests)
+
+
 def test_no_handler_is_spared():
     handlers = {
         path.stem for path in (Path(__file__).parents[2] / "functions").glob("*.py") if "@task(" in path.read_text()
@@ -62,6 +74,34 @@ def seen():
 
 def of_first(seen, **changes):
     return dataclasses.replace(seen, executions=(dataclasses.replace(seen.executions[0], **changes),))
+
+
+def told(seen, command, **more):
+    word = {"id": "1", "command": command, "gate": None, **more}
+    return dataclasses.replace(seen, said=(Said(0.1, seen.executions[0].arn, word),))
+
+
+def booked(seen, change):
+    item = seen.executions[0].history[0]
+    document = json.loads(item["document"])
+    change(document)
+    return of_first(seen, history=({**item, "document": json.dumps(document)},))
+
+
+def needs_approval(document):
+    document["plan"]["steps"][0]["approval"] = {"timeout_seconds": 600, "on_timeout": "roll_back"}
+
+
+def is_not_approved(document):
+    document["verdicts"][-1]["reason"] = "nobody approved 100 % within 600 s"
+
+
+def bakes_longer(document):
+    document["plan"]["steps"][0]["bake_seconds"] = 86_400
+
+
+def answered(seen, command):
+    return dataclasses.replace(seen, answers=({"accepted": True, "command": command, "rollout_id": "story-1"},))
 
 
 ALTERED = {
@@ -82,6 +122,16 @@ ALTERED = {
     "ends in its state": lambda seen: of_first(seen, status="FAILED", error="States.Runtime"),
     "no bug": lambda seen: of_first(seen, task_errors=("KeyError",)),
     "settled": lambda seen: dataclasses.replace(seen, settled=False),
+    "words kept": lambda seen: answered(seen, "pause"),
+    "taken back": lambda seen: told(seen, "abort"),
+    "pause holds": lambda seen: told(seen, "pause"),
+    "gates hold": lambda seen: booked(seen, needs_approval),
+    "approval heard": lambda seen: told(booked(seen, is_not_approved), "approve", gate=0),
+    "finish is unproven": lambda seen: told(seen, "finish"),
+    "bakes out": lambda seen: booked(seen, bakes_longer),
+    "rejected untouched": lambda seen: of_first(seen, status="FAILED", error="Rejected"),
+    "reverts": lambda seen: answered(seen, "revert"),
+    "nobody else moved it": lambda seen: of_first(seen, cause="somebody else moved it"),
 }
 
 

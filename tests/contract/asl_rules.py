@@ -95,13 +95,20 @@ def _handed_on(state: dict[str, Any], here: set[str]) -> Iterator[tuple[str, set
 
 
 def a_catch_that_computes(machine: dict[str, Any]) -> list[str]:
-    """A failing expression inside a Catch ends the execution: it keeps $states.errorOutput and nothing else."""
+    """A failing expression inside a Catch ends the execution: it keeps $states.errorOutput, or a constant."""
     return [
         f"{name}.Catch assigns {rule.get('Assign')}"
         for name, state in tasks(machine)
         for rule in state.get("Catch", [])
-        if rule.get("Assign") != {"failure": "{% $states.errorOutput %}"} or "Output" in rule
+        if "Output" in rule
+        or not rule.get("Assign")
+        or any(value != "{% $states.errorOutput %}" for value in expressive(rule["Assign"]))
     ]
+
+
+def expressive(assign: dict[str, Any]) -> list[str]:
+    """The assigned values that are evaluated."""
+    return [value for value in assign.values() if isinstance(value, str)]
 
 
 def a_task_without_limits(machine: dict[str, Any]) -> list[str]:

@@ -94,7 +94,9 @@ build: setup  ## sam build, into .aws-sam; needs a python3.13
 	@if [ -z "$(BIN_313)" ]; then \
 	  echo "skipped: sam build needs python3.13, found neither on PATH nor under pyenv"; \
 	else \
-	  PATH="$(BIN_313):$$PATH" $(SAM) build --template $(TEMPLATE) && $(BIN)/python tests/contract/weigh_build.py; \
+	  PATH="$(BIN_313):$$PATH" $(SAM) build --template $(TEMPLATE) && \
+	  $(BIN_313)/python3.13 bench/coldstart/bytecode.py .aws-sam/build/*Function && \
+	  $(BIN)/python tests/contract/weigh_build.py; \
 	fi
 
 deploy: build  ## to your account, asking for each parameter first

@@ -10,7 +10,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from bench.coldstart import package
+from bench.coldstart import bytecode, package
 from bench.coldstart.emulator import cold_start_ms
 from sandbox.stack import TEMPLATE, Template
 
@@ -123,7 +123,7 @@ def measure(repeats: int, say: Callable[[str], None] = lambda _: None) -> list[C
         starts += [_Start(handler, task, variables) for handler, variables in found.items()]
         if not package.has_bytecode(task):
             shutil.copytree(task, compiled)
-            package.add_bytecode(compiled)
+            bytecode.add(compiled)
             starts += [_Start(handler, compiled, variables) for handler, variables in found.items()]
         taken: dict[tuple[str, Path], list[float]] = {(start.handler, start.task): [] for start in starts}
         for number in range(repeats + 1):

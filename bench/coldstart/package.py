@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import compileall
 import importlib.metadata
 import shutil
 import subprocess
 import sys
 from pathlib import Path
-from py_compile import PycInvalidationMode
+
+from bench.coldstart import bytecode
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
@@ -47,12 +47,7 @@ def make(folder: Path) -> None:
         raise PackageUnusable(f"the requirements of the zip could not be installed: {done.stderr.strip()}")
     shutil.rmtree(folder / "bin", ignore_errors=True)  # commands, which `sam build` leaves out
     if has_bytecode(BUILT):
-        add_bytecode(folder)
-
-
-def add_bytecode(folder: Path) -> None:
-    """Compile all of it, so that Python need not look at the source's time, which a zip does not keep."""
-    compileall.compile_dir(folder, quiet=1, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
+        bytecode.add(folder)
 
 
 def has_bytecode(folder: Path) -> bool:

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "functions"))
+sys.path[:0] = [str(ROOT / "functions"), str(ROOT / "docs")]
+
+from draw_machine import machine  # noqa: E402 - beside this file
+from draw_rollout import rollouts  # noqa: E402 - see above
+from draw_terminal import terminal  # noqa: E402 - see above
+from drawing import PALETTES  # noqa: E402 - see above
 
 from rollout.request import json_schema  # noqa: E402 - found where the zip has it
 
@@ -25,6 +30,16 @@ def pages() -> dict[Path, str]:
         ROOT / "docs/request.schema.json": text,
         ROOT / "tidegate/request.schema.json": text,
         ROOT / "README.md": f"{before}{MARKS[0]}\n{reference(schema)}\n{MARKS[1]}{after}",
+    }
+
+
+def pictures() -> dict[Path, str]:
+    """Every picture of the documentation as SVG, for light and dark pages."""
+    drawn = {"state-machine": machine, "rollout": rollouts, "terminal": terminal}
+    return {
+        ROOT / f"docs/pictures/{name}-{palette.name}.svg": draw(palette)
+        for name, draw in drawn.items()
+        for palette in PALETTES
     }
 
 
@@ -83,6 +98,6 @@ _LIMITS = (("exclusiveMinimum", ">"), ("minimum", "≥"), ("exclusiveMaximum", "
 
 
 if __name__ == "__main__":
-    for path, text in pages().items():
+    for path, text in (pages() | pictures()).items():
         path.write_text(re.sub(r"[ \t]+\n", "\n", text))
         print(f"wrote {path.relative_to(ROOT)}")  # noqa: T201 - a command

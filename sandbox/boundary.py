@@ -17,6 +17,7 @@ from http import HTTPStatus
 from types import SimpleNamespace
 from typing import Any, NoReturn
 from unittest.mock import patch
+from weakref import WeakSet
 
 import botocore.client
 import botocore.endpoint
@@ -26,6 +27,7 @@ from botocore.compat import HTTPHeaders
 from botocore.exceptions import ConnectionError as NotConnected
 from botocore.exceptions import HTTPClientError, ReadTimeoutError
 from botocore.model import OperationModel
+from botocore.retries.quota import RetryQuota
 
 from sandbox.clock import Clock, Killed
 from sandbox.faults import CallFault, Faults
@@ -92,6 +94,25 @@ class Call:
     response: Response | None
 
 
+#: What every client of the SDK may still spend on retries. Clients outlive an account, as their processes do.
+_QUOTAS: WeakSet[RetryQuota] = WeakSet()
+
+
+@contextmanager
+def _full_retry_quotas() -> Iterator[None]:
+    """Begin with every quota full: what was retried in one account must not be missing in the next."""
+    for quota in _QUOTAS:
+        quota._available_capacity = quota._max_capacity
+    begin = RetryQuota.__init__
+
+    def note(quota: RetryQuota, *args: Any, **kwargs: Any) -> None:
+        begin(quota, *args, **kwargs)
+        _QUOTAS.add(quota)
+
+    with patch.object(RetryQuota, "__init__", note):
+        yield
+
+
 class Boundary:
     """Answers, corrects, counts and breaks calls of AWS. Names are botocore's, like "lambda.UpdateAlias".
 
@@ -154,6 +175,7 @@ class Boundary:
             return _Attempt(self, request, model, context, wire).outcome()
 
         with (
+            _full_retry_quotas(),
             patch.object(endpoint_class, "_do_get_response", do_get_response),
             patch.object(client_class, "_emit_api_params", emit_api_params),
             patch("botocore.endpoint.time", SimpleNamespace(sleep=self._clock.sleep)),

@@ -1,6 +1,6 @@
 """Lambda's runtime: runs the real handlers as Lambda would, each function in processes of its own.
 
-A process is a fresh import of everything below the code root, with the function's environment, and stays warm for
+A process is an import of its own of everything below the code root, with the function's environment, and stays warm for
 the next invocation; packages are shared with the sandbox. An invocation is an actor: it goes on when nobody waits
 for it any more, and ends at its function's time-out at the latest.
 """
@@ -210,10 +210,30 @@ class Runtime:
 
     def _process_for(self, function: Function) -> _Process:
         warm = self._warm.setdefault(function.name, [])
-        return warm.pop() if warm else _Process(function, _Code(self._code_root), self.logs)
+        if warm:
+            return warm.pop()
+        idle = _IDLE.get(_kind(self._code_root, function))
+        process = idle.pop() if idle else _Process(function, _Code(self._code_root))
+        process.log_to(self.logs)
+        return process
+
+    def retire(self) -> None:
+        """Leave the processes that are still warm to the next account: importing our modules is what takes longest."""
+        for name, processes in self._warm.items():
+            _IDLE.setdefault(_kind(self._code_root, self._functions[name]), []).extend(processes)
+        self._warm.clear()
 
     def _request_id(self) -> str:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
+
+
+#: Warm processes of accounts that are gone, by code and function.
+_IDLE: dict[tuple[str, str, frozenset[tuple[str, str]]], list[_Process]] = {}
+
+
+def _kind(code_root: Path, function: Function) -> tuple[str, str, frozenset[tuple[str, str]]]:
+    """What two processes must have in common for the one to stand for the other."""
+    return str(code_root), function.handler, frozenset(function.variables().items())
 
 
 class _Run:
@@ -332,14 +352,18 @@ class _Code:
 class _Process:
     """What a function finds around it: its variables, its own copy of our modules, its output and its loggers."""
 
-    def __init__(self, function: Function, code: _Code, logs: list[str]) -> None:
+    def __init__(self, function: Function, code: _Code) -> None:
         self._function = function
         self._code = code
-        self._output = _Lines(logs)
+        self._output = _Lines([])
         self._variables = function.variables()
         self._modules: dict[str, ModuleType] = {}
         self._loggers: dict[str, Any] = {}
         self._outside: tuple[dict[str, str], dict[str, ModuleType], dict[str, Any], Any] | None = None
+
+    def log_to(self, lines: list[str]) -> None:
+        """Put what is written from now on there."""
+        self._output.lines = lines
 
     def enter(self) -> None:
         variables, modules = _wear(self._variables), self._code.take_modules()
@@ -382,7 +406,7 @@ class _Lines(io.TextIOBase):
     """A standard output that keeps whole lines."""
 
     def __init__(self, lines: list[str]) -> None:
-        self._lines = lines
+        self.lines = lines
         self._rest = ""
 
     def writable(self) -> bool:
@@ -390,7 +414,7 @@ class _Lines(io.TextIOBase):
 
     def write(self, text: str) -> int:
         *whole, self._rest = (self._rest + text).split("\n")
-        self._lines.extend(whole)
+        self.lines.extend(whole)
         return len(text)
 
 

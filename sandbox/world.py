@@ -134,6 +134,7 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._installed.__exit__(kind, error, trace)
+        self.runtime.retire()
 
     def _build(self) -> None:
         self.clock.sleep(DEPLOYED_AT - self.clock.now())

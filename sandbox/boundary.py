@@ -95,7 +95,7 @@ class Call:
 
 
 #: What every client of the SDK may still spend on retries. Clients outlive an account, as their processes do.
-_QUOTAS: WeakSet[RetryQuota] = WeakSet()
+_QUOTAS: WeakSet[Any] = WeakSet()
 
 
 @contextmanager
@@ -103,9 +103,9 @@ def _full_retry_quotas() -> Iterator[None]:
     """Begin with every quota full: what was retried in one account must not be missing in the next."""
     for quota in _QUOTAS:
         quota._available_capacity = quota._max_capacity
-    begin = RetryQuota.__init__
+    begin: Any = RetryQuota.__init__
 
-    def note(quota: RetryQuota, *args: Any, **kwargs: Any) -> None:
+    def note(quota: Any, *args: Any, **kwargs: Any) -> None:
         begin(quota, *args, **kwargs)
         _QUOTAS.add(quota)
 

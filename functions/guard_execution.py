@@ -9,7 +9,7 @@ from dataclasses import replace
 from aws import executions, history, ledger
 from aws.executions import End, Execution, Trace
 from aws.ledger import Lock
-from closing import tell_refused
+from closing import tell, tell_refused
 from rollout.errors import REFUSALS, RolloutError
 from settling import settle, take_over
 from telemetry import Document, identify, logger, task
@@ -79,6 +79,11 @@ def _refuse_untold(detail: Document, end: End, target: str | None) -> Document:
     if end.status == "succeeded" or (end.error and end.outcome != "rejected"):
         return nothing
     execution = Execution.parse(detail["executionArn"])
+    closed = history.success_of(target, execution, _started_at(detail)) if target else None
+    if closed is not None:
+        # By a write that landed after the Stop, when nobody lived to tell of it; who did live has told it twice now.
+        tell(closed)
+        return {"outcome": closed.outcome}
     if target and history.kept_refusal(target, execution, _started_at(detail)) is not None:
         return nothing
     if end.error and executions.last_error(execution.arn) in REFUSALS:

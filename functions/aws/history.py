@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws import ledger, sdk, table
-from aws.executions import Execution
+from aws.executions import SUCCESSES, Execution
 from rollout.errors import AwsRefused, AwsUnavailable, LockLost
 from rollout.plan import Plan
 
@@ -107,6 +107,16 @@ def booked(plan: Plan) -> Booked | None:
     if item is None:
         return None
     return Booked(item["outcome"]["S"], item["cause"]["S"], json.loads(item["document"]["S"])["proven"])
+
+
+def success_of(target: str, execution: Execution, started_at: float) -> Closing | None:
+    """How an execution ended whose books say that it succeeded, or None."""
+    item = _item(target, _history_record(started_at, execution.name))
+    if item is None or item["outcome"]["S"] not in SUCCESSES:
+        return None
+    document = json.loads(item["document"]["S"])
+    plan = Plan.from_json(document["plan"])
+    return Closing(plan, document["candidate"], item["outcome"]["S"], item["cause"]["S"], proven=document["proven"])
 
 
 def plan_of(rollout: Ended) -> Plan | None:

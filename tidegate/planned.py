@@ -16,6 +16,9 @@ from tidegate import view as views
 Record = Mapping[str, Any]
 _ALL_PERCENT = 100
 
+#: The last verdict waits until CloudWatch has the last minutes.
+_SETTLE_SECONDS = 120
+
 
 def render(plan: Record, differences: Sequence[Record]) -> RenderableType:
     """The plan as PlanRollout returns it, and what the candidate has that the stable version has not."""
@@ -73,7 +76,7 @@ def _seen(plan: Record, weight_percent: float, expected: Record | None) -> str:
 
 
 def _sums(plan: Record) -> Iterator[str]:
-    bakes = sum(step["bake_seconds"] for step in plan["steps"])
+    bakes = sum(step["bake_seconds"] for step in plan["steps"]) + _SETTLE_SECONDS
     people = cost.gate_seconds(plan) + plan.get("max_pause_seconds", 0)
     yield (
         f"looks every {views.span(plan['poll_seconds'])}; takes {views.span(bakes)} if all goes well,"

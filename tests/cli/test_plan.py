@@ -21,7 +21,7 @@ def test_a_plan_says_steps_times_cost_what_is_seen_and_what_differs(say, live):
     assert "checkout:live on version 1; candidate: a new version of $LATEST" in said
     assert "10 % +00:00 5 min 5" in said
     assert "failures above" in said
-    assert "takes 15 min if all goes well" in said
+    assert "takes 17 min if all goes well" in said
     assert "costs about $0.00" in said
     assert "code sha256" in said
 

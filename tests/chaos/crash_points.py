@@ -32,8 +32,8 @@ HURTS: Mapping[str, Mapping[str, Any]] = {
     "answer lost": {"error": "lost_response"},
     "died after": {"error": "crash_after"},
 }
-#: A denied write, for ever: the one end that needs a person.
-DENIED = {"call": "lambda.UpdateAlias", "error": "AccessDeniedException", "times": "always"}
+#: Every write denied from the second on, when the alias is split: the one end that needs a person.
+DENIED = {"call": "lambda.UpdateAlias", "error": "AccessDeniedException", "times": "always", "skip": 1}
 
 #: What may come with a Stop; "ledger gone" is made for each moment.
 EVENTS: Mapping[str, Mapping[str, Any]] = {
@@ -101,7 +101,9 @@ def points(story: str, whole: Observation) -> Iterator[Point]:
     yield from _stop_points(story, whole)
     yield from _held_points(story, whole)
     denied = _hurt(story, DENIED, name=f"{story}: UpdateAlias denied for ever")
-    yield Point(story, "calls", -1, ("every handler", "lambda.UpdateAlias, always"), "refused", denied)
+    yield Point(
+        story, "calls", -1, ("every handler", "lambda.UpdateAlias, always from the second on"), "refused", denied
+    )
 
 
 def calls(whole: Observation) -> list[tuple[Call, int]]:

@@ -142,8 +142,11 @@ def rejected_untouched(_: Case, seen: Observation) -> Broken:
     for each in seen.executions:
         if each.outcome != "rejected" or seen.initial is None:
             continue
+        # While another one runs, a write may be that one's.
+        others = [other for other in seen.executions if other is not each]
         for _before, write in _forward(seen, each):
-            if write.at <= (each.ended_at or 0.0):
+            anothers = any(one.started_at <= write.at <= (one.ended_at or write.at) for one in others)
+            if write.at <= (each.ended_at or 0.0) and not anothers:
                 yield f"rejected at {each.ended_at} s, and {write.by} wrote {write.routing} at {write.at} s"
 
 

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, Final
 
 from bench.row import Row
-from rollout.plan import HISTORY_BUDGET, Pace, history_events, pace
+from rollout.pace import HISTORY_BUDGET, Pace, history_events, pace
 from rollout.request import RolloutRequest
 from sandbox.eventbridge import DELIVERY_SECONDS
 from sandbox.scenario import Scenario, shipped

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
-from itertools import pairwise
 
+from application.announcement import tell_waiting
+from application.telemetry import Document, logger, task
 from aws import alarms, aliases, ledger, metrics
-from rollout import thresholds
-from rollout.check import alarm_check
-from rollout.decision import Decision, Look, Progress, decide
+from rollout.decision import Decision, decide
 from rollout.errors import AliasMoved, AwsUnavailable, RolloutError
-from rollout.observation import AlarmReading, Minute, total
+from rollout.look import Look
+from rollout.observation import Minute
 from rollout.plan import Plan
+from rollout.progress import Progress
 from rollout.routing import Routing
-from rollout.verdict import Verdict, hear
 from rollout.wheel import Wheel, Word
-from telemetry import Document, logger, task
-from telling import tell_waiting
 
 #: How often a look decides anew because somebody spoke meanwhile.
 _TRIES = 5
@@ -39,7 +36,7 @@ def handler(event: Document) -> Document:
         },
     )
     minutes, blind = _minutes(plan, candidate, progress, now)
-    look = _look(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now, blind)
+    look = Look.of(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now, blind)
     decision = _decide(plan, progress.seeing(readings), look)
     if decision.progress.gate not in {None, progress.gate}:
         tell_waiting(plan, candidate, decision.reason)
@@ -76,36 +73,6 @@ def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tupl
         logger.warning("blind", reason=str(error))
         return (), str(error)
     return minutes, ""
-
-
-def _look(
-    plan: Plan,
-    progress: Progress,
-    minutes: Sequence[Minute],
-    readings: Sequence[AlarmReading],
-    now: float,
-    blind: str,
-) -> Look:
-    # A minute that began before the last shift says nothing of this weight alone.
-    in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
-    in_rollout = total(minute.candidate for minute in minutes)
-    judge = plan.health.judge
-    verdict = hear(judge, minutes, progress.shifts, now, plan.history) if judge and progress.shifts else Verdict()
-    silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + 60
-    return Look(
-        now,
-        checks=(
-            *map(alarm_check, readings),
-            *thresholds.checks(plan.health, step=in_step, rollout=in_rollout),
-            *verdict.checks(),
-        ),
-        verdict=verdict,
-        in_step=in_step,
-        in_rollout=in_rollout,
-        stable_in_rollout=total(minute.stable for minute in minutes),
-        seen_until=minutes[-1].end + silence if minutes else 0.0,
-        blind=blind,
-    )
 
 
 def _decide(plan: Plan, progress: Progress, look: Look) -> Decision:

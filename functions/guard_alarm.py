@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from aws import aliases, executions, ledger
+from application.restoration import is_told, left_open, mark, restore
+from application.telemetry import Document, count, identify, logger, task
+from aws import ledger
 from aws.ledger import Lock
 from rollout.errors import AliasMoved, AliasNotFound, RolloutError
-from telemetry import Document, best_effort, count, identify, logger, task
 
 
 @task("guard_alarm")
@@ -50,35 +51,24 @@ def _counts(lock: Lock, alarm: str, before: str | None, fired_at: float) -> bool
 
 
 def _restore(lock: Lock, why: str) -> list[str]:
-    """Note it in the lock (best effort), restore; the alias, where this rollout had moved any traffic.
+    """The alias, where this rollout had moved any traffic and it is back on the stable version now.
 
-    A promotion is undone only with the note, which keeps the state machine from telling it as a success meanwhile.
+    Raises:
+        RolloutError: it may not be.
     """
-    plan, seen, noted = lock.plan, lock, False
-    if plan is None or (lock.promoting and _is_told(lock)):
+    found = left_open(lock)
+    if found is None or (found.promoting and is_told(lock)):
         return []
-    with best_effort("mark the lock"):
-        marked = ledger.mark_restoring(lock.target, lock.execution_arn, why, convicts=lock.exposed)
-        if marked is None:
-            return []
-        seen, noted = marked, True
-    if not seen.exposed:
+    marked = mark(found, why, convicts=found.exposed)
+    if marked.lost or not marked.found.exposed:
         return []
-    undoes = noted and seen.promoting
     try:
-        aliases.restore(plan.function_name, plan.alias_name, plan.stable, seen.candidate, promoting=undoes)
+        booked = restore(marked, time.time())
     except (AliasMoved, AliasNotFound) as error:
         # Not ours any more: the state machine says so at its next poll.
         logger.warning("left as found", reason=str(error))
-        if seen.promoting and not noted:
-            raise
         return []
-    logger.info("stable version restored", why=why)
+    if booked:
+        return []
     count("AlarmRestores")
     return [lock.target]
-
-
-def _is_told(lock: Lock) -> bool:
-    """Whether the execution has ended as it should, and only the books are open: what it told is not undone."""
-    end = executions.end_of(lock.execution_arn, time.time() - lock.taken_at)
-    return end is not None and end.left_as_meant

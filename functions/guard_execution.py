@@ -6,13 +6,13 @@ import json
 import time
 from dataclasses import replace
 
+from application.books import tell, tell_refused
+from application.settlement import settle, take_over
+from application.telemetry import Document, identify, logger, task
 from aws import executions, history, ledger
 from aws.executions import End, Execution, Trace
 from aws.ledger import Lock
-from closing import tell, tell_refused
 from rollout.errors import REFUSALS, RolloutError
-from settling import settle, take_over
-from telemetry import Document, identify, logger, task
 
 #: A promotion that is older than this may be somebody's later one of the same version.
 _UNDONE_WITHIN_SECONDS = 15 * 60

@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
+from application.announcement import announce
+from application.books import tell_refused
+from application.dry_run import rehearse
+from application.planner import Asked, make_plan, taken
+from application.settlement import take_over
+from application.telemetry import Document, best_effort, identify, logger, task
 from aws import executions, history, ledger
 from aws.executions import Execution
-from closing import tell_refused
-from planning import Asked, make_plan, taken
-from rehearsal import rehearse
 from rollout.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning
 from rollout.plan import Plan
-from settling import take_over
-from telemetry import Document, best_effort, identify, logger, task
-from telling import announce
 
 #: What trying again will not change.
 _FINAL = (Rejected, PermissionDenied, AwsRefused)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from application.books import close
+from application.telemetry import Document, best_effort, task
 from aws import aliases, ledger, versions
 from aws.aliases import Alias
 from aws.history import Closing
-from closing import close
-from rollout.decision import Progress
 from rollout.errors import LedgerUnavailable, LockLost, ProvisioningFailed, ProvisioningPending, RolloutError
 from rollout.plan import Plan
+from rollout.progress import Progress
 from rollout.routing import Routing
-from telemetry import Document, best_effort, task
 
 
 @task("Promote")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from application.books import close
+from application.telemetry import Document, identify, logger, task
 from aws import history, ledger, versions
 from aws.history import Closing
-from closing import close
 from rollout.errors import VersionKnownBad
 from rollout.plan import Plan
 from rollout.version import Version
-from telemetry import Document, identify, logger, task
 
 
 @task("PublishVersion")

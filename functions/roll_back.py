@@ -7,11 +7,13 @@ from datetime import datetime
 
 from aws_lambda_powertools.metrics import MetricUnit
 
+from application.books import close, tell
+from application.restoration import Mark, mark, restore
+from application.telemetry import Document, best_effort, count, logger, task
 from aws import ledger
 from aws.executions import SUCCESSES, Trace
 from aws.history import Closing
 from aws.ledger import Lock
-from closing import close, tell
 from rollout.errors import (
     CONVICTING,
     AliasMoved,
@@ -24,8 +26,6 @@ from rollout.errors import (
 )
 from rollout.failure import Failure
 from rollout.plan import Plan
-from settling import Mark, mark, restore
-from telemetry import Document, best_effort, count, logger, task
 
 
 @task("RollBack")

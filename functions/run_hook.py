@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from asking import ask
-from rollout.decision import Progress
+from application.hook import ask
+from application.telemetry import Document, task
 from rollout.hook import Moment
 from rollout.plan import Plan
-from telemetry import Document, task
+from rollout.progress import Progress
 
 
 @task("RunHook")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
+from application.announcement import tell_waiting
+from application.telemetry import Document, best_effort, logger, task
 from aws import aliases, events, ledger
-from rollout.decision import Progress
 from rollout.plan import Plan
+from rollout.progress import Progress
 from rollout.routing import Routing
 from rollout.wheel import NO_WORDS, Wheel
-from telemetry import Document, best_effort, logger, task
-from telling import tell_waiting
 
 
 @task("ShiftTraffic")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
+from application.settlement import take_over
+from application.telemetry import Document, identify, logger, task
 from aws import aliases, executions, history, ledger
 from aws.history import ROLLBACK_FAILED, Ended
 from aws.ledger import Lock
 from rollout.errors import AliasNotFound, RolloutError
-from rollout.plan import COMPARISON
-from settling import take_over
-from telemetry import Document, identify, logger, task
+from rollout.strategy import COMPARISON
 
 #: No handler runs longer: Lambda ends it after 15 minutes, and an SDK call of its may land a moment later.
 _IN_FLIGHT_SECONDS = 16 * 60

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from asking import ask
+from application.hook import ask
+from application.telemetry import Document, best_effort, logger, task
 from aws import alarms, profiles, versions
 from rollout import preflight, smoke_test
 from rollout.errors import AwsUnavailable, SmokeTestFailed
 from rollout.plan import Plan
 from rollout.smoke_test import SmokeTest
-from telemetry import Document, best_effort, logger, task
 
 
 @task("VerifyCandidate")

@@ -12,8 +12,9 @@ from typing import Any
 
 from aws import sdk, table
 from rollout.check import Check
-from rollout.decision import Decision, Look
+from rollout.decision import Decision
 from rollout.errors import AwsRefused, LedgerUnreadable, LockLost, PromotionPaused
+from rollout.look import Look
 from rollout.observation import Counts
 from rollout.plan import Plan
 from rollout.wheel import NO_WORDS, Wheel, Word

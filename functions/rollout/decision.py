@@ -7,144 +7,17 @@ held, then decided by the request's `when_inconclusive`, and marked.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Literal, Self
+from dataclasses import dataclass, replace
+from typing import Literal
 
 from rollout.check import Check, Finding
-from rollout.observation import AlarmReading, Counts, Shift
-from rollout.plan import SETTLE_SECONDS, Plan, pause_wait_seconds
-from rollout.verdict import Verdict
-from rollout.wheel import Wheel, Word
+from rollout.look import Look
+from rollout.pace import SETTLE_SECONDS, pause_wait_seconds
+from rollout.plan import Plan
+from rollout.progress import Progress
+from rollout.wheel import Word
 
 Action = Literal["wait", "hold", "advance", "step_back", "promote", "roll_back"]
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far the rollout is; handed from state to state. Times are seconds since the epoch.
-
-    `step` counts from 0, see `Plan.step_at`; before there was any shift it is -1. `revision_id` is the alias's after
-    the last shift: every forward write names it. `shifts` is every weight so far. `last_baked_seconds` is how long the
-    last step had baked before the rollout stepped back from it. `alarms_seen` keeps each alarm's last transition, so
-    that its history is read only when it moved.
-
-    `gate` is the step that waits for an approval since `held_since`; the one after the last is to promote what is not
-    proven. `approved` is the highest step that was approved. `bake_ended_at` is when somebody ended the present bake.
-    `words` is how many words of people are known, `pause` the one that lasts, `heeded` the id of the last order that
-    was followed; `paused_seconds` is how long the pauses have held the rollout up. `asked`: the hook that has the last
-    word before the promotion has said yes.
-    """
-
-    step: int
-    weight_percent: float
-    revision_id: str
-    first_shift_at: float
-    shifted_at: float
-    shifts: tuple[Shift, ...]
-    extended_seconds: int = 0
-    step_backs: int = 0
-    last_baked_seconds: float = 0.0
-    alarms_seen: Mapping[str, float] | None = None
-    gate: int | None = None
-    held_since: float = 0.0
-    approved: int = -1
-    bake_ended_at: float | None = None
-    words: int = 0
-    pause: Word | None = None
-    heeded: str = ""
-    paused_seconds: int = 0
-    asked: bool = False
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The progress of `to_json`; what else a state added is left out."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        fields["shifts"] = tuple(Shift(at, weight) for at, weight in document["shifts"])
-        fields["pause"] = Word(**document["pause"]) if document.get("pause") else None
-        return cls(**fields)
-
-    @classmethod
-    def before_traffic(cls, revision_id: str, now: float, wheel: Wheel, gate: int | None = None) -> Self:
-        """The progress of a rollout that is held before its first weight: it waits for that approval, or is paused."""
-        held = cls(-1, 0.0, revision_id, first_shift_at=now, shifted_at=now, shifts=())
-        return replace(held, gate=gate, held_since=now, words=wheel.count, pause=wheel.pause)
-
-    @classmethod
-    def after_shift(cls, before: Self | None, step: int, weight_percent: float, revision_id: str, now: float) -> Self:
-        """The progress once the alias has its next weight."""
-        shift = Shift(now, weight_percent)
-        if before is None:
-            return cls(step, weight_percent, revision_id, first_shift_at=now, shifted_at=now, shifts=(shift,))
-        return replace(
-            before,
-            step=step,
-            weight_percent=weight_percent,
-            revision_id=revision_id,
-            first_shift_at=before.first_shift_at if before.shifts else now,
-            shifted_at=now,
-            shifts=(*before.shifts, shift),
-            bake_ended_at=None,
-            asked=False,
-        )
-
-    def told(self, wheel: Wheel, now: float) -> Self:
-        """The progress once people's words are known: a pause, its end, and an order that is new."""
-        known = replace(self, words=wheel.count, pause=wheel.pause)
-        order = wheel.order
-        if order is None or order.id == self.heeded:
-            return known
-        heeding = replace(known, heeded=order.id)
-        if order.command == "approve" and order.gate is not None:
-            # The lock knew the gate; a look that died once it had said so leaves a progress that does not.
-            gate = None if order.gate == self.gate else self.gate
-            return replace(heeding, gate=gate, approved=max(self.approved, order.gate))
-        if order.command == "advance" and order.step == self.step:
-            return replace(heeding, bake_ended_at=now)
-        return heeding
-
-    def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
-        """The progress that remembers each alarm's last transition."""
-        moved = {
-            name: reading.transitioned_at
-            for name, reading in readings.items()
-            if reading.settled and reading.transitioned_at is not None
-        }
-        return replace(self, alarms_seen=moved)
-
-    def next_step(self, plan: Plan, action: str) -> int:
-        """Which step a shift after `action` leads to."""
-        return plan.first_step if action == "step_back" else self.step + 1
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        shifts = [[shift.at, shift.weight_percent] for shift in self.shifts]
-        pause = asdict(self.pause) if self.pause else None
-        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), "pause": pause}
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What one look at the rollout saw.
-
-    `in_step` are the candidate's requests at the present weight alone, `in_rollout` all of them, `stable_in_rollout`
-    the stable version's. `seen_until` is up to when silence is no lack of metrics: the end of the newest minute that
-    has any, and the longest gap between two. `blind` says why nothing could be seen at all.
-    """
-
-    now: float
-    checks: tuple[Check, ...] = ()
-    verdict: Verdict = field(default_factory=Verdict)
-    in_step: Counts = field(default_factory=Counts)
-    in_rollout: Counts = field(default_factory=Counts)
-    stable_in_rollout: Counts = field(default_factory=Counts)
-    seen_until: float = 0.0
-    blind: str = ""
-
-    def found(self, finding: Finding) -> list[Check]:
-        """The checks that found this."""
-        return [check for check in self.checks if check.finding is finding]
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,25 +115,45 @@ def _gate_after(plan: Plan, progress: Progress) -> int | None:
 
 
 def _open_gate(plan: Plan, progress: Progress, gate: int, now: float, because: str = "") -> Decision:
+    """Wait for an approval from now on, or for what is left of its time."""
     opened = progress if progress.gate == gate else replace(progress, gate=gate, held_since=now)
-    held = _at_gate(plan, opened, gate, now, because)
-    return held if isinstance(held, Decision) else Decision("hold", "waits for approval", opened, plan.poll_seconds)
+    return _wait_at_gate(plan, opened, gate, now, because) or _unapproved(plan, opened, gate)
 
 
-def _at_gate(plan: Plan, progress: Progress, gate: int, now: float, because: str = "") -> Decision | Progress:
+def _at_gate(plan: Plan, progress: Progress, gate: int, now: float) -> Decision | Progress:
     """Hold until somebody approves; the progress without the gate where nobody did and the request goes on then."""
+    if waiting := _wait_at_gate(plan, progress, gate, now):
+        return waiting
     approval = plan.approval_of(gate)
-    timeout_seconds = approval.timeout_seconds if approval else 0
-    what = f"{plan.steps[gate].weight_percent:g} %" if gate < len(plan.steps) else "the promotion"
-    left = math.ceil(progress.held_since + timeout_seconds - now)
-    if left > 0:
-        goes_on = approval is not None and approval.on_timeout == "continue"
-        then = "goes on" if goes_on else "rolls back"
-        reason = f"{what} waits for approval, and {then} in {left:,} s without it{because and f' ({because})'}"
-        return Decision("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
     if approval is not None and approval.on_timeout == "continue":
         return replace(progress, gate=None, approved=max(progress.approved, gate))
-    return Decision("roll_back", f"nobody approved {what} within {timeout_seconds:,} s", progress)
+    return _unapproved(plan, progress, gate)
+
+
+def _wait_at_gate(plan: Plan, progress: Progress, gate: int, now: float, because: str = "") -> Decision | None:
+    """Hold for the approval; None once its time is over."""
+    left = math.ceil(progress.held_since + _approval_seconds(plan, gate) - now)
+    if left <= 0:
+        return None
+    approval = plan.approval_of(gate)
+    then = "goes on" if approval is not None and approval.on_timeout == "continue" else "rolls back"
+    why = because and f" ({because})"
+    reason = f"{_gated(plan, gate)} waits for approval, and {then} in {left:,} s without it{why}"
+    return Decision("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
+
+
+def _unapproved(plan: Plan, progress: Progress, gate: int) -> Decision:
+    reason = f"nobody approved {_gated(plan, gate)} within {_approval_seconds(plan, gate):,} s"
+    return Decision("roll_back", reason, progress)
+
+
+def _approval_seconds(plan: Plan, gate: int) -> int:
+    approval = plan.approval_of(gate)
+    return approval.timeout_seconds if approval else 0
+
+
+def _gated(plan: Plan, gate: int) -> str:
+    return f"{plan.steps[gate].weight_percent:g} %" if gate < len(plan.steps) else "the promotion"
 
 
 def _paused(plan: Plan, progress: Progress, pause: Word) -> Decision:

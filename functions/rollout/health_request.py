@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
+from rollout.health import HealthGate, InconclusivePolicy
 from rollout.judge import Judge, Tolerance
-from rollout.plan import HealthGate, InconclusivePolicy
 from rollout.request_part import MAX_BAKE_SECONDS, BakeSeconds, IntervalSeconds, Or, Part, violation
 
 

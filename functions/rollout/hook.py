@@ -15,6 +15,8 @@ _ANSWER = '{"status": "Succeeded"} or {"status": "Failed", "reason": "…"}'
 _MAX_REASON_CHARACTERS = 300
 #: More is not read: an answer is a word, not a report.
 MAX_ANSWER_BYTES = 16_384
+#: The longest that one may take.
+MAX_HOOK_SECONDS = 840
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady, HookUnusable, ProvisioningPending
+from rollout.health import AlarmGate
 from rollout.observation import AlarmReading
-from rollout.plan import AlarmGate
 from rollout.routing import Routing
 from rollout.strategy import ALL_PERCENT
 from rollout.version import Provisioning

@@ -6,6 +6,7 @@ where it cannot be a secret.
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from typing import Annotated, Any, Self
@@ -23,11 +24,11 @@ from pydantic import (
     field_validator,
 )
 
-from rollout import strategy, violations
+from rollout import request_part, strategy, violations
 from rollout.errors import RequestInvalid
+from rollout.health import AlarmGate, AlarmPolicy
 from rollout.health_request import HealthRequest
-from rollout.hook import Hook, Hooks
-from rollout.plan import MAX_HOOK_SECONDS, AlarmGate, AlarmPolicy
+from rollout.hook import MAX_HOOK_SECONDS, Hook, Hooks
 from rollout.profile import NAME_PATTERN as PROFILE_PATTERN
 from rollout.profile import Profile
 from rollout.request_part import MAX_BAKE_SECONDS, Or, Part, violation
@@ -328,7 +329,8 @@ class RolloutRequest(Part):
             return cls.model_validate(document, context=here)
         except ValidationError as error:
             whose = f"profile {profile}" if profile else "the request"
-            raise RequestInvalid(violations.sentence(error.errors(include_url=False), whose)) from None
+            found, keys_at = error.errors(include_url=False), functools.partial(request_part.keys_at, cls)
+            raise RequestInvalid(violations.sentence(found, keys_at, whose)) from None
 
     def chosen_steps(self) -> tuple[Step, ...]:
         """The steps asked for, whichever way, or the default ones."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler
 from pydantic_core import CoreSchema, PydanticCustomError
@@ -39,3 +40,27 @@ IntervalSeconds = Annotated[int, Field(ge=1, le=MAX_BAKE_SECONDS)]
 
 class Part(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+def keys_at(whole: type[Part], place: Sequence[str | int]) -> set[str]:
+    """The keys that an object at this place of `whole` may have; pydantic's places name members of unions, too."""
+    parts = [whole]
+    for step in place:
+        inner = [part.model_fields[step].annotation for part in parts if step in part.model_fields]
+        if inner:
+            parts = [part for annotation in inner for part in _parts(annotation)]
+        else:
+            parts = [part for part in parts if _tag(part) == step] or parts
+    return {key for part in parts for key in part.model_fields}
+
+
+def _parts(annotation: Any) -> Iterator[type[Part]]:
+    if isinstance(annotation, type) and issubclass(annotation, Part):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _parts(inner)
+
+
+def _tag(part: type[Part]) -> object:
+    """What tells the part from the others of its union."""
+    return next(iter(get_args(part.model_fields["type"].annotation)), None) if "type" in part.model_fields else None

@@ -13,6 +13,8 @@ from typing import Any, Literal, Self
 WEIGHT_DECIMALS = 2
 ALL_PERCENT = 100.0
 MAX_STEPS = 10_000
+#: After a step back no weight bakes longer than this: it was seen before, and the comparison needs minutes.
+AGAIN_SECONDS = 1800
 
 _NAME = re.compile(
     r"(?:CodeDeployDefault\.)?(?:Lambda)?"
@@ -50,7 +52,13 @@ class Step:
         approval = document.get("approval")
         return cls(**{**document, "approval": approval and Approval(**approval)})
 
+    def again_seconds(self, *, first: bool) -> int:
+        """How long it bakes after a step back; `first`: there, so it must be long enough to compare."""
+        return max(COMPARISON.bake_seconds if first else 0, min(self.bake_seconds, AGAIN_SECONDS))
 
+
+#: Where an all-at-once rollout steps back to: nothing of it was ever compared.
+COMPARISON = Step(10, 300)
 #: 10, 50 and 100 %, five minutes each.
 DEFAULT_STEPS = (Step(10, 300), Step(50, 300), Step(100, 300))
 

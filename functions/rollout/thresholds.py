@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from rollout.binomial import upper_tail
 from rollout.check import Check, Finding
+from rollout.health import HealthGate
 from rollout.observation import Counts
-from rollout.plan import HealthGate
 
 #: How improbable the failures must be at the limit itself before they convict.
 CONVICTION_P_VALUE = 0.01

@@ -5,11 +5,16 @@ A value is repeated only where it cannot be a secret.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from difflib import get_close_matches
 from typing import Any
+
+KeysAt = Callable[[Sequence[str | int]], Collection[str]]
 
 #: A Cause holds 32,768 characters (Step Functions API reference, Fail state), and Lambda writes the message as JSON.
 MAX_MESSAGE_CHARACTERS = 20_000
+#: "unknown key; " is the shortest violation, so more of them than this do not fit. Each takes a search.
+_MAX_LINES = MAX_MESSAGE_CHARACTERS // len("unknown key; ") + 1
 
 _PLAIN_MESSAGES = {
     "bool_type": "must be true or false",
@@ -30,15 +35,18 @@ _PLAIN_MESSAGES = {
 _TAGS = {"canary", "linear", "exponential", "all_at_once", "<number>", "<alias>"}
 
 
-def sentence(found: Sequence[Mapping[str, Any]], whose: str = "the request") -> str:
-    """Every violation in one sentence; `found` is what pydantic's `ValidationError.errors()` gives."""
-    lines = [_one(violation) for violation in found]
-    count = "1 problem" if len(lines) == 1 else f"{len(lines)} problems"
+def sentence(found: Sequence[Mapping[str, Any]], keys_at: KeysAt, whose: str = "the request") -> str:
+    """Every violation in one sentence; `found` is what pydantic's `ValidationError.errors()` gives.
+
+    `keys_at` gives the keys that are known at a place, of which an unknown one may be a misspelling.
+    """
+    lines = [_one(violation, keys_at) for violation in found[:_MAX_LINES]]
+    count = "1 problem" if len(found) == 1 else f"{len(found)} problems"
     text = f"{count} in {whose}: " + "; ".join(lines)
     return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[:MAX_MESSAGE_CHARACTERS] + " … and more of the kind"
 
 
-def _one(violation: Mapping[str, Any]) -> str:
+def _one(violation: Mapping[str, Any], keys_at: KeysAt) -> str:
     where = ""
     for part in violation["loc"]:
         if isinstance(part, int):
@@ -46,6 +54,10 @@ def _one(violation: Mapping[str, Any]) -> str:
         elif part not in _TAGS or not where:
             where += f".{part}" if where else str(part)[:80]
     message = _PLAIN_MESSAGES.get(violation["type"], violation["msg"])
+    if violation["type"] == "extra_forbidden":
+        *object_place, key = violation["loc"]
+        if nearest := get_close_matches(str(key), keys_at(object_place), n=1):
+            message += f" (did you mean {nearest[0]}?)"
     given = violation.get("input")
     # A payload or an unknown key may hold a secret; a scalar in a field of ours does not.
     harmless = violation["type"] != "extra_forbidden" and violation["loc"][0] != "smoke_tests"

@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Self
+from typing import Any, Self
 
 ORDERS = ("approve", "advance", "finish")
 RESTORING = ("abort", "reject")
@@ -109,6 +109,17 @@ class Command:
     def target(self) -> str:
         """The alias as the ledger names it: `function:alias`."""
         return f"{self.function_name}:{self.alias_name}"
+
+    def answer(self, rollout_id: str | None, message: str, *, accepted: bool = False) -> dict[str, Any]:
+        """What its sender is told, as JSON."""
+        return {
+            "accepted": accepted,
+            "command": self.command,
+            "function_name": self.function_name,
+            "alias_name": self.alias_name,
+            "rollout_id": rollout_id,
+            "message": message,
+        }
 
     def word(self, at: float, gate: int | None = None, step: int | None = None) -> Word:
         """This command as a word of that moment."""

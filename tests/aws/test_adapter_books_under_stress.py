@@ -8,11 +8,13 @@ import pytest
 from aws import history, ledger, versions
 from aws.history import Closing
 from rollout.check import Check, Finding
-from rollout.decision import Decision, Look, Progress
+from rollout.decision import Decision
 from rollout.errors import AwsUnavailable
 from rollout.judge import Judge
+from rollout.look import Look
 from rollout.observation import Counts, History, Minute, Shift
 from rollout.plan import Plan
+from rollout.progress import Progress
 from rollout.smoke_test import SmokeTest
 from rollout.strategy import Step
 from rollout.verdict import hear

@@ -10,10 +10,13 @@ from aws import history, ledger
 from aws.executions import Execution
 from aws.history import Booked, Closing
 from rollout.check import Check, Finding
-from rollout.decision import Decision, Look, Progress
+from rollout.decision import Decision
 from rollout.errors import AwsUnavailable, LedgerUnreadable, LockLost
+from rollout.health import AlarmGate
+from rollout.look import Look
 from rollout.observation import Counts, Shift
-from rollout.plan import AlarmGate, Plan
+from rollout.plan import Plan
+from rollout.progress import Progress
 from rollout.strategy import DEFAULT_STEPS, Step
 from rollout.verdict import Verdict
 from sandbox.world import STARTED_AT

@@ -5,9 +5,9 @@ import json
 import jsonschema
 import pytest
 
-from rollout.decision import Progress
 from rollout.plan import Plan
 from rollout.profile import Profile
+from rollout.progress import Progress
 from rollout.request import RolloutRequest, json_schema
 from rollout.wheel import Command
 from tests.contract import asl_rules

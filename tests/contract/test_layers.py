@@ -1,4 +1,4 @@
-"""The arrows of the house: handlers -> aws -> rollout -> the standard library, and what goes with them.
+"""The arrows of the house: handlers -> application -> aws -> rollout -> the standard library, and what goes with them.
 
 The domain may also use jmespath, a language whose every expression is a function of values.
 
@@ -64,8 +64,12 @@ def top_level_functions(source: str) -> set[str]:
 
 
 TOP = [str(path.relative_to(ROOT)) for path in sorted(FUNCTIONS.glob("*.py"))]
-HANDLERS = {Path(source).stem for source in TOP if "handler" in top_level_functions(source)}
-BESIDE_HANDLERS = {Path(source).stem for source in TOP} - HANDLERS
+HANDLERS = {Path(source).stem for source in TOP}
+
+
+@pytest.mark.parametrize("source", TOP)
+def test_the_listing_of_functions_is_the_workflow(source):
+    assert "handler" in top_level_functions(source)
 
 
 @pytest.mark.parametrize("source", sources("functions/rollout"))
@@ -84,9 +88,9 @@ def test_adapters_know_the_domain_and_the_sdk_alone(source):
     assert third_party(source) <= {"aws", "rollout"} | SDK
 
 
-@pytest.mark.parametrize("source", TOP)
-def test_handlers_reach_aws_only_through_adapters(source):
-    assert third_party(source) <= {"aws", "rollout", "aws_lambda_powertools"} | BESIDE_HANDLERS
+@pytest.mark.parametrize("source", [*TOP, *sources("functions/application")])
+def test_handlers_and_what_they_share_reach_aws_only_through_adapters(source):
+    assert third_party(source) <= {"application", "aws", "rollout", "aws_lambda_powertools"}
 
 
 @pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate"))
@@ -103,18 +107,23 @@ def test_only_planning_pays_for_pydantic():
         )
     }
     parts = {source for source in importers if source.startswith("functions/rollout/")}
-    assert importers - parts == {"functions/planning.py"}
-    assert {source for source in TOP if "planning" in packages(source)} == {
-        "functions/plan_rollout.py",
-        "functions/rehearsal.py",
-    }
-    assert {source for source in TOP if "rehearsal" in packages(source)} == {"functions/plan_rollout.py"}
+    assert importers - parts == {"functions/application/planner.py"}
+    assert importing("application.planner") == {"functions/plan_rollout.py", "functions/application/dry_run.py"}
+    assert importing("application.dry_run") == {"functions/plan_rollout.py"}
     assert all("request" in Path(source).stem for source in parts)
+
+
+def importing(module: str) -> set[str]:
+    return {
+        source
+        for source in sources("functions")
+        if any(name.startswith(f"{module}.") for name in imported_modules(source))
+    }
 
 
 @pytest.mark.parametrize("source", sources("sandbox"))
 def test_the_sandbox_runs_the_functions_without_importing_them(source):
-    assert not packages(source) & ({"aws", "rollout", "functions"} | HANDLERS | BESIDE_HANDLERS)
+    assert not packages(source) & ({"application", "aws", "rollout", "functions"} | HANDLERS)
 
 
 #: What draws: it knows no account, and the sandbox's views are drawn by it like AWS's.

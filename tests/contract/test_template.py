@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from telemetry import count
+from application.telemetry import count
 from tests.contract.artifacts import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, deployed
 
 SOURCE = (ROOT / "template.yaml").read_text()

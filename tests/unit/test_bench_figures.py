@@ -12,7 +12,7 @@ from bench.coldstart.emulator import NoColdStart, binary
 from bench.coldstart.measure import LIMITS, ROLLBACK_PATH, ColdStart
 from bench.judge import cases, record
 from bench.row import Row
-from rollout.plan import HISTORY_BUDGET
+from rollout.pace import HISTORY_BUDGET
 
 HEAD = f"| {' | '.join(row.HEADS)} |"
 

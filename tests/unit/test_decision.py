@@ -7,11 +7,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from rollout.check import Check, Finding, alarm_check
-from rollout.decision import Look, Progress, bake_seconds, decide
+from rollout.decision import bake_seconds, decide
+from rollout.health import HealthGate
 from rollout.judge import Evidence, Guard, Tolerance
+from rollout.look import Look
 from rollout.observation import AlarmReading, Counts, Shift
-from rollout.plan import COMPARISON, HealthGate
-from rollout.strategy import Step, all_at_once
+from rollout.progress import Progress
+from rollout.strategy import COMPARISON, Step, all_at_once
 from rollout.verdict import Verdict
 
 SERVED = Counts(1000, 0, 0)

@@ -9,23 +9,21 @@ from hypothesis import strategies as st
 
 from rollout.errors import PlanTooLong
 from rollout.forecast import StepForecast
+from rollout.health import AlarmGate, HealthGate
 from rollout.hook import NO_HOOKS, Hook, Hooks
 from rollout.judge import Judge, Tolerance
 from rollout.observation import History
-from rollout.plan import (
-    COMPARISON,
+from rollout.pace import (
     HISTORY_BUDGET,
     MAX_POLL_SECONDS,
     MAX_TOTAL_SECONDS,
     POLL_SECONDS,
-    AlarmGate,
-    HealthGate,
-    Plan,
     history_events,
     pace,
     pause_wait_seconds,
 )
-from rollout.strategy import DEFAULT_STEPS, Approval, Step, all_at_once
+from rollout.plan import Plan
+from rollout.strategy import COMPARISON, DEFAULT_STEPS, Approval, Step, all_at_once
 
 DAY = 86_400
 steps = st.lists(st.integers(0, 7 * DAY), min_size=1, max_size=40).map(

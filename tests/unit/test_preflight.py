@@ -3,8 +3,8 @@
 import pytest
 
 from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady, ProvisioningPending
+from rollout.health import AlarmGate
 from rollout.observation import AlarmReading
-from rollout.plan import AlarmGate
 from rollout.preflight import require_ready_alarms, require_ready_alias
 from rollout.routing import Routing
 from rollout.version import Provisioning

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.errors import RequestInvalid
+from rollout.health import AlarmGate
 from rollout.hook import Hook
-from rollout.plan import AlarmGate
 from rollout.request import FromAlias, RolloutRequest
 from rollout.strategy import DEFAULT_STEPS, Step
 
@@ -144,6 +144,45 @@ def test_a_message_stays_short_enough_to_be_read_whatever_is_wrong():
     message = refusal({**SMALLEST, "steps": [{"weight": 200 + n, "bake_seconds": -1} for n in range(900)]})
     assert message.startswith("1800 problems in the request: ")
     assert len(message) < 21_000
+
+
+@pytest.mark.parametrize(
+    ("part", "says"),
+    [
+        ({"stratgy": "AllAtOnce"}, "stratgy: unknown key (did you mean strategy?)"),
+        ({"alias": "live"}, "alias: unknown key (did you mean alias_name?)"),
+        (
+            {"health": {"max_error_percentage": 1}},
+            "health.max_error_percentage: unknown key (did you mean max_error_percent?)",
+        ),
+        ({"health": {"judge": {"errors": {"ratio": 2}}}}, "health.judge.errors.ratio: unknown key (did you mean max_r"),
+        ({"strategy": {"type": "linear", "increments": 5}}, "strategy.increments: unknown key (did you mean increm"),
+        ({"version": {"fromalias": "latest"}}, "version.fromalias: unknown key (did you mean from_alias?)"),
+        ({"hooks": {"each_step": {"functionname": "f"}}}, "functionname: unknown key (did you mean function_name?)"),
+        ({"steps": [{"approval": {"on_time_out": "continue"}}]}, "on_time_out: unknown key (did you mean on_timeout?)"),
+    ],
+)
+def test_an_unknown_key_suggests_the_nearest_known_one_of_its_object(part, says):
+    assert says in refusal({**SMALLEST, **part})
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"nonsense": 1},
+        {"bake_second": 300},  # known in another object
+        {"strategy": {"type": "canary", "weight": 10, "interval_seconds": 60, "increment": 5}},  # of another strategy
+    ],
+)
+def test_an_unknown_key_that_resembles_no_key_of_its_object_suggests_none(part):
+    assert refusal({**SMALLEST, **part}).endswith(": unknown key")
+
+
+def test_suggestions_stand_beside_everything_else_that_is_wrong():
+    assert refusal({"function_name": "checkout", "alias": "live", "force": 1}) == (
+        "3 problems in the request: alias_name: is required; force: must be true or false (got 1);"
+        " alias: unknown key (did you mean alias_name?)"
+    )
 
 
 def test_a_smoke_tests_payload_is_never_repeated():

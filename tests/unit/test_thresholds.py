@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.decision import Finding
+from rollout.check import Finding
+from rollout.health import HealthGate
 from rollout.observation import Counts
-from rollout.plan import HealthGate
 from rollout.thresholds import checks, upper_tail
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from application.telemetry import logger
 from aws import hooks
 from rollout.errors import HookFailed
 from rollout.hook import Moment, failure
 from rollout.plan import Plan
-from telemetry import logger
 
 
 def ask(

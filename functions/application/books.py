@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 
+from application.announcement import announce
+from application.telemetry import Document, count, logger
 from aws import history
 from aws.history import Booked, Closing
-from telemetry import Document, count, logger
-from telling import announce
 
 _EVENTS = {
     "promoted": "RolloutPromoted",

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from application.telemetry import best_effort
 from aws import alarms, aliases, hooks, metrics, profiles, stacks, versions
 from aws.aliases import Alias
 from aws.executions import Execution
 from rollout import preflight
 from rollout.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
 from rollout.forecast import Forecast, forecast
+from rollout.health import HealthGate
 from rollout.observation import History
-from rollout.plan import HealthGate, Plan, pace
+from rollout.pace import pace
+from rollout.plan import Plan
 from rollout.profile import Profile, name_in
 from rollout.request import FromAlias, RolloutRequest
 from rollout.routing import restore_command
 from rollout.strategy import ALL_PERCENT, Step
-from telemetry import best_effort
 
 UNPAUSABLE = "this rollout cannot be paused: with so long a plan there is no room for it in one execution's history"
 UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"

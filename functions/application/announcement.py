@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from application.telemetry import Document, best_effort
 from aws import events, notices
 from rollout.plan import Plan
-from telemetry import Document, best_effort
 
 #: What a notice says happened, by the event that it goes with; other events are told to machines alone.
 _HEADLINES = {

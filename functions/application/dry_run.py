@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
+from application.planner import Asked, make_plan, taken
+from application.telemetry import Document, identify, logger
 from aws import executions, history, ledger, versions
 from aws.executions import Execution
-from planning import Asked, make_plan, taken
 from rollout.difference import Difference, differences
 from rollout.errors import FunctionUpdating, RolloutRunning, VersionKnownBad, VersionPending
 from rollout.plan import Plan
 from rollout.version import Version
-from telemetry import Document, identify, logger
 
 UNCHANGED = "nothing new: would end Unchanged"
 

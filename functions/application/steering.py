@@ -1,0 +1,98 @@
+"""An operator's word on a rollout that runs: kept in the lock for the next look, or, to restore, done at once."""
+
+from __future__ import annotations
+
+import time
+
+from application.restoration import Mark, is_told, left_open, restore
+from application.telemetry import Document, identify
+from aws import ledger
+from aws.executions import Trace
+from aws.ledger import Lock
+from rollout.errors import AliasMoved, AliasNotFound
+from rollout.pace import pause_wait_seconds
+from rollout.plan import Plan
+from rollout.wheel import RESTORING, Command, Situation, Word, refusal
+
+
+def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
+    """The answer; None where the lock changed meanwhile, so that it must be read again.
+
+    Raises:
+        RolloutError: AWS could not be asked, or the alias not be restored yet.
+    """
+    identify({"plan": plan.to_json(), "candidate": lock.candidate})
+    if command.rollout_id not in {None, plan.rollout_id}:
+        message = f"rollout {command.rollout_id} of {command.target} is over; {plan.rollout_id} runs now"
+        return command.answer(plan.rollout_id, message)
+    if lock.promoting and is_told(lock):
+        message = f"{command.target} is promoted, and its books are being closed: try again in a minute"
+        return command.answer(plan.rollout_id, message)
+    word = command.word(time.time(), lock.gate, lock.step)
+    if why := refusal(command.command, _situation(lock, plan)):
+        return command.answer(plan.rollout_id, f"{command.target} cannot {command.command} now: {why}")
+    if command.command in RESTORING:
+        return _restore(command, plan, lock, word)
+    if ledger.say(lock, word) or _is_said(command, word):
+        return command.answer(plan.rollout_id, _what_follows(plan, lock, word), accepted=True)
+    return None
+
+
+def _is_said(command: Command, word: Word) -> bool:
+    """Whether the lock has the word all the same: the response was lost, and the SDK asked again."""
+    seen = ledger.read_lock(command.target)
+    return seen is not None and word.to_json() in seen.commands
+
+
+def _situation(lock: Lock, plan: Plan) -> Situation:
+    order = lock.wheel.order
+    return Situation(
+        exposed=lock.exposed,
+        promoting=lock.promoting,
+        restoring=lock.restoring,
+        paused=lock.wheel.pause,
+        gate=lock.gate,
+        pausable=plan.max_pause_seconds > 0 and not plan.creates_alias,
+        finishing=order if order and order.command == "finish" else None,
+    )
+
+
+def _what_follows(plan: Plan, lock: Lock, word: Word) -> str:
+    pause = lock.wheel.pause
+    waits = plan.poll_seconds if lock.gate is None else max(plan.poll_seconds, plan.hold_poll_seconds)
+    if pause is not None:
+        waits = pause_wait_seconds(int(word.at - pause.at), plan.poll_seconds)
+    when = f"at the next look, within about {waits:,} s"
+    what = {
+        "pause": f"from the next look on no weight moves until resume, for {plan.max_pause_seconds:,} s at most;"
+        " then it rolls back",
+        "resume": f"it goes on {when}",
+        "approve": f"it goes on {when}" if pause is None else f"it goes on once it is resumed; it is {pause}",
+        "advance": f"its bake ends {when}, unless harm is suspected",
+        "finish": f"version {lock.candidate} is promoted {when}, unless there is harm; nobody is asked for approval",
+    }[word.command]
+    return f"{plan.target} is {word}: {what}"
+
+
+def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document | None:
+    """Restore at once; the state machine finds the alias restored at its next look, and ends for this reason."""
+    marked = ledger.mark_restoring(lock.target, lock.execution_arn, str(word), word=word)
+    found = left_open(marked) if marked else None
+    if found is None:
+        return None
+    message = f"{plan.target} is {word}"
+    if plan.creates_alias:
+        message += ": the alias is not made any more, unless that was just on its way"
+    elif not found.exposed:
+        message += ": no traffic had moved, and none will"
+    else:
+        message += _restored(found)
+    return command.answer(plan.rollout_id, message, accepted=True)
+
+
+def _restored(found: Trace) -> str:
+    try:
+        restore(Mark(found, held=True), time.time())
+    except (AliasMoved, AliasNotFound) as error:
+        return f", but {error}"
+    return f": version {found.plan.stable} serves all traffic again"

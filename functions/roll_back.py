@@ -5,11 +5,9 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from aws_lambda_powertools.metrics import MetricUnit
-
 from application.books import close, tell
 from application.restoration import Mark, mark, restore
-from application.telemetry import Document, best_effort, count, logger, task
+from application.telemetry import Document, best_effort, logger, measure, task
 from aws import ledger
 from aws.executions import SUCCESSES, Trace
 from aws.history import Closing
@@ -95,7 +93,7 @@ def _restore(
         raise RestoreFailed(f"{error}. Run: {plan.restore_command}") from error
     if booked:
         return booked.outcome, booked.cause
-    count("RollbackSeconds", max(0.0, time.time() - entered_at), MetricUnit.Seconds)
+    measure("RollbackSeconds", max(0.0, time.time() - entered_at))
     return "rolled_back", cause
 
 

@@ -1,1 +1,7 @@
-"""What several handlers do with AWS and the domain: plan, dry-run, restore, settle, close, announce, ask."""
+"""What several handlers do with AWS and the domain: plan, dry-run, restore, settle, steer, close, announce, ask."""
+
+import gc
+
+# Nothing that a cold start imports is garbage, and looking for some takes a tenth of it (`make bench`). Every handler
+# imports this package first, and `telemetry.task` switches the collector on again.
+gc.disable()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import gc
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
 from typing import Any
@@ -22,6 +23,9 @@ logger = Logger(service="tidegate")
 
 def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Document, LambdaContext], Document]]:
     """Make a handler of a function from event to result: every log line says whose rollout it is about."""
+    # The imports are over, and what they made stays: the collector, off since `application` began, need not look there.
+    gc.freeze()
+    gc.enable()
 
     def decorate(handle: Callable[[Document], Document]) -> Callable[[Document, LambdaContext], Document]:
         @wraps(handle)
@@ -62,8 +66,17 @@ def best_effort(doing: str, failing: type[RolloutError] = RolloutError) -> Itera
         logger.warning("could not do what may fail", doing=doing, reason=str(error), error=type(error).__name__)
 
 
-def count(name: str, value: float = 1, unit: MetricUnit = MetricUnit.Count, **dimensions: str) -> None:
-    """One metric in CloudWatch's embedded format, on standard output."""
+def count(name: str, **dimensions: str) -> None:
+    """One more of what a metric counts, in CloudWatch's embedded format, on standard output."""
+    _send(name, 1, MetricUnit.Count, dimensions)
+
+
+def measure(name: str, seconds: float, **dimensions: str) -> None:
+    """How long something took, likewise."""
+    _send(name, seconds, MetricUnit.Seconds, dimensions)
+
+
+def _send(name: str, value: float, unit: MetricUnit, dimensions: Mapping[str, str]) -> None:
     with single_metric(name=name, unit=unit, value=value, namespace=NAMESPACE) as metric:
         for dimension, of in dimensions.items():
             metric.add_dimension(dimension, of)

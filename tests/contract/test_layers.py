@@ -22,6 +22,7 @@ PYDANTIC = {"pydantic", "pydantic_core", "annotated_types"}
 #: What would let the clock, the environment, chance or the outside into the domain: those come in as values.
 IMPURE = {"logging", "os", "random", "secrets", "socket", "subprocess", "time", "urllib", "uuid"}
 
+STANDARD = {*sys.stdlib_module_names, "__future__"}
 LONGEST_FUNCTION_LINES = 60
 LONGEST_FILE_LINES = 500
 NAMELESS = {"common", "helper", "helpers", "misc", "util", "utils"}
@@ -56,7 +57,7 @@ def packages(source: str) -> set[str]:
 
 
 def third_party(source: str) -> set[str]:
-    return packages(source) - sys.stdlib_module_names - {"__future__"}
+    return packages(source) - STANDARD
 
 
 def top_level_functions(source: str) -> set[str]:
@@ -86,6 +87,12 @@ def test_the_domain_takes_time_chance_and_environment_as_values(source):
 @pytest.mark.parametrize("source", sources("functions/aws"))
 def test_adapters_know_the_domain_and_the_sdk_alone(source):
     assert third_party(source) <= {"aws", "rollout"} | SDK
+
+
+@pytest.mark.parametrize("source", TOP)
+def test_a_handler_imports_first_what_keeps_the_garbage_collector_out_of_its_cold_start(source):
+    outside = [module for module in imported_modules(source) if module.partition(".")[0] not in STANDARD]
+    assert outside[0].startswith("application.")
 
 
 @pytest.mark.parametrize("source", [*TOP, *sources("functions/application")])

@@ -18,7 +18,8 @@ Document = dict[str, Any]
 
 NAMESPACE = "Tidegate"
 
-logger = Logger(service="tidegate")
+#: The service, here and in metrics, is the stack (POWERTOOLS_SERVICE_NAME): one's alarm is not another's.
+logger = Logger()
 
 
 def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Document, LambdaContext], Document]]:

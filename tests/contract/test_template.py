@@ -197,11 +197,13 @@ def test_tidegates_own_alarms_tell_the_topic():
 
 
 def test_the_alarm_on_a_failed_rollback_watches_the_metric_that_is_sent(capsys, monkeypatch):
-    service = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]["POWERTOOLS_SERVICE_NAME"]
+    environments = [one["Environment"]["Variables"] for one in of_kind("AWS::Lambda::Function").values()]
+    (service,) = {each["POWERTOOLS_SERVICE_NAME"] for each in environments}
+    assert service == "tidegate", "the stack's name: two stacks do not share an alarm"
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
     count("Rollouts", outcome="rollback_failed")
     sent = json.loads(capsys.readouterr().out)
-    alarm = RESOURCES["RollbackFailedAlarm"]["Properties"]
+    (alarm,) = [one for one in of_kind("AWS::CloudWatch::Alarm").values() if one["Namespace"] == "Tidegate"]
     (metric,) = sent["_aws"]["CloudWatchMetrics"]
     assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
     (names,) = metric["Dimensions"]

@@ -39,7 +39,8 @@ class Asked:
         """From any JSON.
 
         Raises:
-            RequestInvalid: it cannot be understood, its profile cannot, or is not there.
+            RequestInvalid: it cannot be understood, or its profile cannot.
+            ProfileNotFound: it names a profile that is not there.
         """
         name = name_in(document)
         profile = profiles.read(name) if name else None

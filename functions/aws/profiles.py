@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aws import sdk
-from rollout.errors import AwsRefused, RequestInvalid
+from rollout.errors import AwsRefused, ProfileNotFound, RequestInvalid
 from rollout.profile import Profile
 
 PREFIX = "/tidegate/profiles/"
@@ -14,7 +14,8 @@ def read(name: str) -> Profile:
     """The profile of that name, its newest version, or with `name:7` its version 7.
 
     Raises:
-        RequestInvalid: there is none, or it is no profile.
+        ProfileNotFound: there is none.
+        RequestInvalid: it is no profile.
     """
     parameter = PREFIX + name
     client = sdk.client("ssm")
@@ -25,7 +26,7 @@ def read(name: str) -> Profile:
     except AwsRefused as error:
         if error.code not in _MISSING:
             raise
-        raise RequestInvalid(
+        raise ProfileNotFound(
             f"no profile {name}: there is no parameter {parameter} in {client.meta.region_name}: store it there, or"
             " correct the request's profile"
         ) from error

@@ -3,6 +3,7 @@
     RolloutError
     ├── Rejected                    traffic never moved, and will not
     │   ├── RequestInvalid          the request cannot be understood; lists every violation
+    │   ├── ProfileNotFound         no profile of that name and version in this account and region
     │   ├── FunctionNotFound        no such function in this account and region
     │   ├── AliasNotFound           no such alias of the function
     │   ├── AliasNotReady           the alias is not on one published version at 100 %
@@ -53,6 +54,10 @@ class Rejected(RolloutError):
 
 class RequestInvalid(Rejected):
     """The request cannot be understood; the message lists every violation."""
+
+
+class ProfileNotFound(Rejected):
+    """No profile of that name and version in this account and region."""
 
 
 class FunctionNotFound(Rejected):

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from aws import profiles
-from rollout.errors import AwsUnavailable, PermissionDenied, RequestInvalid
+from rollout.errors import AwsUnavailable, PermissionDenied, ProfileNotFound, RequestInvalid
 
 PROFILE = {"alias_name": "live"}
 NAME = "/tidegate/profiles/prod-api"
@@ -34,7 +34,7 @@ def test_a_version_is_read_by_ssms_own_notation():
 @pytest.mark.usefixtures("stored")
 @pytest.mark.parametrize("name", ["gone", "prod-api:9"])
 def test_a_profile_that_is_not_there_says_where_it_should_be(name):
-    with pytest.raises(RequestInvalid) as refused:
+    with pytest.raises(ProfileNotFound) as refused:
         profiles.read(name)
     assert str(refused.value) == (
         f"no profile {name}: there is no parameter /tidegate/profiles/{name} in us-east-1: store it there, or correct"

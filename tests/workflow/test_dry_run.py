@@ -95,7 +95,7 @@ def test_differences_are_told_without_the_value_of_any_variable():
         ({"version": {"from_alias": "gone"}}, {}, "AliasNotFound"),
         ({"expected_code_sha256": "A" * 43 + "="}, {}, "CodeChanged"),
         ({}, {"publish": {"last_update_status": "Failed"}}, "FunctionNotPublishable"),
-        ({"profile": "gone"}, {}, "RequestInvalid"),
+        ({"profile": "gone"}, {}, "ProfileNotFound"),
     ],
 )
 def test_it_refuses_what_the_rollout_would_be_refused_for(request_, scenario, error):

@@ -20,6 +20,7 @@ from pydantic import model_validator as validator
 from pydantic.dataclasses import dataclass
 
 from sandbox.alarm_rule import AlarmState
+from sandbox.scenario_keys import nearest
 
 SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -415,7 +416,8 @@ def _reason(kind: str, place: tuple[int | str, ...], message: str) -> str:
     """One sentence: where, and what. Places between angle brackets are this module's own tags, not the file's."""
     where = ".".join(str(part) for part in place if not str(part).startswith("<")) or "the file"
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
-        return f"{where}: unknown key"
+        meant = nearest(Scenario, place)
+        return f"{where}: unknown key" + (f" (did you mean {meant}?)" if meant else "")
     return f"{where}: {message.removeprefix('Value error, ')}"
 
 

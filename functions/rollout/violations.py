@@ -56,11 +56,18 @@ def _one(violation: Mapping[str, Any], keys_at: KeysAt) -> str:
     message = _PLAIN_MESSAGES.get(violation["type"], violation["msg"])
     if violation["type"] == "extra_forbidden":
         *object_place, key = violation["loc"]
-        if nearest := get_close_matches(str(key), keys_at(object_place), n=1):
-            message += f" (did you mean {nearest[0]}?)"
+        if nearest := _nearest(str(key), keys_at(object_place)):
+            message += f" (did you mean {nearest}?)"
     given = violation.get("input")
     # A payload or an unknown key may hold a secret; a scalar in a field of ours does not.
     harmless = violation["type"] != "extra_forbidden" and violation["loc"][0] != "smoke_tests"
     if violation["type"] not in {"tidegate", "missing"} and harmless and isinstance(given, (str, int, float)):
         message += f" (got {str(given)[:60]!r})" if isinstance(given, str) else f" (got {given})"
     return f"{where}: {message}" if where else message
+
+
+def _nearest(key: str, known: Collection[str]) -> str | None:
+    """The known key that was meant: one whose unit or last word was left out, or one that is spelled much alike."""
+    longer = [name for name in known if name.startswith(f"{key}_")]
+    found = get_close_matches(key, longer, n=1, cutoff=0) or get_close_matches(key, known, n=1, cutoff=0.7)
+    return found[0] if found else None

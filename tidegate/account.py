@@ -7,7 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -15,10 +15,10 @@ from typing import Any
 import boto3
 from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoRegionError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from tidegate.failed import AwsFailed, NothingThere, Unusable, WouldBeRejected
-from tidegate.refusal import sentence
+from tidegate.refusal import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
 from tidegate.target import Target
 
 Item = dict[str, Any]
@@ -71,16 +71,14 @@ class Execution:
         return self.status in {"RUNNING", "PENDING_REDRIVE"}
 
 
+@dataclass(frozen=True)
 class Account:
-    """One stack in one account and region. Every method may raise AwsFailed."""
+    """One stack in one account and region. Every method may raise AwsFailed, and Unusable where none is configured."""
 
-    def __init__(self, stack: str = DEFAULT_STACK, region: str | None = None, profile_name: str | None = None) -> None:
-        self.stack = stack
-        try:
-            self._session = boto3.Session(region_name=region, profile_name=profile_name)
-        except ProfileNotFound as error:
-            raise Unusable(f"{error}: see ~/.aws/config, or leave --profile-name out") from error
-        self._clients: dict[str, Any] = {}
+    stack: str = DEFAULT_STACK
+    region: str | None = None
+    profile_name: str | None = None
+    _clients: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
 
     # --- Rollouts -----------------------------------------------------------------------------------------------------
 
@@ -215,6 +213,16 @@ class Account:
 
     # --- How it is asked ----------------------------------------------------------------------------------------------
 
+    @cached_property
+    def _session(self) -> boto3.Session:
+        try:
+            session = boto3.Session(region_name=self.region, profile_name=self.profile_name)
+        except ProfileNotFound as error:
+            raise Unusable(f"{error}: see ~/.aws/config, or leave --profile-name out") from error
+        if session.region_name is None:
+            raise Unusable(NO_REGION if _has_credentials(session) else NO_REGION_NO_CREDENTIALS)
+        return session
+
     @property
     def _table(self) -> str:
         return self._output("RolloutTableName")
@@ -263,8 +271,6 @@ class Account:
         """Tell what AWS, or botocore before it, says against a call as AwsFailed."""
         try:
             yield
-        except NoRegionError as error:
-            raise Unusable("no region is chosen: say --region, or set AWS_DEFAULT_REGION") from error
         except (BotoCoreError, ClientError) as error:
             raise AwsFailed(sentence(action, error, self._session.region_name)) from error
 
@@ -272,6 +278,13 @@ class Account:
 def now() -> float:
     """Seconds since the epoch."""
     return time.time()
+
+
+def _has_credentials(session: boto3.Session) -> bool:
+    try:
+        return session.get_credentials() is not None
+    except BotoCoreError:
+        return False
 
 
 def _code(error: AwsFailed) -> str:

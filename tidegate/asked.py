@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any, ParamSpec
+from typing import Any, NamedTuple, get_args
 
 import typer
 from rich.console import Console
@@ -18,22 +19,39 @@ from rich.console import Console
 from tidegate.failed import ENDED_OTHERWISE, INTERRUPTED, SUCCEEDED, Failed, Unusable
 from tidegate.view import RolloutView
 
-P = ParamSpec("P")
-
 _SUCCESSES = frozenset({"promoted", "unchanged"})
 #: A table that is piped somewhere is not cut to a terminal that is not there.
 _PIPED_COLUMNS = 140
 
 
-def told(command: Callable[P, int]) -> Callable[P, None]:
-    """A command that returns its exit code, or raises why it has none; failures are sentences, or one JSON object."""
+class MadeOfOptions(NamedTuple):
+    """Annotates a command's parameter whose value `maker` makes; the maker's own parameters are options."""
+
+    maker: Callable[..., object]
+
+
+def told(command: Callable[..., int]) -> Callable[..., None]:
+    """A command that returns its exit code, or raises why it has none; failures are sentences, or one JSON object.
+
+    On the command line, the options of a `MadeOfOptions` stand where that parameter stands in the command.
+    """
+    parameters = inspect.signature(command, eval_str=True).parameters
+    makers = {
+        name: mark.maker
+        for name, parameter in parameters.items()
+        for mark in get_args(parameter.annotation)
+        if isinstance(mark, MadeOfOptions)
+    }
+    options = {name: inspect.signature(maker, eval_str=True).parameters for name, maker in makers.items()}
 
     @functools.wraps(command)
-    def run(*arguments: P.args, **options: P.kwargs) -> None:
+    def run(**given: Any) -> None:
         try:
-            code = command(*arguments, **options)
+            for name, maker in makers.items():
+                given[name] = maker(**{option: given.pop(option) for option in options[name]})
+            code = command(**given)
         except Failed as error:
-            if options.get("as_json"):
+            if given.get("as_json"):
                 print_json({"error": str(error), "exit_code": error.exit_code})
             else:
                 typer.echo(f"tidegate: {error}", err=True)
@@ -43,6 +61,9 @@ def told(command: Callable[P, int]) -> Callable[P, None]:
             code = INTERRUPTED
         raise typer.Exit(code)
 
+    shown = [each for name, own in parameters.items() for each in options.get(name, {name: own}).values()]
+    # Typer reads the options from it.
+    run.__signature__ = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in shown])  # type: ignore[attr-defined]
     return run
 
 

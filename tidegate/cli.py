@@ -11,13 +11,14 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from tidegate import asked, here, live, planned, screen
+from tidegate import asked, live, planned, screen
 from tidegate import report as reports
 from tidegate import view as views
 from tidegate.account import DEFAULT_STACK, Account, now
-from tidegate.asked import as_document, exit_code, print_json, told
+from tidegate.asked import MadeOfOptions, as_document, exit_code, print_json, told
 from tidegate.failed import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable
 from tidegate.following import finished, follow, look
+from tidegate.here import Sandbox
 from tidegate.records import finished_view, running_view
 from tidegate.target import Target
 from tidegate.view import RolloutView
@@ -45,16 +46,32 @@ app = typer.Typer(
 
 RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request: a file of JSON, or -.")]
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="function:alias, such as checkout:live.")]
-StackOption = Annotated[str, typer.Option("--stack", envvar="TIDEGATE_STACK", help="Tidegate's stack.")]
-RegionOption = Annotated[str | None, typer.Option("--region", help="AWS region; the usual one by default.")]
-ProfileOption = Annotated[str | None, typer.Option("--profile-name", help="Credentials of ~/.aws/config.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
-SandboxOption = Annotated[bool, typer.Option("--sandbox", help="On this machine, in virtual time, without AWS.")]
-ScenarioOption = Annotated[
-    str | None, typer.Option("--scenario", metavar="FILE", help="What a sandbox meets: a file, or a shipped name.")
-]
-SeedOption = Annotated[int, typer.Option("--seed", help="A sandbox's luck.")]
 RolloutOption = Annotated[str | None, typer.Option("--rollout", metavar="ID", help="That rollout, and no other.")]
+
+
+def _account(
+    stack: Annotated[str, typer.Option("--stack", envvar="TIDEGATE_STACK", help="Tidegate's stack.")] = DEFAULT_STACK,
+    region: Annotated[str | None, typer.Option("--region", help="AWS region; the usual one by default.")] = None,
+    profile_name: Annotated[str | None, typer.Option("--profile-name", help="Credentials of ~/.aws/config.")] = None,
+) -> Account:
+    return Account(stack, region, profile_name)
+
+
+def _sandbox(
+    sandbox: Annotated[bool, typer.Option("--sandbox", help="On this machine, in virtual time, without AWS.")] = False,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", metavar="FILE", help="What a sandbox meets: a file, or a shipped name.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", help="A sandbox's luck.")] = 0,
+) -> Sandbox | None:
+    if scenario and not sandbox:
+        raise Unusable("--scenario is for --sandbox: AWS has scenarios of its own")
+    return Sandbox(scenario, seed) if sandbox else None
+
+
+AccountOptions = Annotated[Account, MadeOfOptions(_account)]
+SandboxOptions = Annotated[Sandbox | None, MadeOfOptions(_sandbox)]
 
 
 def main() -> None:
@@ -83,23 +100,11 @@ def _options(
 @app.command()
 @told
 def plan(
-    request: RequestArgument,
-    sandbox: SandboxOption = False,
-    scenario: ScenarioOption = None,
-    seed: SeedOption = 0,
-    stack: StackOption = DEFAULT_STACK,
-    region: RegionOption = None,
-    profile_name: ProfileOption = None,
-    as_json: JsonOption = False,
+    request: RequestArgument, sandbox: SandboxOptions, account: AccountOptions, as_json: JsonOption = False
 ) -> int:
     """A dry run: steps, times, cost, what each step can detect, what differs, and every refusal."""
     document = asked.read_request(request)
-    _require_sandbox(sandbox, scenario)
-    if sandbox:
-        with here.account(document, scenario, seed) as account:
-            answer = account.rehearse(document)
-    else:
-        answer = Account(stack, region, profile_name).rehearse(document)
+    answer = (sandbox or account).rehearse(document)
     if as_json:
         print_json({**answer, "cost": planned.costs(answer["plan"])})
     else:
@@ -111,22 +116,17 @@ def plan(
 @told
 def start(
     request: RequestArgument,
+    *,
     watch: Annotated[bool, typer.Option("--watch", help="Stay until it has ended.")] = False,
     name: Annotated[str | None, typer.Option("--name", help="The execution's name.")] = None,
-    sandbox: SandboxOption = False,
-    scenario: ScenarioOption = None,
-    seed: SeedOption = 0,
-    stack: StackOption = DEFAULT_STACK,
-    region: RegionOption = None,
-    profile_name: ProfileOption = None,
+    sandbox: SandboxOptions,
+    account: AccountOptions,
     as_json: JsonOption = False,
 ) -> int:
     """Start a rollout; with --watch, follow it to its end."""
     document = asked.read_request(request)
-    _require_sandbox(sandbox, scenario)
     if sandbox:
-        return _play(here.play(document, scenario, seed), watch=watch, as_json=as_json)
-    account = Account(stack, region, profile_name)
+        return _play(sandbox.play(document), watch=watch, as_json=as_json)
     arn = account.start(document, name)
     if watch:
         if not as_json:
@@ -138,11 +138,6 @@ def start(
         target = Target.named_by(document) or "TARGET"
         typer.echo(f"started {arn}\nfollow it with: tidegate watch {target}")
     return SUCCEEDED
-
-
-def _require_sandbox(sandbox: bool, scenario: str | None) -> None:
-    if scenario and not sandbox:
-        raise Unusable("--scenario is for --sandbox: AWS has scenarios of its own")
 
 
 def _play(seen: list[RolloutView], *, watch: bool, as_json: bool) -> int:
@@ -162,16 +157,9 @@ def _play(seen: list[RolloutView], *, watch: bool, as_json: bool) -> int:
 
 @app.command()
 @told
-def watch(
-    target: TargetArgument,
-    stack: StackOption = DEFAULT_STACK,
-    region: RegionOption = None,
-    profile_name: ProfileOption = None,
-    as_json: JsonOption = False,
-) -> int:
+def watch(target: TargetArgument, account: AccountOptions, as_json: JsonOption = False) -> int:
     """Follow the running rollout of an alias to its end: weights, errors of both versions, verdicts, the next look."""
     named = Target.parse(target)
-    account = Account(stack, region, profile_name)
     lock = account.lock(named)
     if lock is None:
         raise NothingThere(f"no rollout of {named} runs now: tidegate status {named} tells of the last one")
@@ -190,15 +178,9 @@ def _watch(account: Account, arn: str, *, as_json: bool) -> int:
 
 @app.command()
 @told
-def status(
-    target: TargetArgument,
-    stack: StackOption = DEFAULT_STACK,
-    region: RegionOption = None,
-    profile_name: ProfileOption = None,
-    as_json: JsonOption = False,
-) -> int:
+def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption = False) -> int:
     """How the rollout of an alias stands now; or how the last one ended."""
-    view = look(Account(stack, region, profile_name), Target.parse(target))
+    view = look(account, Target.parse(target))
     if as_json:
         print_json(as_document(view))
         return exit_code(view)
@@ -215,14 +197,8 @@ def status(
 
 @app.command("list")
 @told
-def list_running(
-    stack: StackOption = DEFAULT_STACK,
-    region: RegionOption = None,
-    profile_name: ProfileOption = None,
-    as_json: JsonOption = False,
-) -> int:
+def list_running(account: AccountOptions, as_json: JsonOption = False) -> int:
     """Every rollout that runs now."""
-    account = Account(stack, region, profile_name)
     seen = [running_view(lock, now()) for lock in account.running()]
     if as_json:
         print_json({"rollouts": [as_document(view) for view in seen]})
@@ -238,15 +214,14 @@ def list_running(
 @told
 def history(
     target: TargetArgument,
+    *,
     limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, newest first.")] = 20,
-    stack: StackOption = DEFAULT_STACK,
-    region: RegionOption = None,
-    profile_name: ProfileOption = None,
+    account: AccountOptions,
     as_json: JsonOption = False,
 ) -> int:
     """The finished rollouts of an alias, newest first."""
     named = Target.parse(target)
-    seen = [finished_view(item) for item in Account(stack, region, profile_name).finished(named, limit)]
+    seen = [finished_view(item) for item in account.finished(named, limit)]
     if not seen:
         raise NothingThere(f"no finished rollout of {named} is known: see --stack and --region")
     if as_json:
@@ -264,15 +239,14 @@ def history(
 @told
 def report(
     target: TargetArgument,
+    *,
     out: Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="Where to write it.")] = None,
     rollout: RolloutOption = None,
-    stack: StackOption = DEFAULT_STACK,
-    region: RegionOption = None,
-    profile_name: ProfileOption = None,
+    account: AccountOptions,
     as_json: JsonOption = False,
 ) -> int:
     """One page of HTML about a rollout: the running one, the last one, or the one that --rollout names."""
-    account, named = Account(stack, region, profile_name), Target.parse(target)
+    named = Target.parse(target)
     view = look(account, named) if rollout is None else finished(account, named, rollout)
     page = out or Path(f"tidegate-{named.function_name}-{named.alias_name}-{view.rollout_id}.html")
     try:
@@ -325,17 +299,16 @@ _COMMANDS = {
 def _command(word: str) -> Callable[..., int]:
     def say(
         target: TargetArgument,
+        *,
         reason: Annotated[str, typer.Option("--reason", help="Why; kept in the history.")] = "no reason given",
         author: Annotated[
             str | None, typer.Option("--author", help="Who says so; by default whose credentials these are.")
         ] = None,
         rollout: RolloutOption = None,
-        stack: StackOption = DEFAULT_STACK,
-        region: RegionOption = None,
-        profile_name: ProfileOption = None,
+        account: AccountOptions,
         as_json: JsonOption = False,
     ) -> int:
-        answer = Account(stack, region, profile_name).command(word, Target.parse(target), author, reason, rollout)
+        answer = account.command(word, Target.parse(target), author, reason, rollout)
         if as_json:
             print_json(answer)
         else:

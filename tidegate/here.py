@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidegate.account import Account
+from tidegate.account import Account, Item
 from tidegate.failed import Unusable
 from tidegate.view import RolloutView
 
@@ -15,35 +16,35 @@ if TYPE_CHECKING:
     from sandbox.scenario import Scenario
 
 
-def play(request: object, scenario: str | None, seed: int) -> list[RolloutView]:
-    """Every view of one rollout, played to its end.
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """What a request is tried out against: a scenario's file or shipped name, None: everyday traffic; and its luck."""
 
-    Raises:
-        Unusable: there is no sandbox here, or no such scenario.
-    """
-    chosen = _scenario(scenario)
-    from sandbox.story import play as play_story  # noqa: PLC0415 - the wheel has no sandbox
-    from sandbox.story import rollout_view  # noqa: PLC0415 - see above
+    scenario: str | None
+    seed: int
 
-    seen: list[RolloutView] = []
-    with _refusals():
-        play_story(request, chosen, seed, lambda world: seen.append(rollout_view(world)))
-    return seen
+    def play(self, request: object) -> list[RolloutView]:
+        """Every view of one rollout, played to its end.
 
+        Raises:
+            Unusable: there is no sandbox here, or no such scenario.
+        """
+        chosen = _scenario(self.scenario)
+        from sandbox.story import play, rollout_view  # noqa: PLC0415 - the wheel has no sandbox
 
-@contextmanager
-def account(request: object, scenario: str | None, seed: int) -> Iterator[Account]:
-    """An account of the sandbox, before the rollout; inside, boto3 talks to nothing else.
+        seen: list[RolloutView] = []
+        with _refusals():
+            play(request, chosen, self.seed, lambda world: seen.append(rollout_view(world)))
+        return seen
 
-    Raises:
-        Unusable: as `play`.
-    """
-    chosen = _scenario(scenario)
-    from sandbox.stack import REGION, STACK_NAME  # noqa: PLC0415 - the wheel has no sandbox
-    from sandbox.world import World  # noqa: PLC0415 - see above
+    def rehearse(self, request: object) -> Item:
+        """As `Account.rehearse`, before the rollout; raises as that does, and as `play`."""
+        chosen = _scenario(self.scenario)
+        from sandbox.stack import REGION, STACK_NAME  # noqa: PLC0415 - the wheel has no sandbox
+        from sandbox.world import World  # noqa: PLC0415 - see above
 
-    with _refusals(), World(chosen, request, seed):
-        yield Account(STACK_NAME, REGION)
+        with _refusals(), World(chosen, request, self.seed):  # inside, boto3 talks to nothing else
+            return Account(STACK_NAME, REGION).rehearse(request)
 
 
 def _scenario(name: str | None) -> Scenario:

@@ -16,6 +16,12 @@ from botocore.exceptions import (
     ConnectionError as NotConnected,
 )
 
+NO_REGION = "no region is chosen: say --region, or set AWS_DEFAULT_REGION"
+#: One complaint, so that nobody mends the one to be told of the other.
+NO_REGION_NO_CREDENTIALS = (
+    "neither a region nor AWS credentials are configured: run aws configure, which asks for both; or say --region (or"
+    " set AWS_DEFAULT_REGION), and log in (aws sso login) or choose credentials with --profile-name"
+)
 _LOG_IN = "log in (aws sso login, aws configure), or choose credentials with --profile-name"
 _NO_CREDENTIALS = (
     NoCredentialsError,

@@ -57,6 +57,7 @@ def test_as_json_the_plan_is_one_object_with_its_cost(say, live):
         ({**REQUEST, "strategi": 1, "steps": []}, 2, ["strategi", "steps"]),
         ({**REQUEST, "version": "9"}, 1, ["VersionNotFound", "9"]),
         ({**REQUEST, "alias_name": "other"}, 1, ["AliasNotFound", "create_alias"]),
+        ({**REQUEST, "profile": "prod"}, 1, ["ProfileNotFound", "/tidegate/profiles/prod", "store it there"]),
         ([], 2, ["object"]),
     ],
 )
@@ -81,3 +82,33 @@ def test_it_plans_on_this_machine_too(say):
     done = say("plan", "--sandbox", "--scenario", "little_traffic", "-", given=REQUEST)
     assert done.exit_code == 0, done.output
     assert "checkout:live on version 1" in done.stdout
+
+
+def test_an_unknown_key_suggests_the_one_that_was_meant_in_a_request_and_in_a_scenario(say, live, tmp_path):
+    with live(at_second=None):
+        done = say("plan", "-", given={**REQUEST, "health": {"max_error_percentage": 1}})
+    assert done.exit_code == 2
+    assert "health.max_error_percentage: unknown key (did you mean max_error_percent?)" in done.stderr
+
+    scenario = {
+        "candidat": {},
+        "stable": {"error": 0.1, "duration_ms": {"mediam": 80}},
+        "alarms": [{"name": "a", "treshold": 1}, {"name": "b", "rule": "TRUE", "treshold": 1}],
+        "timeline": [{"at_second": 1, "do": "stop_execution", "comand": "pause"}],
+        "faults": [{"handler": "promote", "error": "crash", "time": 2}],
+        "alias": {"exist": False},
+    }
+    (tmp_path / "world.json").write_text(json.dumps(scenario))
+    done = say("plan", "--sandbox", "--scenario", "world.json", "-", given=REQUEST)
+    assert done.exit_code == 2
+    told = sorted(line.removeprefix("tidegate: ").removeprefix("world.json: ") for line in done.stderr.splitlines())
+    assert told == [
+        "alarms.0.treshold: unknown key (did you mean threshold?)",
+        "alarms.1.treshold: unknown key",
+        "alias.exist: unknown key (did you mean exists?)",
+        "candidat: unknown key (did you mean candidate?)",
+        "faults.0.time: unknown key (did you mean times?)",
+        "stable.duration_ms.mediam: unknown key (did you mean median?)",
+        "stable.error: unknown key (did you mean error_rate?)",
+        "timeline.0.comand: unknown key",
+    ]

@@ -6,6 +6,7 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from sandbox.boundary import AwsError
+from tests.brief import BRIEF
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 
@@ -17,9 +18,14 @@ def refuse(world, call, error):
     world.boundary.correct(call, correction)
 
 
-def test_no_credentials(say, monkeypatch):
+@pytest.fixture
+def no_credentials(monkeypatch):
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.usefixtures("no_credentials")
+def test_no_credentials(say):
     done = say("status", "checkout:live")
     assert done.exit_code == 4
     assert "no AWS credentials that work were found for cloudformation:DescribeStacks" in done.stderr
@@ -27,9 +33,30 @@ def test_no_credentials(say, monkeypatch):
 
 def test_no_region(say, monkeypatch):
     monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "known")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "known")
     done = say("status", "checkout:live")
     assert done.exit_code == 2
-    assert "say --region" in done.stderr
+    assert "no region is chosen: say --region" in done.stderr
+
+
+@pytest.mark.usefixtures("no_credentials")
+@pytest.mark.parametrize("words", [["list"], ["status", "checkout:live"], ["abort", "checkout:live"], ["start", "-"]])
+def test_neither_region_nor_credentials_is_one_complaint_that_says_what_to_do_for_both(say, monkeypatch, words):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    done = say(*words, given=REQUEST)
+    assert done.exit_code == 2
+    (told,) = done.stderr.splitlines()
+    assert all(part in told for part in ("neither", "aws configure", "--region", "--profile-name"))
+
+
+@pytest.mark.usefixtures("no_credentials")
+def test_credentials_that_cannot_be_had_are_none(say, monkeypatch):
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half of them")
+    done = say("list")
+    assert done.exit_code == 2
+    assert "neither a region nor AWS credentials" in done.stderr
 
 
 def test_an_unknown_profile(say):
@@ -122,7 +149,7 @@ def silent(world, call, *, first, last, error):
 
 
 def test_a_watched_rollout_may_be_out_of_sight_for_a_while(say, live):
-    with live() as world:
+    with live(at_second=5, request=BRIEF) as world:
         silent(
             world, "stepfunctions.DescribeExecution", first=3, last=20, error=AwsError("ServiceUnavailable", "", 503)
         )
@@ -142,7 +169,7 @@ def test_an_execution_that_is_not_known_yet_is_waited_for(say, live):
     with live(at_second=None) as world:
         unknown = AwsError("ExecutionDoesNotExist", "Execution Does Not Exist")
         silent(world, "stepfunctions.DescribeExecution", first=1, last=3, error=unknown)
-        done = say("start", "--watch", "-", given=REQUEST)
+        done = say("start", "--watch", "-", given=BRIEF)
     assert done.exit_code == 0, done.output
 
 

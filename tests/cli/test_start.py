@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.brief import BRIEF
+
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 BAD = {"candidate": {"error_rate": 0.5}}
 
@@ -25,7 +27,7 @@ def test_start_as_json_names_the_rollout(say, live):
 
 def test_a_watched_good_release_exits_with_0(say, live):
     with live(at_second=None) as world:
-        done = say("start", "--watch", "-", given=REQUEST)
+        done = say("start", "--watch", "-", given=BRIEF)
         assert world.routing == ("2", {})
     assert done.exit_code == 0, done.output
     assert "10 % of the traffic to version 2" in done.stdout
@@ -53,8 +55,7 @@ def test_a_refused_rollout_exits_with_1_and_lists_what_is_wrong(say, live):
 
 
 def test_a_rollout_whose_target_is_its_profiles_is_followed_too(say, live):
-    profile = {"function_name": "checkout", "alias_name": "live"}
-    with live(at_second=None, profiles={"prod": profile}, request={"profile": "prod"}):
+    with live(at_second=None, profiles={"prod": BRIEF}, request={"profile": "prod"}):
         done = say("start", "--watch", "-", given={"profile": "prod"})
     assert done.exit_code == 0, done.output
     assert "Promoted." in done.stdout
@@ -75,10 +76,10 @@ def test_a_watched_rollout_as_json_is_one_object_at_the_end(say, live):
 
 
 def test_watch_joins_a_rollout_that_runs(say, live):
-    with live(at_second=400):
+    with live(at_second=100, request=BRIEF):
         done = say("watch", "checkout:live")
     assert done.exit_code == 0, done.output
-    assert "50 % of the traffic to version 2" in done.stdout
+    assert "100 % of the traffic to version 2" in done.stdout
     assert "Promoted." in done.stdout.splitlines()[-1]
 
 

@@ -2,6 +2,8 @@
 
 import json
 
+from tests.brief import BRIEF
+
 GATED = [
     {"weight": 10, "bake_seconds": 120},
     {"weight": 100, "bake_seconds": 300, "approval": {"timeout_seconds": 86_400}},
@@ -41,9 +43,9 @@ def test_status_says_who_is_waited_for(say, live):
 
 
 def test_status_of_a_finished_rollout_exits_as_it_ended(say, live):
-    with live(at_second=1500):
+    with live(at_second=500, request=BRIEF):
         good = say("status", "checkout:live")
-    with live(at_second=1500, candidate={"error_rate": 0.5}):
+    with live(at_second=500, candidate={"error_rate": 0.5}):
         bad = say("status", "checkout:live")
         as_json = json.loads(say("status", "checkout:live", "--json").stdout)
     assert (good.exit_code, bad.exit_code) == (0, 1)
@@ -69,8 +71,8 @@ def test_list_of_nothing_is_no_error(say, live):
 
 
 def test_history_is_newest_first_with_every_reason(say, live):
-    again = {"at_second": 1500, "do": "start_execution", "request": {"function_name": "checkout", "alias_name": "live"}}
-    with live(at_second=1600, timeline=[again], candidate={"error_rate": 0.5}):
+    again = {"at_second": 500, "do": "start_execution", "request": {"function_name": "checkout", "alias_name": "live"}}
+    with live(at_second=600, timeline=[again], candidate={"error_rate": 0.5}):
         done = say("history", "checkout:live")
         as_json = json.loads(say("history", "checkout:live", "--json").stdout)
         newest = json.loads(say("history", "checkout:live", "--json", "--limit", "1").stdout)
@@ -83,7 +85,7 @@ def test_history_is_newest_first_with_every_reason(say, live):
 
 
 def test_a_report_is_a_page_about_the_rollout(say, live, tmp_path):
-    with live(at_second=1500, candidate={"error_rate": 0.5}):
+    with live(at_second=500, candidate={"error_rate": 0.5}):
         done = say("report", "checkout:live")
         named = say("report", "checkout:live", "--rollout", "story-1", "--out", "page.html", "--json")
         other = say("report", "checkout:live", "--rollout", "story-9")

@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+from tests.brief import BRIEF
+
 GATED = [
     {"weight": 10, "bake_seconds": 120},
     {"weight": 100, "bake_seconds": 300, "approval": {"timeout_seconds": 86_400}},
@@ -29,7 +31,7 @@ def settled(world):
     ],
 )
 def test_a_command_at_a_running_rollout(say, live, word, accepted, routing):
-    with live(at_second=90) as world:
+    with live(at_second=30, request=BRIEF) as world:
         done = say(word, "checkout:live", "--reason", "a look at a graph")
         assert done.exit_code == (0 if accepted else 3), done.output
         if routing:
@@ -49,7 +51,7 @@ def test_an_approval_is_given_or_refused(say, live, word, routing):
 
 
 def test_the_author_is_whoever_asks_unless_another_one_is_named(say, live):
-    with live() as world:
+    with live(at_second=30, request=BRIEF) as world:
         own = say("pause", "checkout:live")
         other = say("resume", "checkout:live", "--author", "ana@example.com", "--reason", "seen enough")
         assert settled(world) == ("2", {})
@@ -68,7 +70,7 @@ def test_a_command_may_be_for_one_rollout_only(say, live):
 
 
 def test_a_promotion_is_taken_back_and_both_are_told(say, live):
-    with live(at_second=1500) as world:
+    with live(at_second=500, request=BRIEF) as world:
         assert world.routing == ("2", {})
         done = say("revert", "checkout:live", "--author", "ana", "--reason", "wrong prices")
         assert done.exit_code == 0, done.output

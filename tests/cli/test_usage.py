@@ -1,6 +1,7 @@
 """What needs no account: help, version, schema, and what is installed."""
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
@@ -14,6 +15,8 @@ from tidegate.asked import told
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("plan", "start", "watch", "status", "list", "history", "report", "schema")
+REQUEST = {"function_name": "checkout", "alias_name": "live"}
+SHORT = [{"weight": 10, "bake_seconds": 60}, {"weight": 100, "bake_seconds": 60}]
 STEERING = ("pause", "resume", "approve", "reject", "advance", "finish", "abort", "revert")
 
 
@@ -31,6 +34,39 @@ def test_every_command_has_json_and_help(say, command):
     done = say(command, "--help")
     assert done.exit_code == 0
     assert "--json" in done.stdout
+
+
+ACCOUNTS_OPTIONS = ["--stack", "--region", "--profile-name", "--json", "--help"]
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *STEERING])
+def test_a_commands_own_options_come_first_and_the_accounts_last(say, command):
+    shown = re.findall(r"^│ (--[\w-]+)", say(command, "--help").stdout, re.MULTILINE)
+    if command == "schema":
+        assert shown == ["--json", "--help"]
+    else:
+        assert shown[-len(ACCOUNTS_OPTIONS) :] == ACCOUNTS_OPTIONS
+    if command in {"plan", "start"}:
+        assert shown[-len(ACCOUNTS_OPTIONS) - 3 : -len(ACCOUNTS_OPTIONS)] == ["--sandbox", "--scenario", "--seed"]
+
+
+def test_options_may_stand_before_and_after_what_they_are_about(say, live):
+    with live():
+        before = say("status", "--json", "--stack", "tidegate", "--region", "us-east-1", "checkout:live")
+        after = say("status", "checkout:live", "--region=us-east-1", "--json")
+    assert before.exit_code == after.exit_code == 0
+    assert before.stdout == after.stdout
+
+
+def test_a_sandbox_needs_no_account_whatever_was_chosen(say):
+    done = say("plan", "--sandbox", "--profile-name", "nobody", "-", given={**REQUEST, "steps": SHORT})
+    assert done.exit_code == 0, done.output
+
+
+def test_a_scenario_is_for_the_sandbox_alone(say):
+    done = say("plan", "--scenario", "fails_half", "-", given=REQUEST)
+    assert done.exit_code == 2
+    assert "--scenario is for --sandbox" in done.stderr
 
 
 def test_no_command_and_an_unknown_one_are_usage_errors(say):

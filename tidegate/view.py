@@ -25,6 +25,7 @@ TONES: dict[str, Tone] = {
     "stopped": "bad",
 }
 
+_TWO_DAYS_SECONDS = 2 * 86_400
 _ENDINGS = {
     "promoted": "Version {candidate} serves all traffic.",
     "unchanged": "Nothing new to roll out: version {stable} serves on.",
@@ -358,10 +359,12 @@ def timer(seconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time, as short as it can be said: 45 s, 5 min, 1 h 30 min."""
-    whole = int(seconds)
-    parts = ((whole // 86_400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
-    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 s"
+    """A length of time to its two largest units, as reasons say it: 45 s, 5 min, 1 h 30 min, 24 h, 2 d 2 h."""
+    whole = max(0, round(seconds))
+    days, hours = divmod(whole // 3600, 24) if whole >= _TWO_DAYS_SECONDS else (0, whole // 3600)
+    counted = ((days, "d"), (hours, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    largest = next((place for place, (count, _) in enumerate(counted) if count), 3)
+    return " ".join(f"{count:,} {unit}" for count, unit in counted[largest : largest + 2] if count) or "0 s"
 
 
 def moment(epoch_seconds: float) -> str:

@@ -11,6 +11,7 @@ from aws.finished import Finished
 from rollout.errors import Interrupted, Rejected
 from rollout.plan import Plan
 from rollout.routing import Routing
+from rollout.span import span
 from rollout.wheel import Command
 
 
@@ -57,6 +58,6 @@ def _irreversible(command: Command, promotion: Finished, plan: Plan, now: float)
     if plan.creates_alias:
         return "the promotion made the alias, so there is no version before"
     if now - promotion.ended_at > plan.revert_window_seconds:
-        age = f"{now - promotion.ended_at:,.0f} s"
-        return f"the promotion is {age} old, and revert_window_seconds is {plan.revert_window_seconds:,}"
+        age, window = span(now - promotion.ended_at), span(plan.revert_window_seconds)
+        return f"the promotion is {age} old, and may be taken back for {window} (revert_window_seconds)"
     return None

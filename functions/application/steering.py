@@ -12,6 +12,7 @@ from aws.ledger import Lock
 from rollout.errors import AliasMoved, AliasNotFound
 from rollout.pace import pause_wait_seconds
 from rollout.plan import Plan
+from rollout.span import span
 from rollout.wheel import RESTORING, Command, Situation, Word, refusal
 
 
@@ -62,9 +63,9 @@ def _what_follows(plan: Plan, lock: Lock, word: Word) -> str:
     waits = plan.poll_seconds if lock.gate is None else max(plan.poll_seconds, plan.hold_poll_seconds)
     if pause is not None:
         waits = pause_wait_seconds(int(word.at - pause.at), plan.poll_seconds)
-    when = f"at the next look, within about {waits:,} s"
+    when = f"at the next look, within about {span(waits)}"
     what = {
-        "pause": f"from the next look on no weight moves until resume, for {plan.max_pause_seconds:,} s at most;"
+        "pause": f"from the next look on no weight moves until resume, for {span(plan.max_pause_seconds)} at most;"
         " then it rolls back",
         "resume": f"it goes on {when}",
         "approve": f"it goes on {when}" if pause is None else f"it goes on once it is resumed; it is {pause}",

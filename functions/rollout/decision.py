@@ -15,6 +15,7 @@ from rollout.look import Look
 from rollout.pace import SETTLE_SECONDS, pause_wait_seconds
 from rollout.plan import Plan
 from rollout.progress import Progress
+from rollout.span import span
 from rollout.wheel import Word
 
 Action = Literal["wait", "hold", "advance", "step_back", "promote", "roll_back"]
@@ -50,7 +51,7 @@ def decide(plan: Plan, progress: Progress, look: Look, finish: Word | None = Non
     if remaining > 0 and progress.bake_ended_at is None:
         if early := _cleared_early(plan, progress, look):
             return Decision("advance", f"{weight} is cleared early: {early}", progress)
-        return _wait(plan, progress, remaining, f"{weight} bakes {remaining:.0f} s more")
+        return _wait(plan, progress, remaining, f"{weight} bakes {span(remaining)} more")
     held = _held(plan, progress, look)
     if isinstance(held, Decision):
         return held
@@ -138,12 +139,12 @@ def _wait_at_gate(plan: Plan, progress: Progress, gate: int, now: float, because
     approval = plan.approval_of(gate)
     then = "goes on" if approval is not None and approval.on_timeout == "continue" else "rolls back"
     why = because and f" ({because})"
-    reason = f"{_gated(plan, gate)} waits for approval, and {then} in {left:,} s without it{why}"
+    reason = f"{_gated(plan, gate)} waits for approval, and {then} in {span(left)} without it{why}"
     return Decision("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
 
 
 def _unapproved(plan: Plan, progress: Progress, gate: int) -> Decision:
-    reason = f"nobody approved {_gated(plan, gate)} within {_approval_seconds(plan, gate):,} s"
+    reason = f"nobody approved {_gated(plan, gate)} within {span(_approval_seconds(plan, gate))}"
     return Decision("roll_back", reason, progress)
 
 
@@ -159,11 +160,11 @@ def _gated(plan: Plan, gate: int) -> str:
 def _paused(plan: Plan, progress: Progress, pause: Word) -> Decision:
     left = plan.max_pause_seconds - progress.paused_seconds
     if left <= 0:
-        reason = f"{pause}, and not resumed within {plan.max_pause_seconds:,} s (max_pause_seconds)"
+        reason = f"{pause}, and not resumed within {span(plan.max_pause_seconds)} (max_pause_seconds)"
         return Decision("roll_back", reason, progress)
     granted = min(pause_wait_seconds(progress.paused_seconds, plan.poll_seconds), left)
     longer = replace(progress, paused_seconds=progress.paused_seconds + granted)
-    return Decision("hold", f"{pause}; rolls back in {left:,} s unless resumed", longer, wait_seconds=granted)
+    return Decision("hold", f"{pause}; rolls back in {span(left)} unless resumed", longer, wait_seconds=granted)
 
 
 def bake_seconds(plan: Plan, progress: Progress) -> float:
@@ -199,7 +200,7 @@ def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
         baked_until = min(baked_until, progress.bake_ended_at)
     unsettled = baked_until + SETTLE_SECONDS - look.now
     if unsettled > 0:
-        return _wait(plan, progress, unsettled, f"has baked; its last minutes settle for {unsettled:.0f} s more")
+        return _wait(plan, progress, unsettled, f"has baked; its last minutes settle for {span(unsettled)} more")
     suspect, unknown = look.found(Finding.SUSPECT), look.found(Finding.UNKNOWN)
     enough = look.in_step.requests >= plan.health.minimum_invocations
     behind = look.seen_until < baked_until
@@ -264,7 +265,7 @@ def _extend(plan: Plan, progress: Progress, because: str) -> Decision | None:
     if left <= 0:
         return None
     granted = min(plan.extension_poll_seconds, left)
-    reason = f"bakes on for proof, {left} s at most ({because})"
+    reason = f"bakes on for proof, {span(left)} at most ({because})"
     longer = replace(progress, extended_seconds=progress.extended_seconds + granted)
     return Decision("wait", reason, longer, wait_seconds=granted)
 

@@ -16,6 +16,7 @@ from rollout import judge as judging
 from rollout.binomial import upper_tail
 from rollout.judge import Judge, MetricName, Tally, Tolerance
 from rollout.observation import History
+from rollout.span import span
 from rollout.strategy import ALL_PERCENT, DEFAULT_STEPS, Step
 from rollout.verdict import SPARSE_REQUESTS_PER_MINUTE, SPARSE_ROW_SECONDS, WARM_UP_SECONDS
 
@@ -276,7 +277,7 @@ def _warnings(steps: Sequence[Step], outlook: _Outlook) -> Iterator[str]:
         even = "even " if len(compared) > 1 else ""
         yield (
             f"At {_traffic(outlook.requests_per_minute)}, {even}{best.weight_percent:g} % for"
-            f" {_duration(best.bake_seconds)} sees {_seen(best, outlook, only='only ')}: {_instead(steps, outlook)}"
+            f" {span(best.bake_seconds)} sees {_seen(best, outlook, only='only ')}: {_instead(steps, outlook)}"
         )
 
 
@@ -339,13 +340,6 @@ def _seen(step: Step, outlook: _Outlook, only: str = "") -> str:
 def _traffic(requests_per_minute: float) -> str:
     number = _number(requests_per_minute)
     return f"{number} request{'' if number == '1' else 's'} a minute"
-
-
-def _duration(seconds: int) -> str:
-    if seconds % 60:
-        return f"{seconds:,} seconds"
-    minutes = seconds // 60
-    return f"{minutes:,} minute{'' if minutes == 1 else 's'}"
 
 
 def _number(value: float) -> str:

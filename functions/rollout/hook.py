@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from rollout.smoke_test import Answer, excerpt
+from rollout.span import span
 
 Moment = Literal["before_traffic", "each_step", "after_traffic"]
 
@@ -62,7 +63,7 @@ def failure(hook: Hook, answer: Answer) -> str | None:
     if answer.function_error is not None:
         return f"failed with {answer.function_error}: {excerpt(answer.payload)}"
     if answer.duration_ms > hook.timeout_seconds * 1000:
-        return f"did not answer within {hook.timeout_seconds} s"
+        return f"did not answer within {span(hook.timeout_seconds)}"
     try:
         document = json.loads(answer.payload[:MAX_ANSWER_BYTES] or b"null")
     except (ValueError, RecursionError):

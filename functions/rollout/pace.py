@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from rollout.errors import PlanTooLong
 from rollout.health import HealthGate
 from rollout.hook import MAX_HOOK_SECONDS, NO_HOOKS, Hooks
+from rollout.span import span
 from rollout.strategy import ALL_PERCENT, COMPARISON, Step
 
 #: Metrics arrive by the minute, so looking more often shows little more.
@@ -68,13 +69,13 @@ def pace(steps: tuple[Step, ...], health: HealthGate, hooks: Hooks = NO_HOOKS, m
     plainest = _Course.of(steps, health, hooks, 0, 0)
     if plainest.seconds > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
-            f"the plan may take {plainest.seconds:,} seconds, and a rollout may take {MAX_TOTAL_SECONDS:,}"
-            " (40 days): shorten the bakes, the approvals or max_extension_seconds"
+            f"the plan may take {span(plainest.seconds)}, and a rollout may take {span(MAX_TOTAL_SECONDS)}:"
+            " shorten the bakes, the approvals or max_extension_seconds"
         )
     fewest = plainest.events(MAX_POLL_SECONDS, MAX_POLL_SECONDS, MAX_POLL_SECONDS)
     raise PlanTooLong(
-        f"{len(steps):,} steps over {plainest.seconds:,} seconds need {fewest:,} history events even with one look"
-        f" every {MAX_POLL_SECONDS} seconds, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
+        f"{len(steps):,} steps over {span(plainest.seconds)} need {fewest:,} history events even with one look"
+        f" every {span(MAX_POLL_SECONDS)}, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
     )
 
 

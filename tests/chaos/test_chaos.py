@@ -93,7 +93,7 @@ def needs_approval(document):
 
 
 def is_not_approved(document):
-    document["verdicts"][-1]["reason"] = "nobody approved 100 % within 600 s"
+    document["verdicts"][-1]["reason"] = "nobody approved 100 % within 10 min"
 
 
 def bakes_longer(document):

@@ -67,7 +67,7 @@ def test_the_gate_without_an_approver_goes_back():
     asked["steps"][1]["approval"]["timeout_seconds"] = 900
     story = play(asked, Scenario.of({"requests_per_minute": 60}))
     assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
-    assert story.cause == "nobody approved 50 % within 900 s"
+    assert story.cause == "nobody approved 50 % within 15 min"
 
 
 REFUSED = [

@@ -120,7 +120,7 @@ def test_slow_requests_do_not_count_while_the_candidate_warms_up():
 def test_a_blind_canary_is_warned_of_with_a_bake_that_sees():
     sentence = warning(canary(10, 300), day(40))
     assert sentence == (
-        'At 40 requests a minute, 10 % for 5 minutes sees only failures above 45 %: use "steps":'
+        'At 40 requests a minute, 10 % for 5 min sees only failures above 45 %: use "steps":'
         ' [{"weight": 10, "bake_seconds": 1800}, {"weight": 100, "bake_seconds": 0}],'
         " where the first step sees failures above 8.8 %"
     )
@@ -130,13 +130,13 @@ def test_a_blind_canary_is_warned_of_with_a_bake_that_sees():
 
 def test_the_warning_is_about_the_step_that_sees_most_and_keeps_the_weights():
     sentence = warning(DEFAULT_STEPS, day(40))
-    assert sentence.startswith("At 40 requests a minute, even 50 % for 5 minutes sees only failures above 21 %: use")
+    assert sentence.startswith("At 40 requests a minute, even 50 % for 5 min sees only failures above 21 %: use")
     assert pasted(sentence) == (Step(10, 1800), *DEFAULT_STEPS[1:])
 
 
 def test_where_a_day_is_too_short_a_larger_first_weight_is_proposed():
     sentence = warning(exponential(2, 300), day(1))
-    assert sentence.startswith("At 1 request a minute, even 64 % for 5 minutes sees no failures at all: use")
+    assert sentence.startswith("At 1 request a minute, even 64 % for 5 min sees no failures at all: use")
     first, *later = pasted(sentence)
     assert first.weight_percent == 25
     assert first.bake_seconds <= 24 * 3600

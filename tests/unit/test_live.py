@@ -21,7 +21,7 @@ PLANNED = RolloutView(
     started_at=0,
     now=0,
 )
-WAIT = VerdictView(66, 0, 10, "wait", "10 % bakes 234 s more")
+WAIT = VerdictView(66, 0, 10, "wait", "10 % bakes 3 min 54 s more")
 BAKING = replace(
     PLANNED,
     candidate="2",
@@ -61,7 +61,7 @@ def test_a_running_rollout_shows_weight_steps_and_errors_of_both_versions():
     assert "1,350" in screen
     assert "0.67 %" in screen  # stable, total
     assert "8.00 %" in screen  # candidate, last minute
-    assert "10 % bakes 234 s more" in screen
+    assert "10 % bakes 3 min 54 s more" in screen
     assert "01:30 of about 10:00" in screen
 
 
@@ -149,7 +149,7 @@ def test_plain_lines_tell_the_story_once_and_in_order():
     assert told == [
         "checkout:live on version 1: 10 % for 5 min, 100 % for 5 min",
         "00:05  10 % of the traffic to version 2",
-        "01:06  wait: 10 % bakes 234 s more  [errors: version 1 0.67 %, version 2 3.33 %]",
+        "01:06  wait: 10 % bakes 3 min 54 s more  [errors: version 1 0.67 %, version 2 3.33 %]",
         "02:06  roll back: alarm [bold]checkout-errors[/] is ALARM  [errors: version 1 0.67 %, version 2 3.33 %]",
         "02:07  0 % of the traffic to version 2",
         "02:10  Rolled back. Version 1 serves all traffic again.",

@@ -7,11 +7,12 @@ import pytest
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import World
+from tests.brief import BRIEF
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:rollouts"
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 GATED = {
-    **SMALLEST,
+    **BRIEF,
     "steps": [
         {"weight": 10, "bake_seconds": 60},
         {"weight": 100, "bake_seconds": 60, "approval": {"timeout_seconds": 600}},
@@ -35,7 +36,7 @@ def heard(request, scenario, *, topic=True):
 
 
 def test_a_rollout_that_is_promoted_is_told_of_at_both_ends():
-    _, notices = heard(SMALLEST, {})
+    _, notices = heard(BRIEF, {})
     assert [subject for subject, _ in notices] == [
         "Tidegate: checkout:live rollout started",
         "Tidegate: checkout:live promoted",
@@ -55,7 +56,7 @@ def test_a_gate_tells_whom_it_waits_for_and_what_to_type():
     subject, message = next(one for one in notices if "waits" in one[0])
     assert subject == "Tidegate: checkout:live waits for approval"
     assert "tidegate approve checkout:live" in message
-    assert "100 % waits for approval, and rolls back in 600 s without it" in message
+    assert "100 % waits for approval, and rolls back in 10 min without it" in message
 
 
 @pytest.mark.parametrize(

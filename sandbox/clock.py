@@ -28,7 +28,10 @@ class Killed(BaseException):
 
 
 class Process(Protocol):
-    """What an actor finds around it while it has the baton: environment variables, modules, standard output."""
+    """What an actor finds around it while it has the baton: environment variables, modules, standard output.
+
+    It is left when somebody else's turn comes, since entering and leaving it are slow.
+    """
 
     def enter(self) -> None: ...
 
@@ -38,13 +41,14 @@ class Process(Protocol):
 class Handle:
     """Something that is due. `cancel` takes it back, and does nothing when it has happened already."""
 
-    __slots__ = ("_clock", "action", "background", "pending")
+    __slots__ = ("_clock", "action", "background", "pending", "process")
 
     def __init__(self, clock: Clock, action: Callable[[], None], background: bool) -> None:
         self._clock = clock
         self.action = action
         self.background = background
         self.pending = True
+        self.process: Process | None = None
 
     def cancel(self) -> None:
         self._clock._close(self)
@@ -130,14 +134,10 @@ class Actor:
 
     def _turn(self) -> None:
         """Hand over the baton and take it back; raises what the actor failed with, unless it was killed."""
-        if self._process is not None:
-            self._process.enter()
         if self._thread.ident is None:
             self._thread.start()
         self._baton.release()
         self._clock._returned.acquire()
-        if self._process is not None:
-            self._process.leave()
         if self._ended:
             self._thread.join()
             self._clock._actors.remove(self)
@@ -164,6 +164,7 @@ class Clock:
         self._here = threading.local()
         self._returned = threading.Semaphore(0)
         self._driving = False
+        self._around: Process | None = None
         self._driver = threading.get_ident()
         self._travel = time_machine.travel(start.astimezone(UTC).timestamp(), tick=False)
         self._traveller: time_machine.Traveller | None = None
@@ -259,9 +260,21 @@ class Clock:
         self._driving = True
         try:
             while not until() and (handle := self._next(limit)) is not None:
+                self._surround(handle.process)
                 handle.action()
         finally:
+            self._surround(None)
             self._driving = False
+
+    def _surround(self, process: Process | None) -> None:
+        """Leave the process of whoever had the last turn, and enter this one, where they differ."""
+        if process is self._around:
+            return
+        if self._around is not None:
+            self._around.leave()
+        self._around = process
+        if process is not None:
+            process.enter()
 
     def _next(self, limit: float | None) -> Handle | None:
         """Move to the next moment that has something to do, up to `limit`; what is to do then."""
@@ -293,6 +306,7 @@ class Clock:
         if actor._due is not None:
             actor._due.cancel()
         actor._due = self.at(self._now + max(delay, 0), actor._turn, background=actor.background)
+        actor._due.process = actor._process
 
     def _pause(self, actor: Actor, seconds: float | None) -> None:
         """Give the baton back for so long, or until somebody wakes the actor."""
@@ -309,7 +323,9 @@ class Clock:
         while self._actors:
             actor = self._actors[0]
             actor.killed = True
+            self._surround(actor._process)
             actor._turn()
+        self._surround(None)
         self._due.clear()
         self._foreground = 0
 

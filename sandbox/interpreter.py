@@ -1,9 +1,9 @@
 """Step Functions: moto's interpreter in virtual time, with what it gets wrong put right.
 
-The one module that reaches into moto's insides, so it names the version it knows. moto gives every execution and
-every Task a thread and waits for them in real time; here the threads are actors and the waiting is the clock's. What
-Stop and time-outs end is ended at once, whereas a handler that was invoked is none of the interpreter's actors and
-goes on, as it does in AWS.
+With `shortcuts` the one module that reaches into moto's insides, so it names the version it knows. moto gives every
+execution and every Task a thread and waits for them in real time; here the threads are actors and the waiting is the
+clock's. What Stop and time-outs end is ended at once, whereas a handler that was invoked is none of the interpreter's
+actors and goes on, as it does in AWS.
 """
 
 from __future__ import annotations
@@ -49,13 +49,14 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
-from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from sandbox import jsonata
 from sandbox.boundary import caller, identity
 from sandbox.clock import Actor, Clock, Signal
 from sandbox.iam import session_arn
+from sandbox.stack import ACCOUNT_ID, REGION
 
 MOTO_VERSION = "5.2.5"
 
@@ -351,8 +352,7 @@ def _describe_execution(response: Moto) -> ActionResult:
 
 def _get_execution_history(response: Moto) -> ActionResult:
     """In pages, and newest first if asked; moto returns everything, whatever was asked for."""
-    execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
-    events = execution.exec_worker.env.event_manager._history_event_list
+    events = _events(response.stepfunction_backend.describe_execution(response._get_param("executionArn")))
     if response._get_param("reverseOrder"):
         events = events[::-1]
     size = min(response._get_int_param("maxResults") or _PAGE, _LARGEST_PAGE)
@@ -365,6 +365,17 @@ def _get_execution_history(response: Moto) -> ActionResult:
         page = [_without_data(event) for event in page]
     rest = {"nextToken": str(end)} if end < len(events) else {}
     return ActionResult({"events": page, **rest})
+
+
+def history(arn: str) -> list[dict[str, Any]]:
+    """Every event of an execution, oldest first. As GetExecutionHistory has them, which takes longer for a long one."""
+    execution = stepfunctions_parser_backends[ACCOUNT_ID][REGION].describe_execution(arn)
+    return [{**event, "timestamp": datetime.fromisoformat(event["timestamp"])} for event in _events(execution)]
+
+
+def _events(execution: Moto) -> list[dict[str, Any]]:
+    events: list[dict[str, Any]] = execution.exec_worker.env.event_manager._history_event_list
+    return events
 
 
 def _without_data(event: Mapping[str, Any]) -> dict[str, Any]:

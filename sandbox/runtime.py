@@ -7,6 +7,7 @@ for it any more, and ends at its function's time-out at the latest.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import io
 import json
@@ -391,7 +392,12 @@ class _Process:
 
     def handler(self) -> Callable[[Any, LambdaContext], Any] | None:
         """The handler, imported on first use: a cold start. None where the module has no such name."""
-        module = importlib.import_module(self._function.module)
+        try:
+            module = importlib.import_module(self._function.module)
+        finally:
+            # How a handler sets its garbage collector is its process's business; this one is everybody's.
+            gc.unfreeze()
+            gc.enable()
         found: Callable[[Any, LambdaContext], Any] | None = getattr(
             module, self._function.handler.rpartition(".")[2], None
         )

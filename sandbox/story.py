@@ -11,6 +11,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from sandbox.cloudwatch import MINUTE_SECONDS
+from sandbox.interpreter import history
 from sandbox.lambda_rules import Routing
 from sandbox.scenario import Scenario
 from sandbox.stack import client
@@ -69,7 +70,7 @@ def play(request: object, scenario: Scenario, seed: int = 0, on_frame: Callable[
         world.settle()
         if on_frame:
             on_frame(world)
-        return _tell(world, arn, end, began)
+        return tell(world, arn, end, began)
 
 
 def _show(world: World, on_frame: Callable[[World], None]) -> None:
@@ -84,17 +85,18 @@ def _show(world: World, on_frame: Callable[[World], None]) -> None:
     frame()
 
 
-def _tell(world: World, arn: str, end: End, began: float) -> Story:
+def tell(world: World, arn: str, end: End, began: float) -> Story:
+    """What is to be said of a world in which an execution has ended; `began`: when, as `time.perf_counter` has it."""
     output = json.loads(end.output) if end.status == "SUCCEEDED" and end.output else {}
-    history = list(_history(arn))
+    events = history(arn)
     return Story(
         status=end.status,
         outcome=_outcome(world, end, output),
         error=end.error,
         cause=end.cause,
         alias=_alias(world.routing),
-        states=tuple(_states(history)),
-        history_events=len(history),
+        states=tuple(_states(events)),
+        history_events=len(events),
         virtual_seconds=_rounded(end.at - STARTED_AT),
         wall_seconds=round(time.perf_counter() - began, 2),
         traffic=asdict(world.served),
@@ -130,12 +132,6 @@ def _left(world: World, end: End) -> Routing | None:
 
 def _alias(routing: Routing | None) -> Record | None:
     return routing and {"function_version": routing[0], "weights": routing[1]}
-
-
-def _history(arn: str) -> Iterable[dict[str, Any]]:
-    pages = client("stepfunctions").get_paginator("get_execution_history")
-    for page in pages.paginate(executionArn=arn):
-        yield from page["events"]
 
 
 def _states(history: Iterable[Record]) -> Iterable[str]:
@@ -177,7 +173,7 @@ def _rounded(seconds: float) -> float:
 # --- The ledger -------------------------------------------------------------------------------------------------------
 
 
-def _records(world: World) -> list[dict[str, Any]]:
+def ledger_records(world: World) -> list[dict[str, Any]]:
     """Every record of the ledger's table. Read from outside: faults strike handlers alone."""
     pages = client("dynamodb").get_paginator("scan").paginate(TableName=world.table_name)
     plain = TypeDeserializer().deserialize
@@ -186,14 +182,16 @@ def _records(world: World) -> list[dict[str, Any]]:
 
 def _lock(world: World, arn: str) -> dict[str, Any] | None:
     """The lock that an execution holds."""
-    held = (each for each in _records(world) if each["record"] == "lock" and each.get("execution_arn") == arn)
+    held = (each for each in ledger_records(world) if each["record"] == "lock" and each.get("execution_arn") == arn)
     return next(held, None)
 
 
 def _finished(world: World, arn: str) -> list[dict[str, Any]]:
     """What the history says of an execution: one record, if all is well."""
     return [
-        each for each in _records(world) if each["record"].startswith("history#") and each.get("execution_arn") == arn
+        each
+        for each in ledger_records(world)
+        if each["record"].startswith("history#") and each.get("execution_arn") == arn
     ]
 
 

@@ -15,7 +15,7 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox import faults
+from sandbox import faults, shortcuts
 from sandbox import scenario as scenarios
 from sandbox.alarm_rule import ALARM_ARN
 from sandbox.boundary import Boundary
@@ -121,6 +121,7 @@ class World:
             }
             installing.enter_context(mock_aws(config=config))
             installing.enter_context(_seeded(f"world {self.seed}"))
+            installing.enter_context(shortcuts.installed())
             installing.enter_context(self.clock)
             installing.enter_context(self.boundary.installed())
             installing.enter_context(self.interpreter.installed())

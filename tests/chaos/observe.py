@@ -9,6 +9,7 @@ from typing import Any
 
 from sandbox import story
 from sandbox.boundary import Call, caller
+from sandbox.interpreter import history
 from sandbox.lambda_rules import Routing
 from sandbox.scenario import Scenario
 from sandbox.stack import client
@@ -171,8 +172,8 @@ def observe(case: Case) -> Observation:
         arn = world.start()
         end = world.follow(arn)
         world.settle()
-        told = story._tell(world, arn, end, 0.0)
-        records = story._records(world)
+        told = story.tell(world, arn, end, 0.0)
+        records = story.ledger_records(world)
         ends = [event for event in world.eventbridge.put if event["detail-type"] in ENDS]
         letters = tuple(_dead_letters())
         return Observation(
@@ -206,7 +207,7 @@ def _since_start(at: float) -> float:
 def _execution(
     world: World, witness: _Witness, records: list[dict[str, Any]], ends: list[dict[str, Any]], arn: str
 ) -> Execution:
-    events, end = list(story._history(arn)), world.executions[arn]
+    events, end = history(arn), world.executions[arn]
     return Execution(
         arn=arn,
         started_at=_since_start(events[0]["timestamp"].timestamp()),

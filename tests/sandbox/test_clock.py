@@ -223,6 +223,34 @@ def test_a_process_is_entered_with_the_baton_and_left_without_it(clock: Clock) -
     assert not process.inside
 
 
+def test_a_process_is_left_only_for_somebody_else(clock: Clock) -> None:
+    class Process:
+        def __init__(self, name: str) -> None:
+            self.name = name
+
+        def enter(self) -> None:
+            seen.append(f"into {self.name}")
+
+        def leave(self) -> None:
+            seen.append(f"out of {self.name}")
+
+    def live(name: str) -> None:
+        for _ in range(2):
+            seen.append(name)
+            clock.sleep(1)
+
+    seen: list[str] = []
+    clock.spawn(lambda: live("first"), "first", process=Process("one"))
+    clock.spawn(lambda: live("second"), "second", delay=1.5, process=Process("two"))
+    clock.run(never)
+    assert seen == [
+        *("into one", "first", "first", "out of one"),
+        *("into two", "second", "out of two"),
+        *("into one", "out of one"),
+        *("into two", "second", "out of two"),
+    ]
+
+
 def test_leaving_the_clock_kills_every_actor_and_restores_real_time() -> None:
     before = threading.active_count()
     with Clock(START) as clock:

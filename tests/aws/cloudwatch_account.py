@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -17,6 +16,7 @@ from sandbox.boundary import Boundary
 from sandbox.clock import Clock
 from sandbox.cloudwatch import CloudWatch
 from sandbox.faults import Faults
+from sandbox.stack import client
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 
@@ -82,13 +82,14 @@ class Account:
 @contextmanager
 def account_with(delay_seconds: float) -> Iterator[Account]:
     events: list[dict[str, Any]] = []
-    with mock_aws(), Clock(START) as clock:
+    # As in a world, the session outlives the account: loading the services' models anew takes longer than most tests.
+    with mock_aws(config={"core": {"reset_boto3_session": False}}), Clock(START) as clock:
         boundary = Boundary(clock, Faults([]))
         cloudwatch = CloudWatch(clock, delay_seconds, events.append)
         cloudwatch.serve(boundary)
         cloudwatch.start(clock.now())
         with boundary.installed():
-            yield Account(clock, cloudwatch, boto3.client("cloudwatch", region_name="us-east-1"), events)
+            yield Account(clock, cloudwatch, client("cloudwatch"), events)
 
 
 def refusal(call: Any) -> str:

@@ -6,12 +6,14 @@ from contextvars import Context
 from typing import Any
 
 import pytest
+from boto3.dynamodb.types import TypeDeserializer
 
 from aws import sdk
 from sandbox.boundary import caller
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import World
+from tests.aws.cloudwatch_account import Account, account_with
 
 Inhabit = Callable[..., World]
 
@@ -54,3 +56,29 @@ def somebody() -> Callable[..., Any]:
         return Context().run(getattr(client(service), method), **params)
 
     return call
+
+
+@pytest.fixture
+def items(somebody: Callable[..., Any]) -> Callable[[World], dict[str, Any]]:
+    """`items(world)` is everything in the ledger's table, by its range key."""
+
+    def read(world: World) -> dict[str, Any]:
+        found = somebody("dynamodb.scan", TableName=world.table_name)["Items"]
+        plain = [{name: TypeDeserializer().deserialize(value) for name, value in item.items()} for item in found]
+        return {item["record"]: item for item in plain}
+
+    return read
+
+
+@pytest.fixture
+def account() -> Iterator[Account]:
+    """An account in which only CloudWatch is served, without delay; the tests of Lambda's rules have another one."""
+    with account_with(delay_seconds=0) as opened:
+        yield opened
+
+
+@pytest.fixture
+def late_account() -> Iterator[Account]:
+    """As `account`, but datapoints arrive a minute and a half after the end of their minute."""
+    with account_with(delay_seconds=90) as opened:
+        yield opened

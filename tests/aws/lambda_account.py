@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -19,6 +18,7 @@ from sandbox.boundary import Boundary
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.lambda_rules import LambdaRules
+from sandbox.stack import client
 
 CHECKOUT = "checkout"
 ROLE, OTHER_ROLE = "arn:aws:iam::123456789012:role/serving", "arn:aws:iam::123456789012:role/other"
@@ -81,14 +81,15 @@ def refusal(call: Any) -> tuple[str, int]:
 
 @contextmanager
 def opened_account() -> Iterator[Account]:
-    with mock_aws(config={"lambda": {"use_docker": False}}), Clock(datetime(2026, 1, 5, 12, tzinfo=UTC)) as clock:
+    # As in a world, the session outlives the account: loading the services' models anew takes longer than most tests.
+    config: Any = {"core": {"reset_boto3_session": False}, "lambda": {"use_docker": False}}
+    with mock_aws(config=config), Clock(datetime(2026, 1, 5, 12, tzinfo=UTC)) as clock:
         boundary = Boundary(clock, Faults([]))
         rules = LambdaRules(boundary, clock)
         with boundary.installed():
-            iam = boto3.client("iam", region_name="us-east-1")
             for role in (ROLE, OTHER_ROLE):
-                iam.create_role(RoleName=role.rpartition("/")[2], AssumeRolePolicyDocument="{}")
-            sdk = boto3.client("lambda", region_name="us-east-1")
+                client("iam").create_role(RoleName=role.rpartition("/")[2], AssumeRolePolicyDocument="{}")
+            sdk = client("lambda")
             sdk.create_function(
                 FunctionName=CHECKOUT,
                 Role=ROLE,

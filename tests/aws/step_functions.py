@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import boto3
 from moto import mock_aws
 
 from sandbox.boundary import Boundary
@@ -19,6 +18,7 @@ from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.interpreter import Interpreter
 from sandbox.runtime import Runtime
+from sandbox.stack import client
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 T0 = START.timestamp()
@@ -80,7 +80,12 @@ class StepFunctions(SimpleNamespace):
 
 @contextmanager
 def world(code: Path, *, seed: int = 0, **faults: Any) -> Iterator[StepFunctions]:
-    config = {"lambda": {"use_docker": False}, "stepfunctions": {"execute_state_machine": True}}
+    # As in a world, the session outlives the account: loading the services' models anew takes longer than most tests.
+    config: Any = {
+        "core": {"reset_boto3_session": False},
+        "lambda": {"use_docker": False},
+        "stepfunctions": {"execute_state_machine": True},
+    }
     with mock_aws(config=config), Clock(START) as clock:
         statuses: list[dict[str, Any]] = []
         struck = Faults(**faults)
@@ -97,8 +102,7 @@ def world(code: Path, *, seed: int = 0, **faults: Any) -> Iterator[StepFunctions
                     role_arn=ROLE,
                     memory_mb=128,
                 )
-            client = boto3.client("stepfunctions", "us-east-1")
-            yield StepFunctions(clock=clock, runtime=runtime, statuses=statuses, client=client)
+            yield StepFunctions(clock=clock, runtime=runtime, statuses=statuses, client=client("stepfunctions"))
 
 
 def task(function: str, payload: Any = "{% $states.input %}", **more: Any) -> dict[str, Any]:

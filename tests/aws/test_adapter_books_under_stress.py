@@ -1,5 +1,6 @@
 """The books under stress: many alarms, long bakes, writes that cross, answers that are lost."""
 
+import json
 from contextvars import Context
 from dataclasses import replace
 
@@ -13,32 +14,18 @@ from rollout.errors import AwsUnavailable
 from rollout.judge import Judge
 from rollout.look import Look
 from rollout.observation import Counts, History, Minute, Shift
-from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.smoke_test import SmokeTest
 from rollout.strategy import Step
 from rollout.verdict import hear
 from sandbox.boundary import AwsError
 from sandbox.world import STARTED_AT
+from tests import plans
 
-TARGET, HOUR = "checkout:live", 3600
-ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:first"
-PLAN = Plan(
-    rollout_id="first",
-    execution_arn=ARN,
-    region="us-east-1",
-    function_name="checkout",
-    alias_name="live",
-    started_at=STARTED_AT,
-    stable="1",
-    revision_id="r1",
-    steps=(Step(50, HOUR), Step(100, 0)),
-    poll_seconds=60,
-    extension_poll_seconds=60,
-    longest_seconds=HOUR,
-    max_step_backs=2,
-    restore_command="x",
-)
+TARGET, HOUR, DAY = "checkout:live", 3_600, 86_400
+ITEM_BYTES = 400 * 1024
+PLAN = replace(plans.PLAN, started_at=STARTED_AT, steps=(Step(50, HOUR), Step(100, 0)), longest_seconds=HOUR)
+ARN = PLAN.execution_arn
 SHIFTS = (Shift(STARTED_AT, 50.0), Shift(STARTED_AT + 120, 100.0))
 PROGRESS = Progress(0, 50.0, "r2", STARTED_AT, STARTED_AT, SHIFTS)
 #: As long as any verdict gets: both metrics, and both guards.
@@ -54,20 +41,31 @@ VERDICT = hear(
 )
 
 
-def look(minute, checks=(), plan=PLAN):
+def look(minute, checks=(), plan=PLAN, action="wait"):
     seen = Look(STARTED_AT + 60 * minute, (*checks, *VERDICT.checks()), VERDICT)
-    ledger.record_verdict(plan, Decision("wait", "50 % bakes on " * 50, PROGRESS), seen)
+    ledger.record_verdict(plan, Decision(action, "50 % bakes on " * 50, PROGRESS), seen)
 
 
-@pytest.mark.parametrize(("alarms", "seconds"), [(100, HOUR), (10, 24 * HOUR)])
-def test_the_books_fit_an_item_whatever_a_request_may_ask_for(inhabit, alarms, seconds):
-    inhabit()
+@pytest.mark.parametrize(("alarms", "seconds", "kept"), [(100, HOUR, range(61, 62)), (10, DAY, range(81, 122))])
+def test_the_books_fit_an_item_whatever_a_request_may_ask_for(inhabit, items, alarms, seconds, kept):
+    """DynamoDB, "Quotas": an item holds 400 KB. A look each minute, with every gate, and the history beside it."""
+    world = inhabit()
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     plan = replace(PLAN, longest_seconds=seconds, steps=(Step(50, seconds), Step(100, 0)))
-    checks = tuple(Check(f"alarm-{n:03}".ljust(40, "x"), "OK", "OK", "", Finding.HEALTHY) for n in range(alarms))
+    ledger.record_plan(plan)
+    checks = [Check(f"alarm-{n:03}".ljust(40, "x"), "OK", "OK", "", Finding.HEALTHY) for n in range(alarms)]
+    checks.append(Check("error rate", 0.123, 1.0, "%", Finding.HEALTHY, of=1_000_000))
+    checks.append(Check("slower than 800 ms", 0.456, 1.0, "%", Finding.HEALTHY, of=1_000_000))
     for minute in range(1, seconds // 60 + 1):
         look(minute, checks, plan)
-    assert sum(map(len, ledger.read_lock(TARGET).verdicts)) < 400 * 1024
+    look(seconds // 60 + 1, checks, plan, "promote")
+    verdicts = ledger.read_lock(TARGET).verdicts
+    assert len(verdicts) in kept
+    assert sum(map(len, verdicts)) < ITEM_BYTES
+    assert len(json.dumps(items(world)["lock"], default=str)) < ITEM_BYTES
+    assert history.close(Closing(plan, "2", "rolled_back", "alarm errors is ALARM"), STARTED_AT + seconds)
+    (finished,) = items(world).values()
+    assert len(json.dumps(finished, default=str)) < ITEM_BYTES
 
 
 @pytest.mark.parametrize("reason", ["TransactionConflict", "ThrottlingError"])

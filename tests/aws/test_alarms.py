@@ -6,26 +6,13 @@ Sources are the CloudWatch user guide and API reference, named in each test. Met
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from tests.aws.cloudwatch_account import START, Account, account_with, refusal
+from tests.aws.cloudwatch_account import START, Account, refusal
 
 GOOD, BREACH, MISSING = 0.0, 9.0, None
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    with account_with(delay_seconds=0) as opened:
-        yield opened
-
-
-@pytest.fixture
-def late_account() -> Iterator[Account]:
-    with account_with(delay_seconds=90) as opened:
-        yield opened
 
 
 # Alarms: user guide, "Configuring how CloudWatch alarms treat missing data", its two tables.

@@ -5,25 +5,11 @@ Sources are the CloudWatch user guide and API reference, named in each test. Met
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
 
-from tests.aws.cloudwatch_account import START, Account, account_with, refusal
-
-
-@pytest.fixture
-def account() -> Iterator[Account]:
-    with account_with(delay_seconds=0) as opened:
-        yield opened
-
-
-@pytest.fixture
-def late_account() -> Iterator[Account]:
-    with account_with(delay_seconds=90) as opened:
-        yield opened
-
+from tests.aws.cloudwatch_account import START, Account, refusal
 
 # GetMetricData: API reference of that name, and user guide, "CloudWatch statistics definitions".
 

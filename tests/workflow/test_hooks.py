@@ -7,6 +7,7 @@ import pytest
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
+from tests.brief import BRIEF, THREE_MINUTES
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 ON_STABLE = ("1", {})
@@ -20,7 +21,7 @@ ENDS = {"before_traffic": ("Rejected", 0), "each_step": ("RolledBack", 1), "afte
 def asking(*moments, **scenario):
     """A world in which `check` is asked at those moments."""
     hooks = {moment: {"function_name": "check", "timeout_seconds": 20} for moment in moments}
-    return World(Scenario.of(scenario), {**SMALLEST, "hooks": hooks})
+    return World(Scenario.of(scenario), {**THREE_MINUTES, "hooks": hooks})
 
 
 def run(world):
@@ -83,7 +84,7 @@ def test_a_hook_at_each_step_is_asked_as_soon_as_the_weight_is_set_and_takes_not
         set_at = [at for at, (_, weights) in world.routings if weights]
         asked_at = [told.at for told in world.hooked.told]
     assert all(0 < asked - weight < 2 for weight, asked in zip(set_at, asked_at, strict=True))
-    assert 900 + 120 <= end.at - STARTED_AT < 1100
+    assert 3 * 60 + 120 <= end.at - STARTED_AT < 3 * 60 + 200
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
@@ -209,7 +210,7 @@ def test_a_hook_that_the_stack_was_not_deployed_for_is_refused_with_the_paramete
 @pytest.mark.parametrize("name", ["check:1", "check:$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:check:1"])
 def test_a_hook_may_be_named_by_version_or_arn(name):
     scenario = Scenario.of({"functions": [{"name": "check", "answer": YES}]})
-    with World(scenario, {**SMALLEST, "hooks": dict.fromkeys(MOMENTS, name)}) as world:
+    with World(scenario, {**BRIEF, "hooks": dict.fromkeys(MOMENTS, name)}) as world:
         assert run(world).status == "SUCCEEDED"
         assert {told.qualifier for told in world.hooked.told} == {name.rpartition(":")[2]}
 
@@ -218,7 +219,7 @@ def test_a_hook_may_be_named_by_version_or_arn(name):
 @pytest.mark.parametrize("heard", [True, False], ids=["heard", "unheard"])
 def test_stop_while_a_hook_runs_ends_on_the_stable_version(moment, heard):
     """The hook takes 15 seconds; the handler that asks it goes on when the execution has stopped."""
-    second = {"before_traffic": 8, "each_step": 8, "after_traffic": 1030}[moment]
+    second = {"before_traffic": 8, "each_step": 8, "after_traffic": 370}[moment]
     with asking(
         moment,
         functions=[{"name": "check", "answer": YES, "duration_ms": 15_000}],

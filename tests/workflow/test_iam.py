@@ -18,7 +18,8 @@ from sandbox.scenario import Scenario
 from sandbox.stack import TEMPLATE, client
 from sandbox.story import play
 from sandbox.world import World
-from tests.contract.artifacts import deployed
+from tests.brief import BRIEF
+from tests.contract.artifacts import FUNCTIONS, deployed
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:"
@@ -28,20 +29,7 @@ KEY = {"target": {"S": "checkout:live"}, "record": {"S": "lock"}}
 CHECKOUT = {"FunctionName": "checkout"}
 ALIAS = {**CHECKOUT, "Name": "live"}
 
-HANDLERS = (
-    "plan_rollout",
-    "publish_version",
-    "verify_candidate",
-    "shift_traffic",
-    "run_hook",
-    "check_health",
-    "promote",
-    "roll_back",
-    "guard_execution",
-    "guard_alarm",
-    "sweep",
-    "command",
-)
+HANDLERS = [each["Handler"].partition(".")[0] for each in FUNCTIONS.values()]
 
 
 @cache
@@ -291,11 +279,11 @@ WATCHED: dict[str, Any] = {"alarms": [{"name": "errors"}]}
 STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "it is tried and promoted": ({"smoke_tests": [{"payload": 1, "expect": "statusCode == `200`"}]}, {}),
     "there is nothing to publish": ({}, {"publish": {"unchanged": True}}),
-    "what is provisioned moves with it": ({}, {"alias": {"provisioned_concurrency": 5}}),
+    "what is provisioned moves with it": (BRIEF, {"alias": {"provisioned_concurrency": 5}}),
     "the candidate fails": ({"health": {"max_error_percent": 1}}, {"candidate": {"error_rate": 0.5}}),
     "it is refused": ({"alarms": ["typo"]}, {}),
     "a lost response is looked after": (
-        {},
+        BRIEF,
         {"faults": [{"call": "lambda.UpdateAlias", "error": "lost_response", "times": 1}]},
     ),
     "an alarm fires": ({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES]}),
@@ -304,15 +292,15 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {**WATCHED, "timeline": [FIRES, RECOVERS], "faults": [{"event": "alarm", "error": "lost"}]},
     ),
     "its alias is made, as its profile says": (
-        {"profile": "prod-api"},
+        {**BRIEF, "profile": "prod-api"},
         {
             "alias": {"exists": False},
             "profiles": {"prod-api": {"create_alias": True, "smoke_tests": [{"payload": 1}]}},
         },
     ),
-    "a stack has its alias": ({}, {"alias": {"stack": {"name": "shop", "function_version": {"Ref": "V"}}}}),
+    "a stack has its alias": (BRIEF, {"alias": {"stack": {"name": "shop", "function_version": {"Ref": "V"}}}}),
     "hooks are asked": (
-        {"hooks": dict.fromkeys(("before_traffic", "each_step", "after_traffic"), "check:1")},
+        {**BRIEF, "hooks": dict.fromkeys(("before_traffic", "each_step", "after_traffic"), "check:1")},
         {"functions": [{"name": "check", "answer": {"status": "Succeeded"}}]},
     ),
     "an alarm takes back a promotion that cannot be closed": (

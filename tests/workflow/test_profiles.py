@@ -11,11 +11,12 @@ from sandbox.stack import client
 from sandbox.story import play
 from sandbox.target import Target
 from sandbox.world import World
+from tests.brief import BRIEF
 
 ROOT = Path(__file__).parents[2]
 NAMED = {"profile": "prod-api", "function_name": "checkout"}
-SHORT = [{"weight": 10, "bake_seconds": 60}, {"weight": 100, "bake_seconds": 60}]
-PROFILE = {"alias_name": "live", "steps": SHORT}
+SHORT = BRIEF["steps"]
+PROFILE = {"alias_name": "live", "steps": SHORT, "health": BRIEF["health"]}
 FAILING = [{"payload": {"key": "hunter2"}, "expect": "statusCode == `418`"}]
 
 

@@ -50,7 +50,9 @@ def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> None:
         expected = Routing.alone(plan.stable)
     found = aliases.read(plan.function_name, plan.alias_name).routing
     if found != expected:
-        raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: somebody else moved it")
+        # A guard's or a person's restore says so in the lock, which RollBack reads where it can.
+        whose = "it was restored meanwhile" if found == Routing.alone(plan.stable) else "somebody else moved it"
+        raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: {whose}")
 
 
 def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[tuple[Minute, ...], str]:

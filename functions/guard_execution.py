@@ -10,7 +10,7 @@ from application.books import tell, tell_refused
 from application.settlement import settle, take_over
 from application.telemetry import Document, identify, logger, task
 from aws import executions, history, ledger
-from aws.executions import End, Execution, Trace
+from aws.executions import SUCCESSES, End, Execution, Trace
 from aws.ledger import Lock
 from rollout.errors import REFUSALS, RolloutError
 
@@ -71,24 +71,28 @@ def _by_history(detail: Document, end: End) -> Trace | None:
 
 
 def _refuse_untold(detail: Document, end: End, target: str | None) -> Document:
-    """Tell of a rollout that ended before it had a plan, where planning itself could not.
+    """Tell of a rollout that holds no lock, where nobody may have: it had no plan yet, or was closed without a word.
 
-    Its history item says that it was told, also to a lock that a handler in flight still takes.
+    Its history item is for a lock, too, that a handler in flight still takes.
     """
     nothing = {"outcome": "nothing open"}
-    if end.status == "succeeded" or (end.error and end.outcome != "rejected"):
+    if end.status == "succeeded" or end.outcome not in {None, "rejected"}:
         return nothing
-    execution = Execution.parse(detail["executionArn"])
-    closed = history.success_of(target, execution, _started_at(detail)) if target else None
-    if closed is not None:
-        # By a write that landed after the Stop, when nobody lived to tell of it; who did live has told it twice now.
+    execution, started_at = Execution.parse(detail["executionArn"]), _started_at(detail)
+    closed = history.closed(target, execution, started_at) if target else None
+    if closed is not None and (closed.outcome in SUCCESSES or end.outcome is None):
+        # By a write that landed after the Stop, or whose answer was lost, so that nobody lived to tell of it, or knew
+        # of it; who did has told it twice now.
         tell(closed)
         return {"outcome": closed.outcome}
-    if target and history.kept_refusal(target, execution, _started_at(detail)) is not None:
-        return nothing
+    if target and (refused := history.kept_refusal(target, execution, started_at)) is not None:
+        if closed is not None or end.outcome is not None:
+            return nothing
+        tell_refused(execution.arn, _request(detail), refused)
+        return {"outcome": "rejected"}
     if end.error and executions.last_error(execution.arn) in REFUSALS:
         return nothing
-    if target and not history.refuse(target, execution, _started_at(detail), end.cause, held=False):
+    if target and not history.refuse(target, execution, started_at, end.cause, held=False):
         return nothing
     tell_refused(execution.arn, _request(detail), end.cause)
     return {"outcome": "rejected"}

@@ -45,7 +45,8 @@ def revert(command: Command) -> Document:
     with best_effort("keep the revert"):
         finished.record_revert(promotion, plan, word)
     announce("RolloutReverted", plan.about(candidate, cause=str(word)))
-    when = "" if alias.routing == Routing.alone(plan.stable) else " as soon as it is provisioned"
+    handed_over = alias.routing == Routing.alone(plan.stable) and not plan.provisioned
+    when = "" if handed_over else " as soon as it is provisioned"
     message = f"{plan.target} is {word}: version {plan.stable} serves all traffic again{when}, instead of {candidate}"
     return command.answer(plan.rollout_id, message, accepted=True)
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws import ledger, sdk, table
-from aws.executions import SUCCESSES, Execution
+from aws.executions import Execution
 from rollout.errors import AwsRefused, AwsUnavailable, LockLost
 from rollout.plan import Plan
 
@@ -109,13 +109,17 @@ def booked(plan: Plan) -> Booked | None:
     return Booked(item["outcome"]["S"], item["cause"]["S"], json.loads(item["document"]["S"])["proven"])
 
 
-def success_of(target: str, execution: Execution, started_at: float) -> Closing | None:
-    """How an execution ended whose books say that it succeeded, or None."""
+def closed(target: str, execution: Execution, started_at: float) -> Closing | None:
+    """How the books say that an execution's rollout ended; None where they do not, or it never had a plan.
+
+    Raises:
+        LedgerUnreadable: its plan is none.
+    """
     item = _item(target, _history_record(started_at, execution.name))
-    if item is None or item["outcome"]["S"] not in SUCCESSES:
+    document = json.loads(item["document"]["S"]) if item else {"plan": None}
+    if item is None or document["plan"] is None:
         return None
-    document = json.loads(item["document"]["S"])
-    plan = Plan.from_json(document["plan"])
+    plan = ledger.parse_plan(item["document"]["S"], target, "plan")
     return Closing(plan, document["candidate"], item["outcome"]["S"], item["cause"]["S"], proven=document["proven"])
 
 

@@ -159,10 +159,18 @@ def reverts(_: Case, seen: Observation) -> Broken:
         plan = _plan(each)
         if plan is None:
             yield f"reverted {answer['rollout_id']}, which has no plan in the books"
-        elif not any(write.by == "command" and write.routing == (plan["stable"], {}) for write in seen.writes):
+        elif not any(
+            write.by == "command" and _is_back(write, plan, each.output["to_version"]) for write in seen.writes
+        ):
             yield f"reverted {answer['rollout_id']}, and nothing was written"
         elif "reverted" not in each.history[0] and not {"dynamodb.UpdateItem"} & set(seen.failed):
             yield f"reverted {answer['rollout_id']}, and the books do not say so"
+
+
+def _is_back(write: Write, plan: Mapping[str, Any], candidate: str) -> bool:
+    """Whether a write made the stable version the alias's own; Lambda hands traffic over once it is provisioned."""
+    handing_over = {candidate: 1.0} if plan["provisioned"] else {}
+    return write.routing[0] == plan["stable"] and write.routing[1] in ({}, handing_over)
 
 
 def nobody_else_moved_it(_: Case, seen: Observation) -> Broken:

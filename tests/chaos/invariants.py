@@ -25,14 +25,15 @@ _COMMAND = "aws lambda update-alias"
 #: Errors by which AWS answers the question that was asked.
 _ANSWERS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException", "PreconditionFailedException"})
 _BUGS = frozenset({"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MarshalError"})
-#: The end of an execution -> what its history item may say. A guard may restore what RollBack could not.
+#: The end of an execution -> what its history item may say. A guard may restore what RollBack could not, or find that
+#: no traffic had moved where RollBack died each time before it could look.
 _AGREE: Mapping[str | None, frozenset[str]] = {
     "promoted": frozenset({"promoted"}),
     "unchanged": frozenset({"unchanged"}),
     "rejected": frozenset({"rejected"}),
     "rolled_back": frozenset({"rolled_back"}),
     "interrupted": frozenset({"interrupted"}),
-    "rollback_failed": frozenset({"rollback_failed", "rolled_back", "interrupted"}),
+    "rollback_failed": frozenset({"rollback_failed", "rolled_back", "interrupted", "rejected"}),
     None: frozenset({"rolled_back", "rejected", "interrupted", "rollback_failed"}),
 }
 _LAST_STATE = {

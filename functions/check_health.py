@@ -14,7 +14,7 @@ from rollout.observation import Minute
 from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.routing import Routing
-from rollout.wheel import Wheel, Word
+from rollout.wheel import Wheel
 
 #: How often a look decides anew because somebody spoke meanwhile.
 _TRIES = 5
@@ -79,15 +79,11 @@ def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tupl
 
 def _decide(plan: Plan, progress: Progress, look: Look) -> Decision:
     """Decide and write it down; once more where people said something meanwhile."""
-    finish: Word | None = None
     for _ in range(_TRIES):
-        decision = decide(plan, progress, look, finish)
+        decision = decide(plan, progress, look)
         wheel = _record(plan, decision, look)
         if wheel is None:
             return decision
-        order = wheel.order
-        if order and order.command == "finish" and order.id != progress.heeded:
-            finish = order
         progress = progress.told(wheel, look.now)
     raise AwsUnavailable(f"more is said of {plan.target} than can be heeded")
 
@@ -105,8 +101,11 @@ def _record(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
 
 
 def _result(decision: Decision) -> Document:
+    promotes = decision.action == "promote"
     return {
         **decision.progress.to_json(),
+        # The last hook's yes is for the look that follows it: what is held or looked at longer is asked about anew.
+        "asked": decision.progress.asked and promotes,
         "action": decision.action,
         "reason": decision.reason,
         "wait_seconds": decision.wait_seconds,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import datetime
 
 from application.restoration import is_told, left_open, mark, restore
@@ -63,7 +62,7 @@ def _restore(lock: Lock, why: str) -> list[str]:
     if marked.lost or not marked.found.exposed:
         return []
     try:
-        booked = restore(marked, time.time())
+        booked = restore(marked, ended_at=None)
     except (AliasMoved, AliasNotFound) as error:
         # Not ours any more: the state machine says so at its next poll.
         logger.warning("left as found", reason=str(error))

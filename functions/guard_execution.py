@@ -106,7 +106,7 @@ def _request(detail: Document) -> object:
     """The execution's input; None where EventBridge left a long one out, or it is no JSON."""
     try:
         return json.loads(detail.get("input") or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 

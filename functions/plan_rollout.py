@@ -70,4 +70,8 @@ def _take_lock(target: str, execution: Execution, started_at: float) -> None:
         take_over(held, end)
         if ledger.take_lock(target, execution.arn, now, ended_holder=held.execution_arn, started_at=started_at):
             return
+        # The response may have been lost, and the SDK asked again.
+        held = ledger.read_lock(target)
+        if held is not None and held.execution_arn == execution.arn:
+            return
     raise RolloutRunning(taken(target, held.execution_arn if held else "another execution"))

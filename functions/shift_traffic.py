@@ -10,7 +10,6 @@ from aws import aliases, events, ledger
 from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.routing import Routing
-from rollout.wheel import NO_WORDS, Wheel
 
 
 @task("ShiftTraffic")
@@ -25,12 +24,11 @@ def handler(event: Document) -> Document:
     if before is None and plan.approval_of(0):
         ledger.record_gate(plan, 0)
         tell_waiting(plan, candidate, f"{plan.steps[0].weight_percent:g} % waits for approval")
-        return _held(plan, before, NO_WORDS, gate=0)
+        return _held(plan, before, gate=0)
     number = before.next_step(plan, action) if before else 0
     step = plan.step_at(number)
-    wheel = ledger.record_shift(plan, number, step.weight_percent, unless_paused=action != "step_back")
-    if wheel is not None:
-        return _held(plan, before, wheel)
+    if not ledger.record_shift(plan, number, step.weight_percent, unless_paused=action != "step_back"):
+        return _held(plan, before)
     alias = aliases.write(
         plan.function_name,
         plan.alias_name,
@@ -45,8 +43,8 @@ def handler(event: Document) -> Document:
     return {**progress.to_json(), "action": "bake", "wait_seconds": wait_seconds}
 
 
-def _held(plan: Plan, before: Progress | None, wheel: Wheel, gate: int | None = None) -> Document:
-    now = time.time()
-    progress = before.told(wheel, now) if before else Progress.before_traffic(plan.revision_id, now, wheel, gate)
-    logger.info("held", gate=gate, paused=wheel.pause is not None)
+def _held(plan: Plan, before: Progress | None, gate: int | None = None) -> Document:
+    """Hold; what people said is read by the next look, which stores no verdict before it knows all of it."""
+    progress = before or Progress.before_traffic(plan.revision_id, time.time(), gate)
+    logger.info("held", gate=gate)
     return {**progress.to_json(), "action": "hold", "wait_seconds": plan.poll_seconds}

@@ -22,6 +22,7 @@ from rollout.strategy import ALL_PERCENT, Step
 
 UNPAUSABLE = "this rollout cannot be paused: with so long a plan there is no room for it in one execution's history"
 UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"
+UNASKED = "a first release has no step: only the before_traffic hook is asked"
 UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on whatever was deployed"
 #: A new alias has nobody who calls it, and no version to compare with.
 FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
@@ -146,8 +147,10 @@ def _expect(
 
 
 def _expect_nothing(request: RolloutRequest) -> tuple[History, Forecast]:
-    tried = request.smoke_tests or request.hooks.before_traffic
-    return History(), Forecast((), () if tried else (UNTRIED,))
+    hooks = request.hooks
+    untried = not request.smoke_tests and not hooks.before_traffic
+    warnings = [*[UNTRIED] * untried, *[UNASKED] * bool(hooks.each_step or hooks.after_traffic)]
+    return History(), Forecast((), tuple(warnings))
 
 
 def _moved_by_a_stack(target: str, execution: Execution) -> tuple[str, ...]:

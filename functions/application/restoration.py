@@ -61,12 +61,12 @@ def mark(found: Trace, why: str, *, convicts: bool = False) -> Mark:
     return Mark(found)
 
 
-def restore(marked: Mark, ended_at: float) -> Booked | None:
+def restore(marked: Mark, ended_at: float | None) -> Booked | None:
     """Restore the alias; the books instead, where they say already how the rollout ended.
 
     A promotion is undone only by whoever marked the lock. Where nobody could, it is undone only if the books do not
     say promoted, once no Promote can be in flight that might still write so; `ended_at` is when the last one may have
-    begun.
+    begun, None while the execution goes on.
 
     Raises:
         AliasMoved, AliasNotFound: the alias is somebody else's by now; nothing was written.
@@ -86,8 +86,10 @@ def restore(marked: Mark, ended_at: float) -> Booked | None:
     return None
 
 
-def _undo_unmarked(found: Trace, ended_at: float) -> Booked | None:
+def _undo_unmarked(found: Trace, ended_at: float | None) -> Booked | None:
     plan = found.plan
+    if ended_at is None:
+        raise AwsUnavailable(f"{plan.target} is being promoted, and its lock cannot be marked: nothing may be undone")
     with best_effort("read whether the promotion is closed"):
         if booked := history.booked(plan):
             return booked

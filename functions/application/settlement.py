@@ -47,6 +47,9 @@ def settle(found: Trace, end: End) -> str:
     else:
         closing = _ended_badly(found, end)
     if isinstance(closing, Booked):
+        if end.outcome is None:
+            # Whoever closed it may not have lived to tell.
+            tell(Closing(found.plan, found.candidate, closing.outcome, closing.cause, proven=closing.proven))
         return closing.outcome
     booked = close(closing)
     if booked.outcome != closing.outcome:

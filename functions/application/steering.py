@@ -54,7 +54,8 @@ def _situation(lock: Lock, plan: Plan) -> Situation:
         paused=lock.wheel.pause,
         gate=lock.gate,
         pausable=plan.max_pause_seconds > 0 and not plan.creates_alias,
-        finishing=order if order and order.command == "finish" else None,
+        # A step back since then has ended it.
+        finishing=order if order and order.command == "finish" and order.step == lock.step else None,
     )
 
 
@@ -93,7 +94,7 @@ def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document |
 
 def _restored(found: Trace) -> str:
     try:
-        restore(Mark(found, held=True), time.time())
+        restore(Mark(found, held=True), ended_at=None)
     except (AliasMoved, AliasNotFound) as error:
         return f", but {error}"
     return f": version {found.plan.stable} serves all traffic again"

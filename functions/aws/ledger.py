@@ -49,6 +49,9 @@ _PLACES = {"pause": "pause", "approve": "order", "advance": "order", "finish": "
 #: What a word ends.
 _ENDED = {"pause": "order", "resume": "pause", "finish": "pause"}
 _UNRESTORED = "attribute_not_exists(restoring)"
+#: What a text raises that is not what it should be.
+_NOT_READABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_AND_THEN = ": see that the alias serves one version, then delete the item"
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +132,27 @@ def read_lock(target: str) -> Lock | None:
 
 
 def _lock(item: dict[str, Any]) -> Lock:
+    """The lock in an item.
+
+    Raises:
+        LedgerUnreadable: it is none.
+    """
+    target = item["target"]["S"]
+    try:
+        return _parse_lock(item, target)
+    except _NOT_READABLE as error:
+        raise LedgerUnreadable(f"the lock of {target} cannot be read ({error!r}){_AND_THEN}") from error
+
+
+def _parse_lock(item: dict[str, Any], target: str) -> Lock:
     last = json.loads(item["last_verdict"]["S"]) if "last_verdict" in item else {"convicts": False}
     return Lock(
-        target=item["target"]["S"],
+        target=target,
         execution_arn=item["execution_arn"]["S"],
         taken_at=float(item["taken_at"]["N"]),
         # The index leaves it out.
         started_at=float(item.get("started_at", item["taken_at"])["N"]),
-        plan=parse_plan(item["plan"]["S"], item["target"]["S"]) if "plan" in item else None,
+        plan=parse_plan(item["plan"]["S"], target) if "plan" in item else None,
         candidate=item["candidate"]["S"] if "candidate" in item else None,
         exposed="step" in item,
         promoting="promoting" in item,
@@ -162,11 +178,8 @@ def parse_plan(text: str, target: str, *path: str) -> Plan:
         for name in path:
             document = document[name]
         return Plan.from_json(document)
-    except (ValueError, LookupError, TypeError, AttributeError) as error:
-        raise LedgerUnreadable(
-            f"the ledger's plan for {target} cannot be read ({error!r}): see that the alias serves one version, then"
-            " delete the item"
-        ) from error
+    except _NOT_READABLE as error:
+        raise LedgerUnreadable(f"the ledger's plan for {target} cannot be read ({error!r}){_AND_THEN}") from error
 
 
 def _wheel(item: dict[str, Any]) -> Wheel:
@@ -195,10 +208,10 @@ def record_candidate(plan: Plan, candidate: str) -> None:
     _update(plan, {"candidate": table.text(candidate)})
 
 
-def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused: bool = True) -> Wheel | None:
-    """Store the weight that is about to be set: whoever lost the lock must not set it. None: it is stored.
+def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused: bool = True) -> bool:
+    """Store the weight that is about to be set: whoever lost the lock must not set it.
 
-    What people want instead, where the rollout is paused; nothing is stored then.
+    False where the rollout was paused; nothing is stored then.
 
     Raises:
         LockLost: another execution holds the lock, or somebody restores the stable version.
@@ -208,11 +221,10 @@ def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused:
     try:
         _update(plan, values, remove=["gate"], conditions=conditions)
     except LockLost:
-        lock = read_lock(plan.target)
-        if not (lock and lock.execution_arn == plan.execution_arn and lock.wheel.pause and not lock.restoring):
+        if not unless_paused or _going_on(plan) is None:
             raise
-        return lock.wheel
-    return None
+        return False
+    return True
 
 
 def record_gate(plan: Plan, gate: int) -> None:
@@ -234,10 +246,10 @@ def record_promotion(plan: Plan) -> None:
     try:
         _update(plan, {"promoting": table.text("true")}, conditions=[_UNRESTORED, unpaused])
     except LockLost:
-        lock = read_lock(plan.target)
-        if not (lock and lock.execution_arn == plan.execution_arn and lock.wheel.pause and not lock.restoring):
+        lock = None if plan.creates_alias else _going_on(plan)
+        if lock is None:
             raise
-        raise PromotionPaused(f"{plan.target} is {lock.wheel.pause}") from None
+        raise PromotionPaused(f"{plan.target} is {lock.wheel.pause or 'no longer paused'}: look again") from None
 
 
 def record_verdict(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
@@ -253,11 +265,20 @@ def record_verdict(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
     try:
         _append_verdict(plan, decision, look, condition, {":words": table.number(known)} if known else {})
     except LockLost:
-        lock = read_lock(plan.target)
-        if not (lock and lock.execution_arn == plan.execution_arn and not lock.restoring):
+        lock = _going_on(plan)
+        if lock is None:
             raise
         return lock.wheel
     return None
+
+
+def _going_on(plan: Plan) -> Lock | None:
+    """The lock where it is this execution's and nobody restores: then only people's words stood against a write.
+
+    They may have changed since: a pause may be over by now.
+    """
+    lock = read_lock(plan.target)
+    return lock if lock and lock.execution_arn == plan.execution_arn and not lock.restoring else None
 
 
 def _append_verdict(plan: Plan, decision: Decision, look: Look, condition: str, bound: Mapping[str, Any]) -> None:

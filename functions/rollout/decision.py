@@ -37,15 +37,15 @@ class Decision:
     convicts: bool = False
 
 
-def decide(plan: Plan, progress: Progress, look: Look, finish: Word | None = None) -> Decision:
-    """What to do now. `finish` is somebody's word to promote at once: it stands above everything but harm."""
+def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
+    """What to do now. Somebody's word to finish, that is to promote at once, stands above everything but harm."""
     if harmful := look.found(Finding.HARMFUL):
         convicts = any(check.convicts for check in harmful)
         return Decision("roll_back", _said(harmful), progress, convicts=convicts)
     if look.verdict.tripped:
         return _step_back(plan, progress, look)
-    if finish is not None and progress.shifts:
-        return Decision("promote", f"{finish}, unproven", progress)
+    if progress.finish is not None and progress.shifts:
+        return Decision("promote", f"{progress.finish}, unproven", progress)
     remaining = bake_seconds(plan, progress) - (look.now - progress.shifted_at)
     weight = f"{progress.weight_percent:g} %"
     if remaining > 0 and progress.bake_ended_at is None:
@@ -188,7 +188,12 @@ def _step_back(plan: Plan, progress: Progress, look: Look) -> Decision:
     # Who had approved the promotion had not seen this.
     approved = min(progress.approved, len(plan.steps) - 1)
     stepped = replace(
-        progress, step_backs=progress.step_backs + 1, last_baked_seconds=baked, gate=None, approved=approved
+        progress,
+        step_backs=progress.step_backs + 1,
+        last_baked_seconds=baked,
+        gate=None,
+        approved=approved,
+        finish=None,
     )
     weight = plan.step_at(plan.first_step).weight_percent
     return Decision("step_back", f"back to {weight:g} % to compare: {saw}", stepped)
@@ -209,6 +214,9 @@ def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
         if healthy:
             compared = [check for check in healthy if check.sentence] or healthy
             return Decision("promote", f"every gate is healthy: {_said(compared)}", progress, proven=True)
+        if ignored := look.found(Finding.IGNORED):
+            why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
+            return _inconclusive(plan, progress, look, why)
         return _ungated(plan, progress)
     reasons = [*map(str, suspect or unknown)]
     if not enough:

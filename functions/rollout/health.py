@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
 from rollout.judge import Judge, Tolerance
+from rollout.stored import known
 
 AlarmPolicy = Literal["reject", "ignore_until_ok"]
 InconclusivePolicy = Literal["extend", "promote", "roll_back", "hold"]
@@ -39,7 +40,8 @@ class HealthGate:
         """The gate of `dataclasses.asdict`."""
         judge = document["judge"]
         if judge is not None:
-            tolerances = {name: judge[name] and Tolerance(**judge[name]) for name in ("errors", "slow")}
-            judge = Judge(**{**judge, **tolerances})
-        known = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
-        return cls(**{**known, "judge": judge})
+            tolerances = {
+                name: judge[name] and Tolerance(**known(Tolerance, judge[name])) for name in ("errors", "slow")
+            }
+            judge = Judge(**{**known(Judge, judge), **tolerances})
+        return cls(**{**known(cls, document), "judge": judge})

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from rollout.smoke_test import Answer, excerpt
 from rollout.span import span
+from rollout.stored import known
 
 Moment = Literal["before_traffic", "each_step", "after_traffic"]
 
@@ -39,7 +40,7 @@ class Hooks:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The hooks of `dataclasses.asdict`."""
-        return cls(**{moment: hook and Hook(**hook) for moment, hook in document.items()})
+        return cls(**{moment: hook and Hook(**known(Hook, hook)) for moment, hook in known(cls, document).items()})
 
     def at(self, moment: Moment) -> Hook | None:
         """The hook of that moment."""

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
+from rollout.stored import known
+
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
 
@@ -95,7 +97,7 @@ class History:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The history of `to_json`."""
-        return cls(**document)
+        return cls(**known(cls, document))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

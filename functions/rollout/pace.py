@@ -120,7 +120,8 @@ class _Course:
             # A step back ends such a hold, and the next ascent may have its own.
             gates += [health.max_hold_seconds] * (step_backs + 1)
         shifts = sum(map(len, climbs))
-        asked = (shifts if hooks.each_step else 0) + bool(hooks.after_traffic)
+        # The last hook is asked again where the look after its yes does not promote: once for each ascent, say.
+        asked = (shifts if hooks.each_step else 0) + 2 * (step_backs + 1) * bool(hooks.after_traffic)
         return cls(climbs, health.max_extension_seconds, tuple(gates), pause_seconds, step_backs, asked)
 
     @property
@@ -153,17 +154,23 @@ class _Course:
     def pace(self) -> Pace | None:
         """The shortest intervals that fit; None where none do.
 
-        The bakes come first: harm is to be found early, and an extension or a gate may be long. Where the bakes alone
-        would take most of the room, people are waited for as often as minutes are judged.
+        The bakes come first, and an extension that is brief beside them: harm is to be found early. Where the bakes
+        alone would take most of the room, people are waited for as often as minutes are judged. Of what is left, the
+        shorter of extension and gates takes first.
         """
         seldom = MAX_POLL_SECONDS
-        poll = _shortest(lambda seconds: self.fits(seconds, seldom, seldom))
+        brief = 10 * self.extension_seconds <= self.bakes
+        poll = _shortest(lambda seconds: self.fits(seconds, seconds if brief else seldom, seldom))
         if poll is None or self.seconds > MAX_TOTAL_SECONDS:
             return None
-        if 2 * EVENTS_PER_POLL * self.bakes > (HISTORY_BUDGET - self.fixed_events) * poll:
-            poll = _shortest(lambda seconds: self.fits(seconds, seconds, seconds)) or poll
-        extension = _shortest(lambda seconds: self.fits(poll, seconds, seldom), least=poll) or seldom
-        hold = _shortest(lambda seconds: self.fits(poll, extension, seconds)) or seldom
+        if self.gate_seconds and 2 * EVENTS_PER_POLL * self.bakes > (HISTORY_BUDGET - self.fixed_events) * poll:
+            poll = _shortest(lambda seconds: self.fits(seconds, seconds if brief else seldom, seconds)) or poll
+        if self.extension_seconds <= sum(self.gate_seconds):
+            extension = _shortest(lambda seconds: self.fits(poll, seconds, seldom), least=poll) or seldom
+            hold = _shortest(lambda seconds: self.fits(poll, extension, seconds)) or seldom
+        else:
+            hold = _shortest(lambda seconds: self.fits(poll, seldom, seconds)) or seldom
+            extension = _shortest(lambda seconds: self.fits(poll, seconds, hold), least=poll) or seldom
         return Pace(poll, extension, hold, self.seconds, self.step_backs, self.pause_seconds)
 
 

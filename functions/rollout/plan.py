@@ -14,6 +14,7 @@ from rollout.health import AlarmGate, HealthGate
 from rollout.hook import NO_HOOKS, Hooks
 from rollout.observation import History
 from rollout.pace import POLL_SECONDS
+from rollout.stored import known
 from rollout.strategy import ALL_PERCENT, COMPARISON, Approval, Step
 
 
@@ -108,13 +109,14 @@ class Plan:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The plan of `to_json`, also of an earlier or later Tidegate: guards are newer than what still runs."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        fields = known(cls, document)
         fields["steps"] = tuple(Step.from_json(step) for step in document["steps"])
-        fields["alarms"] = tuple(AlarmGate(**alarm) for alarm in document["alarms"])
+        fields["alarms"] = tuple(AlarmGate(**known(AlarmGate, alarm)) for alarm in document["alarms"])
         fields["health"] = HealthGate.from_json(document["health"])
         fields["hooks"] = Hooks.from_json(document.get("hooks", {}))
         fields["history"] = History.from_json(document["history"])
-        fields["expectations"] = tuple(StepForecast(**expected) for expected in document["expectations"])
+        expectations = [known(StepForecast, expected) for expected in document["expectations"]]
+        fields["expectations"] = tuple(StepForecast(**expected) for expected in expectations)
         fields["warnings"] = tuple(document["warnings"])
         return cls(**fields)
 

@@ -33,7 +33,7 @@ class Profile:
         """
         try:
             document = json.loads(text)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise RequestInvalid(f"profile {name}:{version} is not JSON ({error}): correct it") from None
         if not isinstance(document, dict):
             raise RequestInvalid(f"profile {name}:{version} is not a JSON object: store keys of a request in it")

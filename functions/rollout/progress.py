@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from rollout.observation import AlarmReading, Shift
 from rollout.plan import Plan
+from rollout.stored import known
 from rollout.wheel import Wheel, Word
 
 
@@ -22,9 +23,9 @@ class Progress:
 
     `gate` is the step that waits for an approval since `held_since`; the one after the last is to promote what is not
     proven. `approved` is the highest step that was approved. `bake_ended_at` is when somebody ended the present bake.
-    `words` is how many words of people are known, `pause` the one that lasts, `heeded` the id of the last order that
-    was followed; `paused_seconds` is how long the pauses have held the rollout up. `asked`: the hook that has the last
-    word before the promotion has said yes.
+    `words` is how many words of people are known, `pause` and `finish` those that last, `heeded` the id of the last
+    order that was followed; `paused_seconds` is how long the pauses have held the rollout up. `asked`: the hook that
+    has the last word before the promotion has said yes.
     """
 
     step: int
@@ -43,6 +44,7 @@ class Progress:
     bake_ended_at: float | None = None
     words: int = 0
     pause: Word | None = None
+    finish: Word | None = None
     heeded: str = ""
     paused_seconds: int = 0
     asked: bool = False
@@ -50,16 +52,17 @@ class Progress:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The progress of `to_json`; what else a state added is left out."""
-        fields = {name: document[name] for name in cls.__dataclass_fields__ if name in document}
+        fields = known(cls, document)
         fields["shifts"] = tuple(Shift(at, weight) for at, weight in document["shifts"])
-        fields["pause"] = Word(**document["pause"]) if document.get("pause") else None
+        for name in ("pause", "finish"):
+            fields[name] = Word.of(document[name]) if document.get(name) else None
         return cls(**fields)
 
     @classmethod
-    def before_traffic(cls, revision_id: str, now: float, wheel: Wheel, gate: int | None = None) -> Self:
+    def before_traffic(cls, revision_id: str, now: float, gate: int | None = None) -> Self:
         """The progress of a rollout that is held before its first weight: it waits for that approval, or is paused."""
         held = cls(-1, 0.0, revision_id, first_shift_at=now, shifted_at=now, shifts=())
-        return replace(held, gate=gate, held_since=now, words=wheel.count, pause=wheel.pause)
+        return replace(held, gate=gate, held_since=now)
 
     @classmethod
     def after_shift(cls, before: Self | None, step: int, weight_percent: float, revision_id: str, now: float) -> Self:
@@ -76,12 +79,16 @@ class Progress:
             shifted_at=now,
             shifts=(*before.shifts, shift),
             bake_ended_at=None,
+            finish=None,
             asked=False,
         )
 
     def told(self, wheel: Wheel, now: float) -> Self:
-        """The progress once people's words are known: a pause, its end, and an order that is new."""
-        known = replace(self, words=wheel.count, pause=wheel.pause)
+        """The progress once people's words are known: a pause, its end, and an order that is new.
+
+        To finish lasts until the promotion, over a hook that is asked before it; a pause, or another weight, ends it.
+        """
+        known = replace(self, words=wheel.count, pause=wheel.pause, finish=None if wheel.pause else self.finish)
         order = wheel.order
         if order is None or order.id == self.heeded:
             return known
@@ -92,7 +99,7 @@ class Progress:
             return replace(heeding, gate=gate, approved=max(self.approved, order.gate))
         if order.command == "advance" and order.step == self.step:
             return replace(heeding, bake_ended_at=now)
-        return heeding
+        return replace(heeding, finish=order) if order.command == "finish" else heeding
 
     def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
         """The progress that remembers each alarm's last transition."""
@@ -111,5 +118,5 @@ class Progress:
         """Plain JSON."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         shifts = [[shift.at, shift.weight_percent] for shift in self.shifts]
-        pause = asdict(self.pause) if self.pause else None
-        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), "pause": pause}
+        words = {name: word and asdict(word) for name, word in (("pause", self.pause), ("finish", self.finish))}
+        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), **words}

@@ -47,12 +47,12 @@ def failure(test: SmokeTest, answer: Answer) -> str | None:
         return None
     try:
         document = json.loads(answer.payload or b"null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return f"did not answer JSON: {excerpt(answer.payload)}"
     try:
         satisfied = jmespath.search(test.expect, document) is True
-    except JMESPathError as error:
-        # Its text repeats the whole value that it could not take.
+    except (JMESPathError, ValueError, RecursionError) as error:
+        # A slice of step 0 is a ValueError. A text repeats the whole value that it could not take.
         return f"cannot be held against {test.expect!r} ({type(error).__name__}): {excerpt(answer.payload)}"
     return None if satisfied else f"does not satisfy {test.expect!r}: {excerpt(answer.payload)}"
 

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from rollout.stored import known
+
 WEIGHT_DECIMALS = 2
 ALL_PERCENT = 100.0
 MAX_STEPS = 10_000
@@ -50,7 +52,7 @@ class Step:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The step of `dataclasses.asdict`."""
         approval = document.get("approval")
-        return cls(**{**document, "approval": approval and Approval(**approval)})
+        return cls(**{**known(cls, document), "approval": approval and Approval(**known(Approval, approval))})
 
     def again_seconds(self, *, first: bool) -> int:
         """How long it bakes after a step back; `first`: there, so it must be long enough to compare."""

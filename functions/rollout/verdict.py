@@ -35,6 +35,16 @@ _SAYS: Final[Mapping[MetricName, tuple[str, str]]] = {"errors": ("fails", ""), "
 _SMALLEST_P: Final = 1e-6
 
 
+_UNJUDGED: Final = Check(
+    "slow compared",
+    None,
+    "-",
+    "",
+    Finding.UNKNOWN,
+    sentence="slow: there is no p99 of the day before, so nothing can be called slow",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
@@ -76,11 +86,9 @@ class Verdict:
         return next((_compared(one) for one in self.evidence if one.metric == "errors"), "")
 
     def checks(self) -> tuple[Check, ...]:
-        """One gate per metric; unknown where the judge is asked and nothing can be judged."""
-        if self.unjudged and not self.evidence:
-            sentence = "the judge knows no p99 of the day before, so nothing can be called slow"
-            return (Check("slow compared", None, "-", "", Finding.UNKNOWN, sentence=sentence),)
-        return tuple(self._check(one) for one in self.evidence)
+        """One gate per metric; unknown for one that is asked about and cannot be judged."""
+        checks = tuple(self._check(one) for one in self.evidence)
+        return (*checks, _UNJUDGED) if self.unjudged else checks
 
     def _check(self, evidence: Evidence) -> Check:
         finding = self._finding(evidence)

@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from rollout.stored import known
+
 ORDERS = ("approve", "advance", "finish")
 RESTORING = ("abort", "reject")
 COMMANDS = ("pause", "resume", *ORDERS, *RESTORING, "revert")
@@ -40,7 +42,12 @@ class Word:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The word of `to_json`."""
-        return cls(**json.loads(text))
+        return cls.of(json.loads(text))
+
+    @classmethod
+    def of(cls, document: Mapping[str, Any]) -> Self:
+        """The word of `dataclasses.asdict`."""
+        return cls(**known(cls, document))
 
     def to_json(self) -> str:
         """One line."""
@@ -140,7 +147,8 @@ _EXAMPLE = json.dumps(
 def _fault(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return "must be a text that is not empty"
-    if len(value) > _MAX_NAME_CHARACTERS or re.search(r"[\x00-\x1f]", value):
+    # A lone surrogate is in no text that could be sent or stored.
+    if len(value) > _MAX_NAME_CHARACTERS or re.search(r"[\x00-\x1f\ud800-\udfff]", value):
         return f"must be one line of at most {_MAX_NAME_CHARACTERS} characters"
     return None
 

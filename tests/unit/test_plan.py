@@ -168,3 +168,11 @@ def test_a_guard_reads_the_plan_of_an_older_tidegate_and_of_a_newer_one(plan):
     for step in older["steps"]:
         del step["approval"]
     assert Plan.from_json({**older, "unheard_of": 1}) == plan
+    assert Plan.from_json(newer(older)) == plan
+
+
+def newer(value):
+    """A document in which every object says something that nobody here has heard of."""
+    if isinstance(value, dict):
+        return {**{key: newer(inner) for key, inner in value.items()}, "unheard_of": 1}
+    return [newer(inner) for inner in value] if isinstance(value, list) else value

@@ -35,3 +35,8 @@ def test_an_expectation_that_cannot_take_the_answer_repeats_no_more_than_an_exce
 
 def test_only_an_excerpt_of_the_answer_is_repeated():
     assert len(failure(SmokeTest(), Answer(b"x" * 100_000, "Unhandled", 50)) or "") < 300
+
+
+@pytest.mark.parametrize(("payload", "expect"), [(b"[1]", "[::0]"), (b"[" * 3000 + b"]" * 3000, "ok")])
+def test_what_no_expression_can_be_held_against_fails_and_is_no_crash(payload, expect):
+    assert failure(SmokeTest(expect=expect), Answer(payload, None, 1.0)) is not None

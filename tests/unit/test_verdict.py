@@ -71,7 +71,9 @@ def test_a_metric_that_is_turned_off_is_not_judged():
 
 
 def test_without_a_p99_nobody_can_say_what_is_slow():
-    assert set(findings(heard(BAD, history=replace(KNOWN, p99_ms=None)))) == {"errors"}
+    verdict = heard(GOOD, history=replace(KNOWN, p99_ms=None))
+    assert findings(verdict) == {"errors": Finding.HEALTHY, "slow": Finding.UNKNOWN}
+    assert "there is no p99 of the day before" in str(verdict.checks()[-1])
 
 
 # Late, missing and corrected datapoints.

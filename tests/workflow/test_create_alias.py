@@ -142,3 +142,18 @@ def test_a_new_alias_that_nothing_tries_first_is_warned_of():
         "no smoke test and no before_traffic hook is set: the alias is made on whatever was deployed"
     ]
     assert [step["weight_percent"] for step in plan["steps"]] == [100]
+
+
+def test_hooks_that_a_first_release_does_not_ask_are_named_in_its_plan():
+    hooks = {"before_traffic": {"function_name": "check"}, "after_traffic": {"function_name": "check"}}
+    yes = {"name": "check", "answer": {"status": "Succeeded"}}
+    with World(Scenario.of({**NEW, "functions": [yes]}), {**REQUEST, "hooks": hooks}) as world:
+        end = world.follow(world.start())
+        assert (end.status, [told.document["hook"] for told in world.hooked.told]) == ("SUCCEEDED", ["before_traffic"])
+        (record,) = [
+            item
+            for item in client("dynamodb").scan(TableName=world.table_name)["Items"]
+            if item["record"]["S"].startswith("history#")
+        ]
+    warnings = json.loads(record["document"]["S"])["plan"]["warnings"]
+    assert any("only the before_traffic hook is asked" in warning for warning in warnings)

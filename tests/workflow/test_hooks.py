@@ -251,3 +251,44 @@ def test_a_step_whose_hook_crashed_ends_on_the_stable_version():
         end = run(world)
         assert (end.error, world.routing) == ("RolledBack", ON_STABLE)
         assert len(world.hooked.told) == 0
+
+
+# A person's word, and the last hook's.
+
+FIVE_MINUTES_AT_100 = {"steps": [{"weight": 100, "bake_seconds": 300}]}
+AN_HOUR_EACH = {"steps": [{"weight": 10, "bake_seconds": 3600}, {"weight": 100, "bake_seconds": 3600}]}
+
+
+def last_asked(request, *timeline, **scenario):
+    """A world in which `check` has the last word before the promotion, and says yes."""
+    hooks = {"after_traffic": {"function_name": "check", "timeout_seconds": 200}}
+    function = {"name": "check", "answer": YES, **scenario}
+    return World(Scenario.of({"functions": [function], "timeline": timeline}), {**SMALLEST, **request, "hooks": hooks})
+
+
+def say(second, command):
+    return {"at_second": second, "do": "command", "command": command}
+
+
+@pytest.mark.parametrize("gated", [{}, {"approval": {"timeout_seconds": 3600}}])
+def test_to_finish_is_to_promote_once_the_last_hook_has_said_yes(gated):
+    first, last = AN_HOUR_EACH["steps"]
+    with last_asked({"steps": [first, {**last, **gated}]}, say(600, "finish")) as world:
+        end = run(world)
+        assert (end.status, world.routing, shifts(world)) == ("SUCCEEDED", ON_CANDIDATE, [0.1])
+        assert "finished by" in json.loads(last_record(world)["document"]["S"])["cause"]
+        assert end.at - STARTED_AT < 610
+
+
+def test_a_pause_after_the_last_hooks_yes_has_it_asked_again():
+    with last_asked(FIVE_MINUTES_AT_100, say(545, "pause"), say(20_000, "resume"), duration_ms=100_000) as world:
+        assert run(world).status == "SUCCEEDED"
+        asked_at = [told.at - STARTED_AT for told in world.hooked.told]
+    assert len(asked_at) == 2
+    assert asked_at[0] < 545
+    assert asked_at[1] > 20_000
+
+
+def last_record(world):
+    records = client("dynamodb").scan(TableName=world.table_name)["Items"]
+    return next(record for record in records if record["record"]["S"].startswith("history#"))

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sandbox.boundary import caller
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import World
@@ -190,3 +191,38 @@ def test_without_any_gate_the_plan_says_so():
         items = client("dynamodb").scan(TableName=world.table_name)["Items"]
     plans = [json.loads(item["document"]["S"])["plan"] for item in items if "document" in item]
     assert ["nothing can speak against" in warning for plan in plans for warning in plan["warnings"]] == [True]
+
+
+def test_what_cannot_be_called_slow_is_never_proven():
+    """No traffic in the day before, so no p99: the judge compares failures, and nobody knows what is slow."""
+    request = {"function_name": "checkout", "alias_name": "live", "health": {"when_inconclusive": "roll_back"}}
+    slow = {"requests_per_minute": 600, "candidate": {"duration_ms": {"median": 3000, "p99": 9000}}}
+    with World(Scenario.of(slow), request) as world:
+        world.boundary.correct("cloudwatch.GetMetricData", nothing_of_the_day_before)
+        end = world.follow(world.start())
+        assert (end.error, world.routing) == ("RolledBack", ("1", {}))
+        assert "there is no p99 of the day before, so nothing can be called slow" in end.cause
+
+
+def nothing_of_the_day_before(_params, proceed):
+    response = proceed()
+    if caller.get() == "plan_rollout":
+        for result in response["MetricDataResults"]:
+            result |= {"Timestamps": [], "Values": []}
+    return response
+
+
+@pytest.mark.parametrize(
+    ("policy", "ends", "says"),
+    [("hold", "nobody approved the promotion", "rolled_back"), ("extend", "unproven", "promoted")],
+)
+def test_an_alarm_that_is_ignored_and_never_recovers_proves_nothing(tell, policy, ends, says):
+    firing = {"name": "errors", "state": "ALARM", "metric": "Throttles", "treat_missing_data": "ignore"}
+    request = {
+        "steps": [{"weight": 50, "bake_seconds": 120}, {"weight": 100, "bake_seconds": 120}],
+        "alarms": [{"name": "errors", "if_already_firing": "ignore_until_ok"}],
+        "health": {"judge": False, "when_inconclusive": policy, "max_hold_seconds": 600},
+    }
+    story = tell(request, alarms=[firing])
+    assert (story.outcome, story.proven or False) == (says, False)
+    assert ends in (story.cause or "unproven")

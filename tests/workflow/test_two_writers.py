@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sandbox.boundary import AwsError, caller
+from sandbox.boundary import AwsError, caller, identity
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
@@ -294,3 +294,78 @@ def test_a_promotion_that_is_closed_after_the_stop_is_told_all_the_same(tell, se
     story = tell(timeline=[{"at_second": second, "do": "stop_execution"}], faults=[held])
     assert story.alias["function_version"] == "2"
     assert "RolloutPromoted" in story.events
+
+
+# A pause that is over before anybody asks why nothing was written.
+
+
+@pytest.mark.parametrize(("handler", "stores"), [("shift_traffic", ":step"), ("promote", ":promoting")])
+def test_a_pause_that_ends_in_the_midst_of_a_forward_step_costs_a_look_and_no_more(handler, stores):
+    said = []
+
+    def pause_and_resume(params, proceed):
+        bound = params["ExpressionAttributeValues"]
+        if caller.get() != handler or stores not in bound or bound.get(":step") == {"N": "0"} or said:
+            return proceed()
+        said.append("pause")
+        say(world, "pause")
+        try:
+            return proceed()
+        finally:
+            say(world, "resume")
+
+    two = {"steps": [{"weight": 10, "bake_seconds": 60}, {"weight": 100, "bake_seconds": 60}]}
+    with world_of(two) as world:
+        world.boundary.correct("dynamodb.UpdateItem", pause_and_resume)
+        assert world.follow(world.start()).status == "SUCCEEDED"
+        assert (said, world.routing, outcomes(world)) == (["pause"], ("2", {}), ["promoted"])
+
+
+def say(world, command):
+    """Somebody's word, at this very moment, in the lock: written as the command function writes it."""
+    word = {"id": command, "command": command, "author": "ana", "reason": "-", "at": world.clock.now()}
+    pause = {":word": {"S": json.dumps(word)}} if command == "pause" else {}
+    somebody, who = caller.set(None), identity.set(None)
+    try:
+        client("dynamodb").update_item(
+            TableName=world.table_name,
+            Key={"target": {"S": "checkout:live"}, "record": {"S": "lock"}},
+            UpdateExpression=("SET pause = :word" if pause else "REMOVE pause") + " ADD words :one",
+            ExpressionAttributeValues={":one": {"N": "1"}, **pause},
+        )
+    finally:
+        caller.reset(somebody)
+        identity.reset(who)
+
+
+# An answer that was lost.
+
+
+def test_a_lock_that_was_taken_over_without_an_answer_is_taken():
+    lost = call("dynamodb.UpdateItem", "lost_response", skip=1)
+    with world_of(AT_ONCE, faults=[lost]) as world:
+        client("dynamodb").put_item(
+            TableName=world.table_name,
+            Item={
+                "target": {"S": "checkout:live"},
+                "record": {"S": "lock"},
+                "execution_arn": {"S": "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:old"},
+                "taken_at": {"N": "1"},
+                "started_at": {"N": "1"},
+                "watched": {"S": "running"},
+            },
+        )
+        assert world.follow(world.start()).status == "SUCCEEDED"
+        world.settle()
+        assert outcomes(world) == ["rejected", "promoted"]
+
+
+def test_a_guard_that_dies_between_closing_and_telling_tells_when_it_is_tried_again():
+    """Also where a profile names the alias, so that the event does not."""
+    dies = call(CLOSE, "crash_after")
+    scenario = {"timeline": [stops(200)], "faults": [dies], "profiles": {"usual": {"alias_name": "live"}}}
+    with World(Scenario.of(scenario), {"function_name": "checkout", "profile": "usual"}) as world:
+        world.follow(world.start())
+        world.settle()
+        assert (world.routing, outcomes(world)) == (("1", {}), ["rolled_back"])
+        assert set(told(world)) == {"RolloutRolledBack"}

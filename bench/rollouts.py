@@ -12,6 +12,7 @@ from typing import Any, Final
 from bench.row import Row
 from rollout.pace import HISTORY_BUDGET, Pace, history_events, pace
 from rollout.request import RolloutRequest
+from rollout.span import span
 from sandbox.eventbridge import DELIVERY_SECONDS
 from sandbox.scenario import Scenario, shipped
 from sandbox.stack import ACCOUNT_ID, REGION
@@ -82,9 +83,9 @@ def _planned_rows() -> Iterator[Row]:
     """Two rows for each request. No sandbox: a day of it takes a minute."""
     for name, request in REQUESTS.items():
         plan = planned(request)
-        looks = f"looks every {plan.pace.poll_seconds} s"
+        looks = f"looks every {span(plan.pace.poll_seconds)}"
         if plan.pace.hold_poll_seconds != plan.pace.poll_seconds and "gate" in name:
-            looks += f", every {plan.pace.hold_poll_seconds} s at the gate"
+            looks += f", every {span(plan.pace.hold_poll_seconds)} at the gate"
         yield Row(
             f"history events, {name}",
             f"{plan.history_events:,} at most",

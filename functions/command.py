@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from application.reversion import revert
+from application.revert import revert
 from application.steering import steer
 from application.telemetry import Document, logger, task
 from aws import finished, ledger

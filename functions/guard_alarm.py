@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from application.restoration import is_told, left_open, mark, restore
+from application.restoration import has_ended_as_meant, left_open, mark, restore
 from application.telemetry import Document, count, identify, logger, task
 from aws import ledger
 from aws.ledger import Lock
@@ -56,18 +56,16 @@ def _restore(lock: Lock, why: str) -> list[str]:
         RolloutError: it may not be.
     """
     found = left_open(lock)
-    if found is None or (found.promoting and is_told(lock)):
+    if found is None or (found.promoting and has_ended_as_meant(lock)):
         return []
     marked = mark(found, why, convicts=found.exposed)
     if marked.lost or not marked.found.exposed:
         return []
     try:
-        booked = restore(marked, ended_at=None)
+        restore(marked, ended_at=None)
     except (AliasMoved, AliasNotFound) as error:
         # Not ours any more: the state machine says so at its next poll.
         logger.warning("left as found", reason=str(error))
-        return []
-    if booked:
         return []
     count("AlarmRestores")
     return [lock.target]

@@ -11,11 +11,13 @@ from application.settlement import settle, take_over
 from application.telemetry import Document, identify, logger, task
 from aws import executions, history, ledger
 from aws.executions import SUCCESSES, End, Execution, Trace
+from aws.history import Kept
 from aws.ledger import Lock
 from rollout.errors import REFUSALS, RolloutError
 
 #: A promotion that is older than this may be somebody's later one of the same version.
 _UNDONE_WITHIN_SECONDS = 15 * 60
+_NOTHING = {"outcome": "nothing open"}
 
 
 @task("guard_execution")
@@ -31,7 +33,7 @@ def handler(event: Document) -> Document:
     identify({"execution_arn": detail["executionArn"]})
     end, target = End.parse(detail), _target(detail)
     if end is None:
-        return {"outcome": "nothing open"}
+        return _NOTHING
     try:
         lock = _lock(detail["executionArn"], target)
     except RolloutError as error:
@@ -46,7 +48,7 @@ def handler(event: Document) -> Document:
         return {"outcome": take_over(lock, end, _request(detail))}
     if target is None and (found := _by_history(detail, end)):
         return {"outcome": settle(found, end)}
-    return _refuse_untold(detail, end, target)
+    return _tell_untold(detail, end, target)
 
 
 def _lock(execution_arn: str, target: str | None) -> Lock | None:
@@ -70,36 +72,38 @@ def _by_history(detail: Document, end: End) -> Trace | None:
     return replace(found, promoting=False) if late else found
 
 
-def _refuse_untold(detail: Document, end: End, target: str | None) -> Document:
-    """Tell of a rollout that holds no lock, where nobody may have: it had no plan yet, or was closed without a word.
+def _tell_untold(detail: Document, end: End, target: str | None) -> Document:
+    """Tell of an execution that holds no lock, where nobody may have: it had none yet, or was closed without a word.
 
     Its history item is for a lock, too, that a handler in flight still takes.
     """
-    nothing = {"outcome": "nothing open"}
     if end.status == "succeeded" or end.outcome not in {None, "rejected"}:
-        return nothing
-    execution, started_at = Execution.parse(detail["executionArn"]), _started_at(detail)
-    closed = history.closed(target, execution, started_at) if target else None
-    if closed is not None and (closed.outcome in SUCCESSES or end.outcome is None):
-        # By a write that landed after the Stop, or whose answer was lost, so that nobody lived to tell of it, or knew
-        # of it; who did has told it twice now.
-        tell(closed)
-        return {"outcome": closed.outcome}
-    if target and (refused := history.kept_refusal(target, execution, started_at)) is not None:
-        if closed is not None or end.outcome is not None:
-            return nothing
-        tell_refused(execution.arn, _request(detail), refused)
-        return {"outcome": "rejected"}
+        return _NOTHING
+    execution, started_at = Execution.parse(detail["executionArn"]), float(detail["startDate"]) / 1000
+    if kept := history.kept(target, execution, started_at) if target else None:
+        return _tell_kept(kept, detail, end)
     if end.error and executions.last_error(execution.arn) in REFUSALS:
-        return nothing
+        return _NOTHING
     if target and not history.refuse(target, execution, started_at, end.cause, held=False):
-        return nothing
+        return _NOTHING
     tell_refused(execution.arn, _request(detail), end.cause)
     return {"outcome": "rejected"}
 
 
-def _started_at(detail: Document) -> float:
-    return float(detail["startDate"]) / 1000
+def _tell_kept(kept: Kept, detail: Document, end: End) -> Document:
+    """Tell what the books say, where no end state of ours did.
+
+    They were closed by a write that landed after the Stop, or whose answer was lost, so that nobody lived to tell of
+    it, or knew of it; who did has told it twice now.
+    """
+    closing = kept.closing
+    if closing is not None and (closing.outcome in SUCCESSES or end.outcome is None):
+        tell(closing)
+        return {"outcome": closing.outcome}
+    if closing is not None or end.outcome is not None:
+        return _NOTHING
+    tell_refused(detail["executionArn"], _request(detail), kept.cause)
+    return {"outcome": "rejected"}
 
 
 def _request(detail: Document) -> object:

@@ -46,8 +46,8 @@ def handler(event: Document) -> Document:
 
 def _plan_under_lock(asked: Asked, execution: Execution, started_at: float) -> Plan:
     target = asked.target
-    if kept := history.kept_refusal(target, execution, started_at):
-        raise Rejected(kept)
+    if kept := history.kept(target, execution, started_at):
+        raise Rejected(kept.cause)
     _take_lock(target, execution, started_at)
     try:
         plan = make_plan(asked, execution, started_at)

@@ -41,7 +41,7 @@ def left_open(lock: Lock) -> Trace | None:
     return Trace(lock.plan, lock.candidate, lock.exposed, lock.promoting, lock.convicted, lock.restoring)
 
 
-def is_told(lock: Lock) -> bool:
+def has_ended_as_meant(lock: Lock) -> bool:
     """Whether the execution has ended as it should, and only the books are open: what it told is not undone."""
     end = executions.end_of(lock.execution_arn, time.time() - lock.taken_at)
     return end is not None and end.left_as_meant

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from application.restoration import Mark, is_told, left_open, restore
+from application.restoration import Mark, has_ended_as_meant, left_open, restore
 from application.telemetry import Document, identify
 from aws import ledger
 from aws.executions import Trace
@@ -26,7 +26,7 @@ def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
     if command.rollout_id not in {None, plan.rollout_id}:
         message = f"rollout {command.rollout_id} of {command.target} is over; {plan.rollout_id} runs now"
         return command.answer(plan.rollout_id, message)
-    if lock.promoting and is_told(lock):
+    if lock.promoting and has_ended_as_meant(lock):
         message = f"{command.target} is promoted, and its books are being closed: try again in a minute"
         return command.answer(plan.rollout_id, message)
     word = command.word(time.time(), lock.gate, lock.step)

@@ -24,9 +24,7 @@ logger = Logger()
 
 def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Document, LambdaContext], Document]]:
     """Make a handler of a function from event to result: every log line says whose rollout it is about."""
-    # The imports are over, and what they made stays: the collector, off since `application` began, need not look there.
-    gc.freeze()
-    gc.enable()
+    _end_imports()
 
     def decorate(handle: Callable[[Document], Document]) -> Callable[[Document, LambdaContext], Document]:
         @wraps(handle)
@@ -43,6 +41,12 @@ def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Doc
         return handler
 
     return decorate
+
+
+def _end_imports() -> None:
+    """What was imported stays: the collector, off since `application` began, need not look there."""
+    gc.freeze()
+    gc.enable()
 
 
 def identify(event: Document) -> None:
@@ -72,9 +76,9 @@ def count(name: str, **dimensions: str) -> None:
     _send(name, 1, MetricUnit.Count, dimensions)
 
 
-def measure(name: str, seconds: float, **dimensions: str) -> None:
+def measure(name: str, seconds: float) -> None:
     """How long something took, likewise."""
-    _send(name, seconds, MetricUnit.Seconds, dimensions)
+    _send(name, seconds, MetricUnit.Seconds, {})
 
 
 def _send(name: str, value: float, unit: MetricUnit, dimensions: Mapping[str, str]) -> None:

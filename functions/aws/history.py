@@ -59,6 +59,14 @@ class Booked:
     first: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What the history keeps of an execution; without a `closing` it was refused before it had a plan."""
+
+    cause: str
+    closing: Closing | None = None
+
+
 def refuse(target: str, execution: Execution, started_at: float, cause: str, *, held: bool = True) -> bool:
     """Write the history item of a rollout that was refused before it had a plan, and release its lock, if `held`.
 
@@ -95,12 +103,6 @@ def refuse(target: str, execution: Execution, started_at: float, cause: str, *, 
     return True
 
 
-def kept_refusal(target: str, execution: Execution, started_at: float) -> str | None:
-    """Why an earlier try of this very execution was refused, or None."""
-    item = _item(target, _history_record(started_at, execution.name))
-    return item["cause"]["S"] if item else None
-
-
 def booked(plan: Plan) -> Booked | None:
     """What the history says of a rollout by now, or None."""
     item = _item(plan.target, _history_record(plan.started_at, plan.rollout_id))
@@ -109,18 +111,21 @@ def booked(plan: Plan) -> Booked | None:
     return Booked(item["outcome"]["S"], item["cause"]["S"], json.loads(item["document"]["S"])["proven"])
 
 
-def closed(target: str, execution: Execution, started_at: float) -> Closing | None:
-    """How the books say that an execution's rollout ended; None where they do not, or it never had a plan.
+def kept(target: str, execution: Execution, started_at: float) -> Kept | None:
+    """How the books say that an execution ended; None where they do not.
 
     Raises:
         LedgerUnreadable: its plan is none.
     """
     item = _item(target, _history_record(started_at, execution.name))
-    document = json.loads(item["document"]["S"]) if item else {"plan": None}
-    if item is None or document["plan"] is None:
+    if item is None:
         return None
-    plan = ledger.parse_plan(item["document"]["S"], target, "plan")
-    return Closing(plan, document["candidate"], item["outcome"]["S"], item["cause"]["S"], proven=document["proven"])
+    text, cause = item["document"]["S"], item["cause"]["S"]
+    document = json.loads(text)
+    if document["plan"] is None:
+        return Kept(cause)
+    plan = ledger.parse_plan(text, target, "plan")
+    return Kept(cause, Closing(plan, document["candidate"], item["outcome"]["S"], cause, proven=document["proven"]))
 
 
 def plan_of(rollout: Ended) -> Plan | None:

@@ -69,8 +69,8 @@ def pace(steps: tuple[Step, ...], health: HealthGate, hooks: Hooks = NO_HOOKS, m
     plainest = _Course.of(steps, health, hooks, 0, 0)
     if plainest.seconds > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
-            f"the plan may take {span(plainest.seconds)}, and a rollout may take {span(MAX_TOTAL_SECONDS)}:"
-            " shorten the bakes, the approvals or max_extension_seconds"
+            f"the plan may take {span(plainest.seconds - MAX_TOTAL_SECONDS)} more than a rollout may, which is"
+            f" {span(MAX_TOTAL_SECONDS)}: shorten the bakes, the approvals or max_extension_seconds"
         )
     fewest = plainest.events(MAX_POLL_SECONDS, MAX_POLL_SECONDS, MAX_POLL_SECONDS)
     raise PlanTooLong(

@@ -67,7 +67,10 @@ def _one(violation: Mapping[str, Any], keys_at: KeysAt) -> str:
 
 
 def _nearest(key: str, known: Collection[str]) -> str | None:
-    """The known key that was meant: one whose unit or last word was left out, or one that is spelled much alike."""
+    """The known key that was meant: one whose unit or last word was left out, or one that is spelled much alike.
+
+    The sandbox, which imports nothing of this, says so of a scenario's keys.
+    """
     longer = [name for name in known if name.startswith(f"{key}_")]
     found = get_close_matches(key, longer, n=1, cutoff=0) or get_close_matches(key, known, n=1, cutoff=0.7)
     return found[0] if found else None

@@ -7,13 +7,14 @@ import pytest
 
 from aws import history, ledger
 from aws.executions import Execution
-from aws.history import Booked, Closing
+from aws.history import Booked, Closing, Kept
 from rollout.check import Check, Finding
 from rollout.decision import Decision
 from rollout.errors import AwsUnavailable, LedgerUnreadable, LockLost
 from rollout.health import AlarmGate
 from rollout.look import Look
 from rollout.observation import Counts, Shift
+from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.verdict import Verdict
 from sandbox.world import STARTED_AT
@@ -248,7 +249,7 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     assert (item["outcome"], item["cause"]) == ("promoted", "every gate is healthy")
     assert item["expires_at"] == now + 90 * DAY
     document = json.loads(item["document"])
-    assert type(PLAN).from_json(document["plan"]) == PLAN
+    assert Plan.from_json(document["plan"]) == PLAN
     assert [verdict["at"] for verdict in document["verdicts"]] == [STARTED_AT + 60]
     assert (document["candidate"], document["proven"], document["ended_at"]) == ("2", True, now)
     assert world.boundary.calls["dynamodb.TransactWriteItems"] == 1
@@ -361,7 +362,7 @@ def test_a_refusal_without_a_lock_is_kept_all_the_same(inhabit):
     take(SECOND)
     execution = Execution.parse(FIRST)
     assert history.refuse(TARGET, execution, STARTED_AT, "refused", held=False)
-    assert history.kept_refusal(TARGET, execution, STARTED_AT) == "refused"
+    assert history.kept(TARGET, execution, STARTED_AT) == Kept("refused")
     assert ledger.read_lock(TARGET).execution_arn == SECOND
 
 
@@ -371,7 +372,7 @@ def test_a_rollout_that_has_come_to_have_a_plan_is_not_refused(inhabit):
     ledger.record_plan(PLAN)
     with pytest.raises(AwsUnavailable):
         history.refuse(TARGET, Execution.parse(FIRST), STARTED_AT, "refused")
-    assert history.kept_refusal(TARGET, Execution.parse(FIRST), STARTED_AT) is None
+    assert history.kept(TARGET, Execution.parse(FIRST), STARTED_AT) is None
 
 
 def test_the_books_tell_how_a_rollout_ended(inhabit):

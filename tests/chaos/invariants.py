@@ -25,15 +25,14 @@ _COMMAND = "aws lambda update-alias"
 #: Errors by which AWS answers the question that was asked.
 _ANSWERS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException", "PreconditionFailedException"})
 _BUGS = frozenset({"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MarshalError"})
-#: The end of an execution -> what its history item may say. A guard may restore what RollBack could not, or find that
-#: no traffic had moved where RollBack died each time before it could look.
+#: The end of an execution -> what its history item may say. A guard may restore what RollBack could not.
 _AGREE: Mapping[str | None, frozenset[str]] = {
     "promoted": frozenset({"promoted"}),
     "unchanged": frozenset({"unchanged"}),
     "rejected": frozenset({"rejected"}),
     "rolled_back": frozenset({"rolled_back"}),
     "interrupted": frozenset({"interrupted"}),
-    "rollback_failed": frozenset({"rollback_failed", "rolled_back", "interrupted", "rejected"}),
+    "rollback_failed": frozenset({"rollback_failed", "rolled_back", "interrupted"}),
     None: frozenset({"rolled_back", "rejected", "interrupted", "rollback_failed"}),
 }
 _LAST_STATE = {
@@ -267,8 +266,10 @@ def _history_agrees(case: Case, seen: Observation) -> Broken:
         for item in each.history:
             said = item["outcome"]
             agree = _AGREE[each.outcome]
+            # RollBack died each time before it could look, and a guard found that no traffic had ever moved.
+            unmoved = each.outcome == "rollback_failed" and said == "rejected" and not people.forward_writes(seen, each)
             stopped_too_late = each.outcome is None and said in {"promoted", "unchanged"} and not _split(seen)
-            if said not in agree and not stopped_too_late:
+            if said not in agree and not unmoved and not stopped_too_late:
                 yield f"{said} of {_named(each)}"
 
 

@@ -52,7 +52,7 @@ def pause_holds(_: Case, seen: Observation) -> Broken:
     """No forward write follows a pause that lasts, unless it was begun before."""
     for each in seen.executions:
         for begins, ends in _pauses(seen, each):
-            for before, write in _forward(seen, each):
+            for before, write in forward_writes(seen, each):
                 if begins < write.at < ends and not _in_flight(seen, each, begins, write):
                     yield f"paused at {begins} s, and {write.by} wrote {write.routing} over {before} at {write.at} s"
 
@@ -144,7 +144,7 @@ def rejected_untouched(_: Case, seen: Observation) -> Broken:
             continue
         # While another one runs, a write may be that one's.
         others = [other for other in seen.executions if other is not each]
-        for _before, write in _forward(seen, each):
+        for _before, write in forward_writes(seen, each):
             anothers = any(one.started_at <= write.at <= (one.ended_at or write.at) for one in others)
             if write.at <= (each.ended_at or 0.0) and not anothers:
                 yield f"rejected at {each.ended_at} s, and {write.by} wrote {write.routing} at {write.at} s"
@@ -220,15 +220,17 @@ def _pauses(seen: Observation, each: Execution) -> Iterator[tuple[float, float]]
         yield begins, float("inf")
 
 
-def _forward(seen: Observation, each: Execution) -> Iterator[tuple[Any, Write]]:
+def forward_writes(seen: Observation, each: Execution) -> list[tuple[Any, Write]]:
     """The writes that gave a candidate more traffic, or promoted it, while that execution ran: over what, and which."""
+    found = []
     before = seen.initial
     for write in seen.writes:
         ran = each.started_at <= write.at <= (each.ended_at or float("inf"))
         forward = write.by == "promote" or (write.by == "shift_traffic" and _share(before, write) > _share(before))
         if ran and forward and write.routing != before:
-            yield before, write
+            found.append((before, write))
         before = write.routing
+    return found
 
 
 def _share(before: Any, write: Write | None = None) -> float:

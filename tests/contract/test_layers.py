@@ -124,7 +124,7 @@ def importing(module: str) -> set[str]:
     return {
         source
         for source in sources("functions")
-        if any(name.startswith(f"{module}.") for name in imported_modules(source))
+        if any(name == module or name.startswith(f"{module}.") for name in imported_modules(source))
     }
 
 

@@ -1,5 +1,6 @@
 """The template's contract: described parameters, roles as small as their handlers, nothing public."""
 
+import gc
 import json
 import re
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from application.telemetry import count
 from tests.contract.artifacts import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, deployed
 
+gc.enable()  # which `application` turned off, as for a cold start, and no handler is here to turn it on again
 SOURCE = (ROOT / "template.yaml").read_text()
 
 

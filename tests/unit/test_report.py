@@ -143,7 +143,7 @@ SAID = {
 
 
 @pytest.mark.parametrize("what", SAID)
-def test_the_page_says(what):
+def test_the_page_says_how_it_ended_and_every_limit_and_both_totals(what):
     text = Page(html(ROLLED_BACK)).text
     assert [said for said in SAID[what] if said not in text] == []
 

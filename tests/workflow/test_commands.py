@@ -214,7 +214,7 @@ def test_a_promotion_is_reverted_in_one_call_and_only_once(converse):
 def test_a_promotion_is_not_reverted_too_late_or_where_somebody_moved_the_alias_since(converse):
     story, (answer,), _ = converse({**BRIEF, "revert_window_seconds": 300}, say(800, "revert"))
     assert story.alias == ON_CANDIDATE
-    assert "may be taken back for 5 min (revert_window_seconds)" in answer["message"]
+    assert "may be taken back for 5 min (revert_window_seconds), which was over" in answer["message"]
     moved = {"at_second": 400, "do": "update_alias", "function_version": "3"}
     story, (answer,), _ = converse({**BRIEF, "version": "2"}, moved, say(500, "revert"))
     assert story.alias["function_version"] == "3"

@@ -59,6 +59,7 @@ def _irreversible(command: Command, promotion: Finished, plan: Plan, now: float)
     if plan.creates_alias:
         return "the promotion made the alias, so there is no version before"
     if now - promotion.ended_at > plan.revert_window_seconds:
-        age, window = span(now - promotion.ended_at), span(plan.revert_window_seconds)
-        return f"the promotion is {age} old, and may be taken back for {window} (revert_window_seconds)"
+        late = now - promotion.ended_at - plan.revert_window_seconds
+        window = span(plan.revert_window_seconds)
+        return f"the promotion may be taken back for {window} (revert_window_seconds), which was over {span(late)} ago"
     return None

@@ -359,7 +359,7 @@ def timer(seconds: float) -> str:
 
 
 def span(seconds: float) -> str:
-    """A length of time to its two largest units, as reasons say it (`rollout.span`): 5 min, 1 h 30 min, 24 h, 2 d 2 h."""
+    """A length of time to its two largest units, as in reasons (`rollout.span`): 5 min, 1 h 30 min, 24 h, 2 d 2 h."""
     whole = max(0, round(seconds))
     days, hours = divmod(whole // 3600, 24) if whole >= _TWO_DAYS_SECONDS else (0, whole // 3600)
     counted = ((days, "d"), (hours, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))

@@ -13,6 +13,7 @@ from bench.coldstart.measure import LIMITS, ROLLBACK_PATH, ColdStart
 from bench.judge import cases, record
 from bench.row import Row
 from rollout.pace import HISTORY_BUDGET
+from tidegate import cost
 
 HEAD = f"| {' | '.join(row.HEADS)} |"
 
@@ -59,6 +60,24 @@ def test_the_page_has_what_carries_no_limit_too():
         assert "$" in figures[f"state transitions and dollars, {name}"]["measured"]
     for figure in ("from alarm to restored", "thirty minutes in the sandbox", "rule, tidegate's judge"):
         assert figures[figure]["measured"]
+
+
+def test_what_the_plan_alone_says_is_on_the_page_as_the_plan_says_it_now():
+    figures = written()
+    for one in rollouts.planned_rows():
+        found = figures[one.figure]
+        assert (found["measured"], found["note"]) == (one.measured, one.note), "run make bench"
+
+
+def test_the_readme_prices_a_rollout_as_the_plan_does():
+    readme = " ".join((page.PAGE.parents[1] / "README.md").read_text(encoding="utf-8").split())
+    day, month, gate = (rollouts.planned(rollouts.REQUESTS[name]) for name in ROLLOUTS_OF_THE_README)
+    said = [cost.price(day.well.dollars), cost.price(month.well.dollars), cost.price(gate.at_most.dollars)]
+    expected = "of a day {}, of thirty days {}, one that waits a day for an approval up to {}."
+    assert expected.format(*said) in readme
+
+
+ROLLOUTS_OF_THE_README = (rollouts.DAY, "30 days at 10 %", "a gate of 24 hours")
 
 
 def test_the_page_names_what_it_was_measured_on():

@@ -90,7 +90,7 @@ def _restore(
     except (AliasMoved, AliasNotFound) as error:
         return "interrupted", f"{error} (after {cause})"
     except (PermissionDenied, AwsRefused) as error:
-        raise RestoreFailed(f"{error}. Run: {plan.restore_command}") from error
+        raise RestoreFailed(f"{error} (after {cause})") from error
     if booked:
         return booked.outcome, booked.cause
     measure("RollbackSeconds", max(0.0, time.time() - entered_at))

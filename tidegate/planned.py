@@ -18,6 +18,9 @@ _ALL_PERCENT = 100
 
 #: The last verdict waits until CloudWatch has the last minutes.
 _SETTLE_SECONDS = 120
+#: What the last weight takes at least, however short its bake: enough requests at it; the judge's proof, for which it
+#: warms up anew; and all of that proof, where no weight before was compared for as long as this.
+_SEEN_SECONDS, _PROVEN_SECONDS, _PROVEN_ALONE_SECONDS, _COMPARED_SECONDS = 240, 360, 540, 300
 
 
 def render(plan: Record, differences: Sequence[Record]) -> RenderableType:
@@ -75,11 +78,22 @@ def _seen(plan: Record, weight_percent: float, expected: Record | None) -> str:
     return f"{what} above {harm:.2g} %" if harm is not None else "nothing: too few requests"
 
 
+def well_seconds(plan: Record) -> int:
+    """How long it takes if all goes well, with requests enough and nobody waited for; hooks' own time left out."""
+    *before, last = (int(step["bake_seconds"]) for step in plan["steps"])
+    health = plan.get("health") or {}
+    least = _SEEN_SECONDS
+    if health.get("judge"):
+        least = _PROVEN_SECONDS if max(before, default=0) >= _COMPARED_SECONDS else _PROVEN_ALONE_SECONDS
+    settled = last + _SETTLE_SECONDS
+    return sum(before) + max(settled, min(least, settled + int(health.get("max_extension_seconds", 0))))
+
+
 def _sums(plan: Record) -> Iterator[str]:
-    bakes = sum(step["bake_seconds"] for step in plan["steps"]) + _SETTLE_SECONDS
     people = cost.gate_seconds(plan) + plan.get("max_pause_seconds", 0)
     yield (
-        f"looks every {views.span(plan['poll_seconds'])}; takes {views.span(bakes)} if all goes well,"
+        f"looks every {views.span(plan['poll_seconds'])};"
+        f" takes about {views.span(well_seconds(plan))} if all goes well,"
         f" {views.span(plan['longest_seconds'] - people)} at most, and {views.span(people)} more where people pause it"
         " or are waited for"
     )

@@ -78,7 +78,7 @@ def _ended_badly(found: Trace, end: End) -> Closing | Booked:
         return _closing(found, "interrupted", f"{error} (after {why})")
     except RolloutError as error:
         if end.outcome == ROLLBACK_FAILED or not isinstance(error, Transient):
-            _give_up(found, error)
+            _give_up(found, error, why)
         raise
     return booked or _closing(found, "rolled_back", why)
 
@@ -95,9 +95,9 @@ def _closing(found: Trace, outcome: str, cause: str) -> Closing:
     )
 
 
-def _give_up(found: Trace, error: RolloutError) -> None:
+def _give_up(found: Trace, error: RolloutError, why: str) -> None:
     """Say so at once; whether the next try succeeds or not, a person should look."""
-    cause = f"{error}. Run: {found.plan.restore_command}"
+    cause = f"Run: {found.plan.restore_command}\nbecause {error} (after {why})"
     closing = Closing(found.plan, found.candidate, ROLLBACK_FAILED, cause, keep_lock=True)
     try:
         close(closing)

@@ -174,7 +174,9 @@ class FromAlias(Part):
 
 def _version_number(value: str) -> str:
     if not re.fullmatch(r"[1-9]\d{0,18}", value):
-        raise violation(f'{value[:40]!r} is no published version: use a number in quotes such as "7"')
+        raise violation(
+            f'{value[:40]!r} is no published version: use a number in quotes such as "7", or {{"from_alias": …}}'
+        )
     return value
 
 

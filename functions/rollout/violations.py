@@ -53,7 +53,7 @@ def _one(violation: Mapping[str, Any], keys_at: KeysAt) -> str:
             where += f"[{part}]"
         elif part not in _TAGS or not where:
             where += f".{part}" if where else str(part)[:80]
-    message = _PLAIN_MESSAGES.get(violation["type"], violation["msg"])
+    message = _PLAIN_MESSAGES.get(violation["type"], violation["msg"].replace("Input should be", "must be"))
     if violation["type"] == "extra_forbidden":
         *object_place, key = violation["loc"]
         if nearest := _nearest(str(key), keys_at(object_place)):

@@ -4,6 +4,11 @@ import json
 
 import pytest
 
+from sandbox.scenario import Scenario
+from sandbox.stack import client
+from sandbox.world import STARTED_AT, World
+from tidegate import planned
+
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 GATED = [
     {"weight": 10, "bake_seconds": 300},
@@ -21,7 +26,7 @@ def test_a_plan_says_steps_times_cost_what_is_seen_and_what_differs(say, live):
     assert "checkout:live on version 1; candidate: a new version of $LATEST" in said
     assert "10 % +00:00 5 min 5" in said
     assert "failures above" in said
-    assert "takes 17 min if all goes well" in said
+    assert "takes about 17 min if all goes well" in said
     assert "costs about $0.00" in said
     assert "code sha256" in said
 
@@ -112,3 +117,21 @@ def test_an_unknown_key_suggests_the_one_that_was_meant_in_a_request_and_in_a_sc
         "stable.error: unknown key (did you mean error_rate?)",
         "timeline.0.comand: unknown key",
     ]
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {},
+        {"strategy": "Canary10Percent5Minutes"},
+        {"strategy": "Linear10PercentEvery1Minute"},
+        {"strategy": "AllAtOnce"},
+        {"strategy": "AllAtOnce", "health": {"judge": False, "max_error_percent": 5}},
+    ],
+)
+def test_a_rollout_takes_about_as_long_as_its_plan_says(request_):
+    with World(Scenario.of({}), {**REQUEST, **request_}) as world:
+        end = world.follow(world.start())
+        records = client("dynamodb").scan(TableName=world.table_name)["Items"]
+    (document,) = (json.loads(record["document"]["S"]) for record in records if "document" in record)
+    assert end.at - STARTED_AT == pytest.approx(planned.well_seconds(document["plan"]), rel=0.1)

@@ -105,7 +105,13 @@ class Verdict:
         )
 
     def _says(self, evidence: Evidence) -> str:
-        return f"{_compared(evidence)}; {self._conclusion(evidence)}"
+        return f"{self._seen(evidence)}; {self._conclusion(evidence)}"
+
+    def _seen(self, evidence: Evidence) -> str:
+        """Both versions side by side; or the last weight, where they never were."""
+        guard = next((one for one in self.guards if one.metric == evidence.metric and one.candidate), None)
+        compared = evidence.candidate and evidence.stable
+        return _compared(evidence) if compared or guard is None else f"{evidence.metric}: {guard}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:

@@ -110,7 +110,10 @@ def _one_version(case: Case, seen: Observation) -> Broken:
     if foreign and foreign[-1].routing == seen.final:
         return
     if alias_is_unreachable(case, seen):
-        if not (seen.commands_told or seen.dead_letters):
+        # Interrupted tells to look at the alias: all that can be said where Lambda says that there is none.
+        if not (
+            seen.commands_told or seen.dead_letters or any(each.error == "Interrupted" for each in seen.executions)
+        ):
             yield f"split as {seen.final} for ever, and nobody was told"
         return
     if not nobody_is_left(case, seen):

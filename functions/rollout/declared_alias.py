@@ -7,7 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-_ADVICE = "let it publish another alias, or leave FunctionVersion fixed; see docs/infrastructure-as-code.md"
+_ADVICE = (
+    "keep the alias by DeletionPolicy: Retain, then let the stack publish another; or leave FunctionVersion fixed; see"
+    " docs/infrastructure-as-code.md"
+)
 
 
 @dataclass(frozen=True, slots=True)

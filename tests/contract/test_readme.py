@@ -17,7 +17,7 @@ from sandbox.__main__ import main as run_sandbox
 from sandbox.scenario import Scenario, ScenarioInvalid
 from sandbox.stack import REGION
 from sandbox.world import World
-from tests.contract.artifacts import MACHINE, ROOT
+from tests.contract.artifacts import MACHINE, ROOT, TEMPLATE
 from tidegate.cli import app
 from tidegate.failed import AWS_FAILED, ENDED_OTHERWISE, NOT_ACCEPTED, SUCCEEDED, UNUSABLE
 
@@ -38,6 +38,7 @@ def test_every_command_is_of_a_kind_that_is_run_here():
         ".venv/bin/python -m sandbox ",
         ".venv/bin/tidegate ",
         "aws stepfunctions start-execution ",
+        "ROLLOUT_STATE_MACHINE_ARN=$(aws cloudformation describe-stacks ",
         "sam build && sam deploy",
     )
     assert [command for command in COMMANDS if not command.startswith(kinds)] == []
@@ -149,8 +150,16 @@ def test_start_execution_is_called_as_the_api_knows_it():
     members = Session().get_service_model("stepfunctions").operation_model("StartExecution").input_shape.members
     known = {"--" + re.sub(r"(?<=[a-z])(?=[A-Z])", "-", name).lower() for name in members}
     assert {word for word in words if word.startswith("--")} <= known
-    path = words[words.index("--input") + 1].removeprefix("file://")
-    assert RolloutRequest.parse(json.loads((ROOT / path).read_text()), region="us-east-1", account="123456789012")
+    given = words[words.index("--input") + 1]
+    assert RolloutRequest.parse(json.loads(given), region="us-east-1", account="123456789012")
+
+
+def test_a_request_that_is_named_ships_and_the_machine_that_is_started_is_an_output():
+    named = set(re.findall(r"(?:file://|\]\()(events/\w+\.json)", README))
+    assert named
+    for path in named:
+        assert RolloutRequest.parse(json.loads((ROOT / path).read_text()), region="us-east-1", account="123456789012")
+    assert set(re.findall(r"OutputKey=='(\w+)'", README)) <= set(TEMPLATE["Outputs"])
 
 
 @pytest.mark.parametrize("text", DOCUMENTS)

@@ -1,6 +1,7 @@
 """The handshake with infrastructure as code: no deploy of the example stacks moves the alias that callers invoke."""
 
 import json
+import re
 import shutil
 import subprocess
 
@@ -17,7 +18,7 @@ from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import World
 from tests.examples.executions import output, run
-from tests.examples.shipped import EXAMPLES, request
+from tests.examples.shipped import EXAMPLES, ROOT, request
 
 TEMPLATES = ("sam/template.yaml", "sam/adopted.yaml", "practice/template.yaml")
 REQUESTS = ("sam/rollout.json", "sam/adopted.json", "terraform/rollout.json", "practice/rollout.json")
@@ -25,13 +26,16 @@ REQUESTS = ("sam/rollout.json", "sam/adopted.json", "terraform/rollout.json", "p
 
 def processed(name, build, variables=None):
     """The resources that CloudFormation is given when that build of the code is deployed."""
-    template = yaml_parse((EXAMPLES / name).read_text())
+    return translated(yaml_parse((EXAMPLES / name).read_text()), build, variables)
+
+
+def translated(template, build, variables=None):
     for place in (template.get("Globals", {}).get("Function", {}), *functions(template)):
         if "CodeUri" in place:
             place["CodeUri"] = f"s3://packages/{build}"
     for properties in functions(template) if variables else ():
         properties["Environment"] = {"Variables": variables}
-    parameters = {key: each["Default"] for key, each in template["Parameters"].items()}
+    parameters = {key: each["Default"] for key, each in template.get("Parameters", {}).items()}
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
     return translator.translate(template, parameters, get_managed_policy_map=dict)["Resources"]
 
@@ -103,6 +107,46 @@ def test_what_the_deploy_has_published_already_is_rolled_out_as_that_version(nam
         published = client("lambda").publish_version(FunctionName="checkout")["Version"]
         client("lambda").create_alias(FunctionName="checkout", Name="latest", FunctionVersion=published)
         assert output(run(world, "release", json.dumps(asked)))["to_version"] == published == "2"
+
+
+# docs/from-codedeploy.md, "The switch".
+
+
+def switching(*, retained, alias):
+    """The page's function, with an event source, at one of the stages; None: as CodeDeploy had it."""
+    page = (ROOT / "docs/from-codedeploy.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    function = yaml_parse(text)["Checkout"]
+    code = {"Handler": "checkout.handler", "Runtime": "python3.13", "CodeUri": "app/"}
+    queue = {"Type": "SQS", "Properties": {"Queue": "arn:aws:sqs:us-east-1:123456789012:orders"}}
+    function["Properties"] |= {**code, "FunctionUrlConfig": {"AuthType": "AWS_IAM"}, "Events": {"Orders": queue}}
+    if retained:
+        function["DeletionPolicy"] = "Retain"
+    if alias != "live":
+        del function["Properties"]["DeploymentPreference"], function["Properties"]["AutoPublishAlias"]
+        function["Properties"] |= {"AutoPublishAlias": alias} if alias else {}
+    # CodeDeploy's alarms, hooks and topic are other resources of the stack.
+    others = {
+        name: {"Type": "AWS::SNS::Topic"}
+        for name in ("CheckoutErrors", "CheckoutLatency", "CheckBefore", "CheckAfter", "Releases")
+    }
+    template = {"Transform": "AWS::Serverless-2016-10-31", "Resources": {"Checkout": function, **others}}
+    return translated(template, "build-1")
+
+
+def test_sam_passes_the_deletion_policy_to_the_alias_that_it_makes_and_changes_nothing_else_of_it():
+    before, after = (switching(retained=retained, alias="live") for retained in (False, True))
+    assert after["CheckoutAliaslive"].pop("DeletionPolicy") == "Retain"
+    assert after["CheckoutAliaslive"] == before["CheckoutAliaslive"]
+
+
+@pytest.mark.parametrize(("alias", "connected"), [("latest", "CheckoutAliaslatest"), (None, "Checkout")])
+def test_with_the_property_renamed_or_gone_so_is_the_live_alias_and_what_sam_connects_follows(alias, connected):
+    before, after = switching(retained=True, alias="live"), switching(retained=True, alias=alias)
+    assert "CheckoutAliaslive" not in after
+    for name, key in (("CheckoutOrders", "FunctionName"), ("CheckoutUrl", "TargetFunctionArn")):
+        assert before[name]["Properties"][key] == {"Ref": "CheckoutAliaslive"}
+        assert after[name]["Properties"][key] == {"Ref": connected}
 
 
 # Terraform.

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from rollout.request import RolloutRequest
 from sandbox.scenario import Scenario
+from sandbox.stack import REGION
 from sandbox.world import World
 from tests.examples.executions import output, run
 from tests.examples.shipped import EXAMPLES, MACHINE_ARN, ROOT, Shipped, request
@@ -43,7 +44,7 @@ def test_every_example_has_a_readme():
 def test_every_command_is_of_a_kind_that_is_checked():
     known = (
         r"(\w+=\$\()?(aws|sam) |cd examples/\w+$|terraform (init|apply)\b|python3 -m zipfile "
-        r"|\.venv/bin/tidegate (plan|start) --sandbox "
+        r"|\.venv/bin/tidegate ((plan|start) --sandbox |watch )"
     )
     assert [command for _, command in COMMANDS if not re.match(known, command)] == []
 
@@ -62,11 +63,24 @@ def test_there_is_json_and_all_of_it_is_requests():
         assert RolloutRequest.parse(json.loads(text), region="us-east-1", account="123456789012")
 
 
-@pytest.mark.parametrize("command", commands(".venv/bin/tidegate "))
+@pytest.mark.parametrize("command", [each for each in commands(".venv/bin/tidegate ") if "--sandbox" in each])
 def test_a_command_of_tidegates_runs_on_this_machine(command, monkeypatch):
     monkeypatch.chdir(ROOT)
     done = CliRunner().invoke(app, shlex.split(command)[1:])
     assert done.exit_code == 0, done.output
+
+
+def test_a_running_rollout_is_watched_to_its_end(monkeypatch):
+    (command,) = commands(".venv/bin/tidegate watch ")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
+    asked = {key: each for key, each in request("examples/practice/rollout.json").items() if key != "smoke_tests"}
+    with World(Scenario.of({}), asked) as world:
+        monkeypatch.setattr("time.sleep", world.clock.sleep)
+        world.start()
+        world.clock.sleep(90)
+        done = CliRunner().invoke(app, shlex.split(command)[1:])
+        assert done.exit_code == 0, done.output
+        monkeypatch.undo()
 
 
 @pytest.mark.parametrize("command", commands("terraform "))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,6 @@ from sandbox.scenario import Scenario, ScenarioInvalid, find, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import STARTED_AT, World
 from tidegate import live, report, screen
-from tidegate import view as views
 from tidegate.view import RolloutView
 
 SUCCEEDED, ENDED_OTHERWISE, UNUSABLE = 0, 1, 2
@@ -33,10 +34,15 @@ def main(arguments: list[str] | None = None) -> int:
     chosen = _parser().parse_args(arguments)
     try:
         status: int = chosen.command(chosen)
+        sys.stdout.flush()
     except ScenarioInvalid as error:
         for reason in error.reasons:
             print(reason, file=sys.stderr)
         return UNUSABLE
+    except BrokenPipeError:
+        # Whoever read has seen enough. Python flushes once more at exit: into nothing (its documentation on SIGPIPE).
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ENDED_OTHERWISE
     return status
 
 
@@ -86,7 +92,9 @@ def _request(path: Path) -> object:
     """The request in a file: any JSON value, since judging it is the rollout's own business."""
     try:
         request: object = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ScenarioInvalid([f"{path} cannot be read: {error.strerror}"]) from error
+    except (ValueError, RecursionError) as error:
         raise ScenarioInvalid([f"{path}: {error}"]) from error
     return request
 
@@ -104,10 +112,10 @@ class _Follower:
         if not screen.has_begun(view):
             return
         if self._say:
-            for line in live.lines(view, self.last):
+            spoken = [(at - STARTED_AT, sentence) for at, sentence in world.spoken[self._heard :]]
+            # What people are answered says more than the books' word on what they said.
+            for line in live.lines(replace(view, commands=()), self.last, spoken):
                 self._say(line)
-            for at, sentence in world.spoken[self._heard :]:
-                self._say(f"{views.timer(at - STARTED_AT)}  {sentence}")
             self._heard = len(world.spoken)
         self.last = view
 

@@ -483,7 +483,10 @@ def find(path: Path | None) -> Scenario:
         return named
     try:
         return Scenario.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
+    except FileNotFoundError as error:
+        reason = f"{path} is neither a file nor a scenario that ships: see python -m sandbox scenarios"
+        raise ScenarioInvalid([reason]) from error
+    except (OSError, UnicodeDecodeError) as error:
         raise ScenarioInvalid([f"{path}: {error}"]) from error
     except ScenarioInvalid as error:
         raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error

@@ -212,6 +212,7 @@ def rollout_view(world: World) -> RolloutView:
     # Who takes a promotion back later does so in a story of his own.
     until = end.at if end and end.status == "SUCCEEDED" else world.clock.now()
     shifts = tuple(_shifts(world, candidate, until))
+    outcome = _outcome(world, end, json.loads(end.output or "{}")) if end else None
     return RolloutView(
         function_name=world.target.function_name,
         alias_name=world.target.alias_name,
@@ -221,18 +222,28 @@ def rollout_view(world: World) -> RolloutView:
         step=live.step if lock else verdicts[-1].step if verdicts else 0,
         weight_percent=shifts[-1].weight_percent if shifts else 0.0,
         started_at=STARTED_AT,
-        now=end.at if end else world.clock.now(),
+        now=_ended_at(end, outcome, shifts) if end else world.clock.now(),
         minutes=tuple(_minutes(world, end, candidate)),
         verdicts=verdicts,
-        outcome=_outcome(world, end, json.loads(end.output or "{}")) if end else None,
-        cause=end.cause if end else None,
+        outcome=outcome,
+        # Who is stopped says nothing; whoever closed the books after him does.
+        cause=end.cause or (kept.get("cause") if end.status != "SUCCEEDED" else None) if end else None,
         shifts=shifts,
         proven=kept.get("proven"),
         warnings=tuple(plan.get("warnings") or ()),
         rollout_id=arn.rpartition(":")[2],
         holding=None if end else live.holding,
         next_at=None if end else live.next_at,
+        commands=records.commands(kept, STARTED_AT),
+        restore_command=plan.get("restore_command"),
     )
+
+
+def _ended_at(end: End, outcome: str | None, shifts: tuple[ShiftView, ...]) -> float:
+    """When the rollout was over: one that was stopped is, once its guard has restored the stable version."""
+    if outcome != "stopped_and_restored" or not shifts:
+        return end.at
+    return max(end.at, STARTED_AT + shifts[-1].at_second)
 
 
 def _percent_of(candidate: str | None, routing: Routing | None) -> float:

@@ -169,16 +169,32 @@ def _weight_chart(view: RolloutView, frame: _Frame) -> str:
         path += f"H{x}V{y}"
     x = frame.x(view.elapsed_seconds / 60)
     area = f"<path class='area' d='{path}H{x}V{frame.y(0)}Z'/><path class='line candidate' d='{path}H{x}'/>"
-    turns = (verdict for verdict in view.verdicts if verdict.decision in _MARKS)
-    return area + "".join(_mark(verdict, frame, verdict.weight_percent) for verdict in turns)
+    turns = [verdict for verdict in view.verdicts if verdict.decision in _MARKS]
+    marks = [_mark(verdict, frame, verdict.weight_percent) for verdict in turns]
+    return area + "".join(marks) + _end_mark(view, frame, turns[-1].decision if turns else "")
+
+
+def _end_mark(view: RolloutView, frame: _Frame, last: str) -> str:
+    """The end of a rollout that had moved traffic, where no verdict marks it: a person or a guard ended it."""
+    decision = "promote" if view.outcome == "promoted" else "roll_back"
+    moved = [shift.weight_percent for shift in view.weights if shift.weight_percent]
+    if view.outcome is None or last == decision or not moved:
+        return ""
+    reason = f"{views.outcome_title(view.outcome)}. {views.why(view)}".strip()
+    return _mark_at(frame, view.elapsed_seconds, moved[-1], decision, reason)
 
 
 def _mark(verdict: VerdictView, frame: _Frame, percent: float) -> str:
-    x, y = frame.x(verdict.at_second / 60), frame.y(percent)
-    told = f"{views.timer(verdict.at_second)} {views.spoken(verdict.decision)}: {verdict.reason}"
+    reason = f"{views.spoken(verdict.decision)}: {verdict.reason}"
+    return _mark_at(frame, verdict.at_second, percent, verdict.decision, reason)
+
+
+def _mark_at(frame: _Frame, second: float, percent: float, decision: str, reason: str) -> str:
+    x, y = frame.x(second / 60), frame.y(percent)
     return (
-        f"<g class='mark {escape(verdict.decision)}'><title>{escape(told)}</title><circle cx='{x}' cy='{y}' r='9'/>"
-        f"<text x='{x}' y='{y + 4}' text-anchor='middle'>{_MARKS[verdict.decision]}</text></g>"
+        f"<g class='mark {escape(decision)}'><title>{escape(f'{views.timer(second)} {reason}')}</title>"
+        f"<circle cx='{x}' cy='{y}' r='9'/>"
+        f"<text x='{x}' y='{y + 4}' text-anchor='middle'>{_MARKS[decision]}</text></g>"
     )
 
 
@@ -329,7 +345,8 @@ def _evidence_chart(view: RolloutView, metric: str, minutes: float) -> str:
         *((("worse", worse), ("intolerable", intolerable)) if seen else ()),
         *((("guard", f"guard: worse than version {view.stable} was before"),) if guards else ()),
     )
-    marks = "".join(_back(verdict, frame) for verdict in view.verdicts if verdict.decision in _TURNS_BACK)
+    turned = (verdict for verdict in view.verdicts if verdict.decision in _TURNS_BACK)
+    marks = "".join(_back(verdict, frame, metric) for verdict in turned)
     title = f"Evidence on {views.metric_title(metric)}"
     drawing = lines + _threshold(frame, 100, "convicts") + marks
     return f"<h2>{escape(title)} {key}</h2>{_svg(frame, f'{title}, in percent of what convicts', drawing)}"
@@ -375,8 +392,18 @@ def _guard_dot(verdict: VerdictView, guard: GuardView) -> _Dot:
     return _Dot(verdict.at_second / 60, guard.percent, told)
 
 
-def _back(verdict: VerdictView, frame: _Frame) -> str:
-    """A step back or a rollback, from top to bottom."""
+def _convicting(verdict: VerdictView, metric: str) -> float | None:
+    """How far a metric's own evidence reached at a verdict, in percent; None where it did not convict."""
+    reached = [min(one.worse_percent, one.intolerable_percent) for one in verdict.evidence if one.metric == metric]
+    reached += [guard.percent for guard in verdict.guards if guard.metric == metric]
+    return next((percent for percent in reached if percent >= 100), None)  # noqa: PLR2004
+
+
+def _back(verdict: VerdictView, frame: _Frame, metric: str) -> str:
+    """A step back or a rollback, from top to bottom, where this metric is why: alarms and limits are not evidence."""
+    reached = _convicting(verdict, metric)
+    if reached is None:
+        return ""
     x = frame.x(verdict.at_second / 60)
     line = f"<line class='back {escape(verdict.decision)}' x1='{x}' x2='{x}' y1='{frame.top}' y2='{frame.bottom}'/>"
-    return line + _mark(verdict, frame, frame.top_percent)
+    return line + _mark(verdict, frame, reached)

@@ -187,6 +187,9 @@ def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption 
     console = asked.console()
     if console.is_terminal:
         console.print(live.render(view))
+        if command := views.remedy(view):
+            # Once more without a frame around it, so that it can be copied.
+            console.print(command, markup=False, highlight=False, soft_wrap=True)
     else:
         for line in live.lines(view):
             typer.echo(line)

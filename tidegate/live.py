@@ -52,24 +52,50 @@ def render(view: RolloutView) -> RenderableType:
     )
 
 
-def lines(view: RolloutView, previous: RolloutView | None = None) -> list[str]:
-    """What changed since `previous`, one plain line each: for logs, pipes and terminals that cannot redraw."""
+def lines(
+    view: RolloutView, previous: RolloutView | None = None, spoken: Iterable[tuple[float, str]] = ()
+) -> list[str]:
+    """What changed since `previous`, one plain line each: for logs, pipes and terminals that cannot redraw.
+
+    `spoken` is what else was said in the meantime, each sentence with its second; it stands where it belongs.
+    """
     said = _plan_lines(view) if view.steps and not (previous and previous.steps) else []
-    happened = [
-        (shift.at_second, f"{views.percent(shift.weight_percent)} of the traffic to version {view.candidate}")
-        for shift in view.weights[len(previous.weights) if previous else 0 :]
-    ] + [
-        (verdict.at_second, f"{views.spoken(verdict.decision)}: {verdict.reason}{_errors_so_far(view)}")
-        for verdict in _unheld(view.verdicts, len(previous.verdicts) if previous else 0)
-    ]
-    said += [f"{views.timer(second)}  {event}" for second, event in sorted(happened, key=lambda pair: pair[0])]
+    happened = sorted([*_events(view, previous), *spoken], key=lambda pair: pair[0])
     if view.holding and (previous is None or previous.holding != view.holding):
-        said.append(f"{views.timer(view.elapsed_seconds)}  {view.holding}")
+        happened.append((view.elapsed_seconds, view.holding))
     if view.outcome and (previous is None or previous.outcome is None):
-        end = f"{views.outcome_title(view.outcome)}. {views.ending(view)}{_proof(view)}"
-        said.append(f"{views.timer(view.elapsed_seconds)}  {end}")
-        said += [view.cause] if view.cause else []
+        happened.append((view.elapsed_seconds, "\n".join(_end_lines(view))))
+    # By the second that is shown: the books round the end to a tenth, which may be before what led to it.
+    for second, event in sorted(happened, key=lambda pair: int(pair[0])):
+        said += f"{views.timer(second)}  {event}".split("\n")
     return said
+
+
+def _events(view: RolloutView, previous: RolloutView | None) -> list[tuple[float, str]]:
+    """Weights, verdicts and people's words since `previous`, each with its second."""
+    shifts, verdicts, commands = (
+        (len(previous.weights), len(previous.verdicts), len(previous.commands)) if previous else (0, 0, 0)
+    )
+    return [
+        *(
+            (shift.at_second, f"{views.percent(shift.weight_percent)} of the traffic to version {view.candidate}")
+            for shift in view.weights[shifts:]
+        ),
+        *((word.at_second, f"{word.command} by {word.author}: {word.reason}") for word in view.commands[commands:]),
+        *(
+            (verdict.at_second, f"{views.spoken(verdict.decision)}: {verdict.reason}{_errors_so_far(view)}")
+            for verdict in _unheld(view.verdicts, verdicts)
+        ),
+    ]
+
+
+def _end_lines(view: RolloutView) -> list[str]:
+    end = f"{views.outcome_title(view.outcome or '')}. {views.ending(view)}{_proof(view)}"
+    return [line for line in (end, views.why(view), *_remedy_lines(view)) if line]
+
+
+def _remedy_lines(view: RolloutView) -> list[str]:
+    return [views.remedy_title(view), views.remedy(view)] if views.remedy(view) else []
 
 
 def _unheld(verdicts: Sequence[VerdictView], first: int) -> list[VerdictView]:
@@ -82,7 +108,7 @@ def _unheld(verdicts: Sequence[VerdictView], first: int) -> list[VerdictView]:
 def _errors_so_far(view: RolloutView) -> str:
     both = ((view.stable, view.stable_total), (view.candidate, view.candidate_total))
     rates = [f"version {version} {views.percent(total.error_percent, 2)}" for version, total in both]
-    return f"  [errors: {', '.join(rates)}]"
+    return f"  [errors: {', '.join(rates)} so far]"
 
 
 def _plan_lines(view: RolloutView) -> list[str]:
@@ -244,7 +270,7 @@ def _end(view: RolloutView) -> Text:
     return Text.assemble(
         (f"{views.outcome_title(outcome)}. ", f"bold {style}"),
         (f"{views.ending(view)}{_proof(view)}", style),
-        f"\n{view.cause}" if view.cause else "",
+        *(f"\n{line}" for line in (views.why(view), *_remedy_lines(view)) if line),
     )
 
 

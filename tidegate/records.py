@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate import view as views
-from tidegate.view import Counts, MinuteView, RolloutView, ShiftView, StepView, VerdictView, verdict_view
+from tidegate.view import CommandView, Counts, MinuteView, RolloutView, ShiftView, StepView, VerdictView, verdict_view
 
 Record = Mapping[str, Any]
 
@@ -45,7 +45,8 @@ class Live:
         last = json.loads(lock["last_verdict"]) if "last_verdict" in lock else None
         if last and (not verdicts or last["at"] > verdicts[-1]["at"]):
             verdicts.append(last)
-        document = {"plan": plan, "candidate": lock.get("candidate"), "verdicts": verdicts}
+        said = [json.loads(word) for word in dict.fromkeys(lock.get("commands", ()))]
+        document = {"plan": plan, "candidate": lock.get("candidate"), "verdicts": verdicts, "commands": said}
         return cls(
             document=document,
             step=int(lock.get("step", 0)),
@@ -131,6 +132,8 @@ def _view(
         shifts=tuple(_shifts(document["verdicts"], plan, started_at)),
         warnings=tuple(plan.get("warnings") or ()),
         rollout_id=rollout_id,
+        commands=commands(document, started_at),
+        restore_command=plan.get("restore_command"),
         **more,
     )
 
@@ -143,6 +146,12 @@ def steps(plan: Record) -> tuple[StepView, ...]:
 def verdicts(document: Record, started_at: float) -> tuple[VerdictView, ...]:
     """All verdicts that were kept."""
     return tuple(verdict_view(verdict, started_at) for verdict in document["verdicts"])
+
+
+def commands(document: Record, started_at: float) -> tuple[CommandView, ...]:
+    """What people said, as far as it was kept."""
+    said = document.get("commands") or ()
+    return tuple(CommandView(word["at"] - started_at, word["command"], word["author"], word["reason"]) for word in said)
 
 
 def _rollout_id(item: Record) -> str:

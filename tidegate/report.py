@@ -10,7 +10,7 @@ from html import escape
 
 from tidegate import view as views
 from tidegate.charts import charts
-from tidegate.view import CheckView, Counts, EvidenceView, GuardView, RolloutView, VerdictView
+from tidegate.view import CheckView, CommandView, Counts, EvidenceView, GuardView, RolloutView, VerdictView
 
 _MAX_STEPS = 12
 _FINDING_SIGNS = {"harmful": "✕", "suspect": "!", "unknown": "?", "healthy": "✓", "ignored": "–"}
@@ -35,6 +35,7 @@ def html(view: RolloutView) -> str:
 {_figures(view)}
 {charts(view)}
 {_verdicts(view.verdicts)}
+{_commands(view.commands)}
 {_traffic_table(view)}
 <footer>Tidegate · {escape(view.target)} · {views.moment(view.now)}</footer>
 </main>
@@ -47,15 +48,20 @@ def _heading(view: RolloutView) -> str:
     outcome = view.outcome or "running"
     tone = views.TONES.get(outcome, "plain")
     sentence = f"<p class='ending'>{escape(views.ending(view))}</p>" if view.outcome else ""
-    cause = f"<blockquote>{escape(view.cause)}</blockquote>" if view.cause else ""
+    cause = f"<blockquote>{escape(views.why(view))}</blockquote>" if views.why(view) else ""
     warnings = "".join(f"<li>{escape(warning)}</li>" for warning in view.warnings)
     return f"""<header>
 <p class="over">{escape(view.function_name)} <span>alias</span> {escape(view.alias_name)}</p>
 <h1>Version {escape(view.stable)} <span class="arrow">→</span> <span class="candidate">{escape(view.candidate or "…")}
 </span><span class="badge {tone}">{escape(views.outcome_title(outcome))}</span>{_proof_badge(view)}</h1>
-{sentence}{_proof(view)}{cause}
+{sentence}{_proof(view)}{cause}{_remedy(view)}
 {f"<ul class='warnings' aria-label='Warnings'>{warnings}</ul>" if warnings else ""}
 </header>"""
+
+
+def _remedy(view: RolloutView) -> str:
+    command = escape(views.remedy(view))
+    return f"<p class='remedy'>{escape(views.remedy_title(view))}</p><pre>{command}</pre>" if command else ""
 
 
 def _proof_badge(view: RolloutView) -> str:
@@ -121,6 +127,20 @@ def _verdicts(verdicts: tuple[VerdictView, ...]) -> str:
     return f"""<section><h2>Verdicts</h2><div class="wide"><table class="verdicts">
 <thead><tr><th class="number">At</th><th class="number">Weight</th><th>Decision</th><th>Because</th>
 <th>{findings}</th></tr></thead>
+<tbody>{rows}</tbody></table></div></section>"""
+
+
+def _commands(commands: tuple[CommandView, ...]) -> str:
+    """What people said, when, and why."""
+    if not commands:
+        return ""
+    rows = "".join(
+        f"<tr><td class='number'>{views.timer(word.at_second)}</td><td><b class='decision'>{escape(word.command)}</b>"
+        f"</td><td>{escape(word.author)}</td><td>{escape(word.reason)}</td></tr>"
+        for word in commands
+    )
+    return f"""<section><h2>Commands</h2><div class="wide"><table class="commands">
+<thead><tr><th class="number">At</th><th>Command</th><th>By</th><th>Because</th></tr></thead>
 <tbody>{rows}</tbody></table></div></section>"""
 
 
@@ -209,6 +229,9 @@ h1 .arrow { color: var(--soft); font-weight: 400; } h1 .candidate { color: var(-
   border: 1px solid var(--rule); border-left: 4px solid var(--warn); border-radius: 6px; }
 blockquote { margin-top: 12px; padding: 10px 16px; background: var(--card); border: 1px solid var(--rule);
   border-left: 4px solid var(--bad); border-radius: 6px; overflow-wrap: anywhere; }
+.remedy { margin-top: 12px; font-weight: 600; }
+pre { margin-top: 4px; padding: 10px 16px; background: var(--card); border: 1px solid var(--rule); border-radius: 6px;
+  font-size: 13px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .figures { display: grid; grid-template-columns: repeat(auto-fit, minmax(200px, 1fr)); gap: 12px; margin-top: 24px; }
 .figures > div { background: var(--card); border: 1px solid var(--rule); border-radius: 8px; padding: 12px 16px; }
 dt { color: var(--soft); font-size: 13px; } dd strong { display: block; font-size: 25px; line-height: 1.3;
@@ -246,6 +269,7 @@ tr.wait td { color: var(--soft); } tr.wait .decision { font-weight: 400; }
 tr.advance .decision { color: var(--candidate); } tr.promote .decision { color: var(--good); }
 tr.roll_back .decision { color: var(--bad); } tr.step_back .decision, tr.hold .decision { color: var(--warn); }
 .verdicts td:nth-child(4) { min-width: 240px; } .verdicts td:nth-child(5) { min-width: 330px; }
+.commands .number { width: 1%; } .commands td:nth-child(4) { width: 60%; }
 .check { padding-left: 1.4em; text-indent: -1.4em; }
 .check strong { font-weight: 600; font-variant-numeric: tabular-nums; }
 .check i { display: inline-block; width: 1.1em; font-style: normal; font-weight: 700; text-align: center;

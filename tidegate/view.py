@@ -25,6 +25,8 @@ TONES: dict[str, Tone] = {
     "stopped": "bad",
 }
 
+#: How a rollout ends that may have left the alias split.
+_NEED_A_PERSON = frozenset({"rollback_failed", "stopped"})
 _TWO_DAYS_SECONDS = 2 * 86_400
 _ENDINGS = {
     "promoted": "Version {candidate} serves all traffic.",
@@ -190,6 +192,16 @@ class ShiftView:
 
 
 @dataclass(frozen=True, slots=True)
+class CommandView:
+    """One word of a person on the rollout, such as an approval."""
+
+    at_second: float
+    command: str
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class RolloutView:
     """One rollout at the moment `now`.
 
@@ -198,7 +210,8 @@ class RolloutView:
     to the second when the weight changed; where it is empty, the minutes say. `proven` is whether a promotion rests on
     evidence, None where nothing was promoted. `warnings` are the plan's. `holding` says what a running rollout waits
     for, beside time: a person, or the stable version to be restored. `next_at` is when the next look is due, None where
-    nobody knows.
+    nobody knows. `commands` are people's words, the first one first. `restore_command` is the plan's: with it a person
+    restores the stable version.
     """
 
     function_name: str
@@ -220,6 +233,8 @@ class RolloutView:
     rollout_id: str | None = None
     holding: str | None = None
     next_at: float | None = None
+    commands: tuple[CommandView, ...] = ()
+    restore_command: str | None = None
 
     @property
     def target(self) -> str:
@@ -302,12 +317,32 @@ def ending(view: RolloutView) -> str:
     return _ENDINGS.get(view.outcome or "", "").format(stable=view.stable, candidate=view.candidate)
 
 
+def remedy(view: RolloutView) -> str:
+    """The command that restores the stable version, where the rollout left that to a person; "" elsewhere."""
+    return view.restore_command or "" if view.outcome in _NEED_A_PERSON else ""
+
+
+def remedy_title(view: RolloutView) -> str:
+    """What stands above the remedy, which has a line of its own: so it can be copied."""
+    return f"Restore version {view.stable} with:"
+
+
+def why(view: RolloutView) -> str:
+    """Why the rollout ended so, without the remedy, which has its own place; "" where nothing is known."""
+    cause, command = view.cause or "", remedy(view)
+    if not command or command not in cause:
+        return cause
+    before, _, after = cause.partition(f"Run: {command}")
+    return (before.rstrip().removesuffix(".") + after.removeprefix("\nbecause ")).strip()
+
+
 def closing_words(view: RolloutView) -> str:
-    """How the rollout ended, who serves now, and why: one line for whoever reads no other."""
-    why = f" {view.cause.rstrip('.')}." if view.cause else ""
+    """How the rollout ended, who serves now, and why: one line for whoever reads no other, and the remedy below."""
+    cause = f" {why(view).rstrip('.')}." if why(view) else ""
     title = outcome_title(view.outcome or "running")
     proven = f" {proof_title(view)}." if view.proven is not None else ""
-    return f"{view.target}: {title}. {ending(view)}{proven}{why}"
+    below = f"\n{remedy_title(view)}\n{remedy(view)}" if remedy(view) else ""
+    return f"{view.target}: {title}. {ending(view)}{proven}{cause}{below}"
 
 
 def next_look(view: RolloutView) -> str:

@@ -1,6 +1,7 @@
 """tidegate start and watch: from StartExecution to the last line, which says why it ended."""
 
 import json
+from pathlib import Path
 
 import pytest
 
@@ -151,3 +152,14 @@ def test_a_bad_release_on_this_machine_is_told_like_one_on_aws(say):
     assert "candidate fails" in watched.stdout.splitlines()[-1]
     assert quiet.stdout.startswith("checkout:live: Rolled back. Version 1 serves all traffic again.")
     assert json.loads(as_json.stdout)["outcome"] == "rolled_back"
+
+
+def test_what_people_said_is_told_on_this_machine_too(say):
+    gate = (Path(__file__).parents[2] / "events/approval_gate.json").read_text()
+    done = say("start", "--sandbox", "--scenario", "approved", "--watch", "-", given=gate)
+    assert "10:00  approve by ana: the numbers look fine" in done.stdout.splitlines()
+
+
+def test_a_scenario_that_is_nowhere_is_no_errno(say):
+    done = say("start", "--sandbox", "--scenario", "nothere", "-", given=REQUEST)
+    assert "nothere is neither a file nor a scenario that ships" in done.stderr

@@ -1,6 +1,9 @@
 """Whole rollouts, as the command line plays them: what is said about them, and that it can be relied on."""
 
 import json
+import subprocess
+import sys
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +239,69 @@ def test_unusable_files_exit_with_2_and_every_reason(
 
     request_file.write_text("{")
     assert main(["run", str(request_file)]) == 2
+
+
+def test_what_a_guard_could_not_restore_is_left_to_a_person_with_the_command_and_the_reason(
+    request_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario, page = tmp_path / "scenario.json", tmp_path / "report.html"
+    denied = {"call": "lambda.UpdateAlias", "error": "AccessDeniedException", "skip": 1, "times": "always"}
+    scenario.write_text(json.dumps({"timeline": [{"at_second": 200, "do": "stop_execution"}], "faults": [denied]}))
+
+    main(["run", str(request_file), "--scenario", str(scenario), "--report", str(page)])
+
+    ended, why, _, command = capsys.readouterr().out.splitlines()[-4:]
+    assert ended.endswith("Stopped. The alias needs a person.")
+    assert why.startswith("could not route checkout:live to version 1 alone: AccessDeniedException")
+    assert command.startswith("aws lambda update-alias --region us-east-1 --function-name checkout --name live")
+    assert f"<pre>{escape(command)}</pre>" in page.read_text()
+    assert escape(why) in page.read_text()
+
+
+@pytest.mark.parametrize("scenario", ["steered", "stopped_mid_bake", "reverted"])
+def test_lines_are_told_in_the_order_of_their_moments(
+    scenario: str, request_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["run", str(request_file), "--scenario", scenario])
+
+    told = [line.partition("  ")[0] for line in capsys.readouterr().out.splitlines()]
+    moments = [moment for moment in told if moment[:2].isdigit() and moment[2:3] == ":"]
+    assert len(moments) > 3
+    assert moments == sorted(moments)
+
+
+def test_who_approved_and_why_is_in_the_report(tmp_path: Path) -> None:
+    request = Path(__file__).parents[2] / "events/approval_gate.json"
+    main(["run", str(request), "--scenario", "approved", "--report", str(page := tmp_path / "report.html")])
+
+    assert "<td>ana</td><td>the numbers look fine</td>" in page.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--scenario", "nothere"], "nothere is neither a file nor a scenario that ships: see python -m sandbox scena"),
+        (["--scenario", "."], "Is a directory"),
+    ],
+)
+def test_a_scenario_that_is_none_exits_with_2_and_says_where_they_are(
+    words: list[str], said: str, request_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", str(request_file), *words]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", [["scenarios"], ["run", "REQUEST", "--json"], ["run", "REQUEST"]])
+def test_a_reader_who_has_seen_enough_ends_it_quietly(words: list[str], request_file: Path) -> None:
+    command = [sys.executable, "-m", "sandbox", *(str(request_file) if word == "REQUEST" else word for word in words)]
+    with subprocess.Popen(  # noqa: S603 - our own words
+        command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        assert run.stdout
+        assert run.stderr
+        run.stdout.close()
+        assert run.stderr.read() == ""
+    assert run.returncode == 1
 
 
 def test_the_shipped_scenarios_are_listed_one_a_line(capsys: pytest.CaptureFixture[str]) -> None:

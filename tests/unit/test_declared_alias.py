@@ -4,7 +4,10 @@ import pytest
 
 from rollout.declared_alias import DeclaredAlias, resource_block
 
-ADVICE = "let it publish another alias, or leave FunctionVersion fixed; see docs/infrastructure-as-code.md"
+ADVICE = (
+    "keep the alias by DeletionPolicy: Retain, then let the stack publish another; or leave FunctionVersion fixed; see"
+    " docs/infrastructure-as-code.md"
+)
 FOLLOWS = {"Fn::GetAtt": ["CheckoutVersion1f2e", "Version"]}
 TEMPLATE = """\
 Resources:

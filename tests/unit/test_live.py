@@ -8,7 +8,16 @@ import pytest
 from rich.console import Console
 
 from tidegate.live import lines, render
-from tidegate.view import Counts, MinuteView, RolloutView, ShiftView, StepView, VerdictView
+from tidegate.view import (
+    CommandView,
+    Counts,
+    MinuteView,
+    RolloutView,
+    ShiftView,
+    StepView,
+    VerdictView,
+    closing_words,
+)
 
 PLANNED = RolloutView(
     function_name="checkout",
@@ -43,6 +52,9 @@ ROLLED_BACK = replace(
     outcome="rolled_back",
     cause="alarm checkout-errors is ALARM",
 )
+
+
+RESTORE = "aws lambda update-alias --function-name checkout --name live --function-version 1"
 
 
 def drawn(view: RolloutView, width: int = 100) -> str:
@@ -146,11 +158,12 @@ def test_plain_lines_tell_the_story_once_and_in_order():
         for before, after in ((None, PLANNED), (PLANNED, BAKING), (BAKING, ROLLED_BACK))
         for line in lines(after, before)
     ]
+    errors = "[errors: version 1 0.67 %, version 2 3.33 % so far]"
     assert told == [
         "checkout:live on version 1: 10 % for 5 min, 100 % for 5 min",
         "00:05  10 % of the traffic to version 2",
-        "01:06  wait: 10 % bakes 3 min 54 s more  [errors: version 1 0.67 %, version 2 3.33 %]",
-        "02:06  roll back: alarm [bold]checkout-errors[/] is ALARM  [errors: version 1 0.67 %, version 2 3.33 %]",
+        "01:06  wait: 10 % bakes 3 min 54 s more  " + errors,
+        "02:06  roll back: alarm [bold]checkout-errors[/] is ALARM  " + errors,
         "02:07  0 % of the traffic to version 2",
         "02:10  Rolled back. Version 1 serves all traffic again.",
         "alarm checkout-errors is ALARM",
@@ -187,3 +200,50 @@ def test_what_holds_it_up_and_the_next_look_are_drawn_and_nothing_jumps():
     assert "next look" not in drawn(replace(held, outcome="promoted"))
     assert screen.count("\n") == drawn(BAKING, width=80).count("\n")
     assert lines(held, BAKING) == ["01:30  paused by ana (a graph)"]
+
+
+def test_lines_stand_in_the_order_of_their_seconds_whoever_said_them():
+    finished = replace(
+        BAKING,
+        now=130,
+        outcome="promoted",
+        commands=(CommandView(100, "finish", "ana", "it is urgent"),),
+        verdicts=(WAIT, VerdictView(129, 0, 10, "promote", "finished by ana")),
+    )
+    told = lines(finished, BAKING, spoken=[(140, "revert: done"), (99, "alarm: fired")])
+    assert [line.split("  ")[0] for line in told] == ["01:39", "01:40", "02:09", "02:10", "02:20"]
+    assert told[1] == "01:40  finish by ana: it is urgent"
+    assert told[3].startswith("02:10  Promoted.")
+
+
+def test_an_end_that_the_books_round_down_stays_behind_what_led_to_it():
+    ended = replace(BAKING, now=126.0, outcome="rolled_back", verdicts=(VerdictView(126.04, 0, 10, "roll_back", "no"),))
+    assert ["roll back" in line for line in lines(ended, replace(BAKING, verdicts=()))] == [True, False]
+
+
+@pytest.mark.parametrize("outcome", ["stopped", "rollback_failed"])
+@pytest.mark.parametrize(
+    ("cause", "why"),
+    [
+        (None, []),
+        (f"Run: {RESTORE}\nbecause access is denied (after a stop)", ["access is denied (after a stop)"]),
+        (f"access is denied. Run: {RESTORE}", ["access is denied"]),
+        ("access is denied", ["access is denied"]),
+    ],
+)
+def test_what_a_person_has_to_do_has_a_line_of_its_own_and_is_said_once(outcome, cause, why):
+    left = replace(BAKING, outcome=outcome, cause=cause, restore_command=RESTORE)
+    said = ["Restore version 1 with:", RESTORE]
+    ended, *after = lines(left, BAKING)
+    assert ended.endswith("The alias needs a person.")
+    assert after == [*why, *said]
+    assert closing_words(left).splitlines()[1:] == said
+    assert closing_words(left).count(RESTORE) == 1
+    assert drawn(left).count("Restore version 1 with:") == 1
+    assert drawn(left).count("aws lambda update-alias") == 1
+
+
+@pytest.mark.parametrize("outcome", ["promoted", "rolled_back", "interrupted", "stopped_and_restored"])
+def test_nobody_is_told_to_restore_what_needs_no_person(outcome):
+    ended = replace(BAKING, outcome=outcome, cause="why", restore_command=RESTORE)
+    assert RESTORE not in "".join([*lines(ended), closing_words(ended), drawn(ended, width=200)])

@@ -6,6 +6,7 @@ import pytest
 
 from tidegate.live import lines
 from tidegate.records import finished_view, planning_view, running_view
+from tidegate.view import CommandView
 
 START = 1_767_614_400  # 2026-01-05 12:00 UTC
 PLAN = {
@@ -15,6 +16,7 @@ PLAN = {
     "hold_poll_seconds": 75,
     "steps": [{"weight_percent": 10, "bake_seconds": 120}, {"weight_percent": 100, "bake_seconds": 300}],
     "warnings": [],
+    "restore_command": "aws lambda update-alias",
 }
 APPROVE = "tidegate approve checkout:live, or reject"
 ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:release-7"
@@ -145,3 +147,12 @@ def test_a_refusal_before_there_was_a_plan_has_an_end_and_no_versions():
     assert (refused.stable, refused.steps, refused.cause) == ("–", (), "no")
     assert "Rejected. Traffic never moved." in lines(refused)[0]
     assert lines(planning_view("checkout:live", "release-7", START, START + 1)) == []
+
+
+def test_people_s_words_and_the_way_back_are_the_ledger_s():
+    word = {"id": "7", "command": "approve", "author": "ana", "reason": "fine", "at": START + 90, "gate": 1, "step": 1}
+    runs = running_view(lock(verdict(61, 10), commands=[json.dumps(word), json.dumps(word)]), START + 130)
+    ended = finished_view(history(verdict(61, 10), commands=[word]))
+    assert runs.commands == ended.commands == (CommandView(90, "approve", "ana", "fine"),)
+    assert runs.restore_command == ended.restore_command == "aws lambda update-alias"
+    assert finished_view(history(verdict(61, 10))).commands == ()

@@ -13,6 +13,7 @@ from tidegate.charts import interval_percent
 from tidegate.report import html
 from tidegate.view import (
     CheckView,
+    CommandView,
     Counts,
     EvidenceView,
     GuardView,
@@ -220,14 +221,69 @@ def test_the_guard_is_drawn_while_it_watches():
     assert "At full weight" not in html(looked([SUSPECT]))
 
 
+def decided(view, *decisions):
+    """The rollout with these decisions, verdict by verdict."""
+    pairs = zip(view.verdicts, decisions, strict=True)
+    return replace(view, verdicts=tuple(replace(verdict, decision=decision) for verdict, decision in pairs))
+
+
+def marks_by_chart(page):
+    """How many marks each chart has, by its label."""
+    charts = re.findall(r"<svg [^>]*aria-label='([^']+)'>(.*?)</svg>", page)
+    return {label.partition(",")[0]: drawing.count("<g class='mark ") for label, drawing in charts}
+
+
 def test_turning_back_is_marked_where_the_evidence_is():
-    view = looked([SUSPECT], [SUSPECT], [SUSPECT])
-    actions = ("step_back", "wait", "roll_back")
-    verdicts = tuple(replace(verdict, decision=action) for verdict, action in zip(view.verdicts, actions, strict=True))
-    page = html(replace(view, verdicts=verdicts))
+    guilty = replace(SUSPECT, worse=4.6)
+    page = html(decided(looked([TRIPPED], [SUSPECT], [guilty]), "step_back", "wait", "roll_back"))
     assert page.count("<line class='back step_back'") == 1
     assert page.count("<line class='back roll_back'") == 1
     assert page.count("<g class='mark ") == 4
+
+
+def test_only_the_metric_that_convicted_is_marked():
+    slow = replace(SUSPECT, metric="slow", worse=9.2)
+    marks = marks_by_chart(html(decided(looked([SUSPECT, slow]), "roll_back")))
+    assert next(iter(marks.values())) == 1  # the traffic
+    assert marks["Evidence on errors"] == 0
+    assert marks["Evidence on slow requests"] == 1
+
+
+def test_a_limit_or_an_alarm_that_ends_it_marks_the_traffic_and_no_evidence():
+    flat = replace(SUSPECT, worse=-1.0, intolerable=-1.0)
+    slow = replace(flat, metric="slow")
+    page = html(decided(looked([flat, slow]), "roll_back"))
+    assert page.count("<g class='mark ") == 1
+    assert "class='back" not in page
+
+
+def test_an_end_without_a_verdict_is_marked_on_the_traffic():
+    stopped = looked([SUSPECT], outcome="stopped_and_restored", cause="execution ABORTED")
+    page = html(stopped)
+    assert page.count("<g class='mark ") == 1
+    assert "<title>10:00 Stopped and restored. execution ABORTED</title>" in page
+    assert "<g class='mark " not in html(replace(stopped, outcome=None))
+    assert "<g class='mark " not in html(replace(stopped, outcome="rejected", shifts=(), minutes=()))
+
+
+def test_people_are_named_with_their_reasons():
+    words = (CommandView(125, "pause", "ana", "a graph"), CommandView(600, "approve", HOSTILE, HOSTILE))
+    page = html(replace(ROLLED_BACK, commands=words))
+    text = Page(page).text
+    assert "Commands At Command By Because 02:05 pause ana a graph 10:00 approve" in text
+    assert text.count(HOSTILE.strip()) == 2
+    assert "<script" not in page
+    assert "Commands" not in html(ROLLED_BACK)
+
+
+def test_what_a_person_has_to_do_stands_alone():
+    command = "aws lambda update-alias --routing-config '{}'"
+    cause = f"Run: {command}\nbecause access is denied"
+    page = html(replace(ROLLED_BACK, outcome="stopped", cause=cause, restore_command=command))
+    assert "<blockquote>access is denied</blockquote>" in page
+    assert "Restore version 1 with:" in page
+    assert page.count("<pre>aws lambda update-alias --routing-config &#x27;{}&#x27;</pre>") == 1
+    assert "<pre>" not in html(replace(ROLLED_BACK, restore_command=command))
 
 
 def test_a_verdict_shows_each_metrics_numbers_once():

@@ -13,7 +13,8 @@ BAD = {"health": {"max_error_percent": 1}}
 FUNCTION = {"FunctionName": "checkout"}
 MOVED = (
     "stack shop moves this alias at its next update (its FunctionVersion follows the code, as with AutoPublishAlias):"
-    " let it publish another alias, or leave FunctionVersion fixed; see docs/infrastructure-as-code.md"
+    " keep the alias by DeletionPolicy: Retain, then let the stack publish another; or leave FunctionVersion fixed;"
+    " see docs/infrastructure-as-code.md"
 )
 #: Whatever a dry run must not do begins otherwise.
 READS = ("Get", "Describe", "Query")

@@ -73,9 +73,10 @@ def lines(
 
 def _events(view: RolloutView, previous: RolloutView | None) -> list[tuple[float, str]]:
     """Weights, verdicts and people's words since `previous`, each with its second."""
-    shifts, verdicts, commands = (
-        (len(previous.weights), len(previous.verdicts), len(previous.commands)) if previous else (0, 0, 0)
-    )
+    shifts, commands = (len(previous.weights), len(previous.commands)) if previous else (0, 0)
+    # By their moments: of holds only the first and the last are kept, so what follows one takes another's place.
+    heard = previous.verdicts[-1].at_second if previous and previous.verdicts else -1.0
+    verdicts = sum(verdict.at_second <= heard for verdict in view.verdicts)
     return [
         *(
             (shift.at_second, f"{views.percent(shift.weight_percent)} of the traffic to version {view.candidate}")

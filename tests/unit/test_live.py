@@ -247,3 +247,10 @@ def test_what_a_person_has_to_do_has_a_line_of_its_own_and_is_said_once(outcome,
 def test_nobody_is_told_to_restore_what_needs_no_person(outcome):
     ended = replace(BAKING, outcome=outcome, cause="why", restore_command=RESTORE)
     assert RESTORE not in "".join([*lines(ended), closing_words(ended), drawn(ended, width=200)])
+
+
+def test_the_verdict_that_ends_a_hold_is_told_though_it_takes_the_last_hold_s_place():
+    hold, again = VerdictView(60, 0, 10, "hold", "paused"), VerdictView(120, 0, 10, "hold", "paused")
+    held = replace(BAKING, verdicts=(hold, again))
+    went_on = replace(BAKING, verdicts=(hold, VerdictView(180, 0, 10, "advance", "10 % has baked")))
+    assert [line.partition("  [")[0] for line in lines(went_on, held)] == ["03:00  advance: 10 % has baked"]

@@ -78,7 +78,7 @@ class Verdict:
     @property
     def step_cleared(self) -> bool:
         """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
-        return bool(self.evidence) and all(one.step_cleared for one in self.evidence)
+        return bool(self.evidence) and not self.unjudged and all(one.step_cleared for one in self.evidence)
 
     @property
     def compared(self) -> str:

@@ -143,6 +143,7 @@ def test_both_versions_failing_holds_a_step_but_does_not_roll_back(plan):
 
 def test_a_bake_ends_early_only_where_that_is_asked_for_and_never_the_last_one(plan):
     cleared = Verdict((evidence(step_cleared=True),))
+    assert not replace(cleared, unjudged=True).step_cleared, "nobody knows what is slow"
     early = replace(plan, health=HealthGate(advance_early=True, min_bake_seconds=120))
     assert decision(early, step=0, now=130.0, verdict=cleared).action == "advance"
     assert decision(early, step=0, now=110.0, verdict=cleared).action == "wait"

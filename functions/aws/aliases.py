@@ -105,7 +105,8 @@ def write(function_name: str, alias_name: str, desired: Routing, revision_id: st
         written = read(function_name, alias_name)
     if written.routing != desired:
         raise AliasMoved(
-            f"{function_name}:{alias_name} should get {desired}, and somebody else left {written.routing} on it"
+            f"{function_name}:{alias_name} should get {desired}, and was written to meanwhile: its RevisionId is"
+            f" another one, and it serves {written.routing}"
         )
     return written
 

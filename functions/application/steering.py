@@ -47,6 +47,7 @@ def _is_said(command: Command, word: Word) -> bool:
 
 def _situation(lock: Lock, plan: Plan) -> Situation:
     order = lock.wheel.order
+    finishes = order is not None and order.command == "finish"
     return Situation(
         exposed=lock.exposed,
         promoting=lock.promoting,
@@ -54,8 +55,8 @@ def _situation(lock: Lock, plan: Plan) -> Situation:
         paused=lock.wheel.pause,
         gate=lock.gate,
         pausable=plan.max_pause_seconds > 0 and not plan.creates_alias,
-        # A step back since then has ended it.
-        finishing=order if order and order.command == "finish" and order.step == lock.step else None,
+        # A step back since then has ended it; a step up was only just on its way.
+        finishing=order if order and finishes and (order.step or 0) <= (lock.step or 0) else None,
     )
 
 

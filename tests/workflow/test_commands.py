@@ -6,7 +6,7 @@ from rollout.wheel import COMMANDS
 from sandbox.scenario import Scenario
 from sandbox.story import tell
 from sandbox.world import World
-from tests.brief import BRIEF
+from tests.brief import BRIEF, THREE_MINUTES
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 ON_STABLE = {"function_version": "1", "weights": {}}
@@ -276,6 +276,15 @@ def test_a_promotion_that_was_told_is_not_aborted(converse):
     story, (answer,), _ = converse({}, say(1060, "abort"), faults=[dead])
     assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
     assert "is promoted, and its books are being closed" in answer["message"]
+
+
+@pytest.mark.parametrize("second", [61, 61.05, 61.1, 61.15, 61.2, 61.25])
+def test_a_finish_around_a_shift_is_not_lost_to_who_advances_after(converse, second):
+    story, answers, _ = converse(THREE_MINUTES, say(second, "finish"), say(61.5, "advance"))
+    assert [answer["accepted"] for answer in answers] == [True, False]
+    assert "promoted" in answers[1]["message"]
+    assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
+    assert story.virtual_seconds < 130
 
 
 def test_what_was_reverted_is_not_rolled_out_again_without_force(converse):

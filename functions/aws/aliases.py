@@ -63,7 +63,7 @@ def create(function_name: str, alias_name: str, version: str) -> Alias:
             raise conflict from None
     if found.routing != desired:
         raise AliasMoved(
-            f"{function_name}:{alias_name} should be made on version {version}, and somebody else made it on"
+            f"{function_name}:{alias_name} should be made on version {version}, and is there already, on"
             f" {found.routing}"
         )
     return found

@@ -336,14 +336,14 @@ def test_a_new_alias_that_was_made_after_all_is_a_success(inhabit, error):
 
 def test_an_alias_that_somebody_else_made_is_not_ours(inhabit):
     world = inhabit(alias={"function_version": "2"})
-    with pytest.raises(AliasMoved, match="should be made on version 1, and somebody else made it on version 2 alone"):
+    with pytest.raises(AliasMoved, match="should be made on version 1, and is there already, on version 2 alone"):
         create()
     assert world.routing == ("2", {})
 
 
 def test_an_alias_that_somebody_else_made_and_split_is_not_ours(inhabit):
     inhabit(**SPLIT)
-    with pytest.raises(AliasMoved, match="somebody else made it on version 1 with 10 % to version 2"):
+    with pytest.raises(AliasMoved, match="is there already, on version 1 with 10 % to version 2"):
         create()
 
 

@@ -124,7 +124,7 @@ def test_an_alias_that_somebody_made_on_another_version_is_left_as_found():
     end, routing = made_meanwhile("1")
     assert (end.error, routing) == ("Rejected", ("1", {}))
     assert end.cause
-    assert "should be made on version 2, and somebody else made it on version 1 alone" in end.cause
+    assert "should be made on version 2, and is there already, on version 1 alone" in end.cause
 
 
 def test_an_alias_that_somebody_made_just_so_is_as_good():

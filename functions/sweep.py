@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import time
 
+from application.books import OPEN_ROLLBACKS
 from application.settlement import take_over
-from application.telemetry import Document, identify, logger, task
+from application.telemetry import Document, gauge, identify, logger, task
 from aws import aliases, executions, history, ledger
+from aws.executions import End
 from aws.history import ROLLBACK_FAILED, Ended
 from aws.ledger import Lock
 from rollout.errors import AliasNotFound, RolloutError
@@ -14,11 +16,15 @@ from rollout.strategy import COMPARISON
 
 #: No handler runs longer: Lambda ends it after 15 minutes, and an SDK call of its may land a moment later.
 _IN_FLIGHT_SECONDS = 16 * 60
+#: A younger end is still its guard's, or waits for a handler in flight: a sweep that cannot settle it proves nothing.
+_SETTLED_AFTER_SECONDS = 300
 
 
 @task("sweep")
 def handler(_event: Document) -> Document:
     """Event: EventBridge Scheduler's. Result: how many rollouts were settled, and how many aliases restored again.
+
+    Only a sweep that saw everything whole says that no rollback is open; one that could not find out says nothing.
 
     Raises:
         RolloutError: something is still open; the next sweep tries again.
@@ -27,11 +33,18 @@ def handler(_event: Document) -> Document:
     settled = restored = 0
     failed: RolloutError | None
     locks, failed = ledger.running()
+    left_open = int(failed is not None)
     for lock in locks:
+        overdue = False
         try:
-            settled += _settle(lock, now)
+            end = executions.end_of(lock.execution_arn, now - lock.taken_at)
+            overdue = end is not None and now - end.ended_at > _SETTLED_AFTER_SECONDS
+            settled += end is not None and _settle(lock, end)
         except RolloutError as error:
             failed = _note(lock.target, error)
+            left_open += overdue
+    if left_open:
+        gauge(OPEN_ROLLBACKS, left_open)
     for rollout in history.ended():
         try:
             restored += _look_again(rollout, now)
@@ -39,6 +52,7 @@ def handler(_event: Document) -> Document:
             failed = _note(rollout.target, error)
     if failed:
         raise failed
+    gauge(OPEN_ROLLBACKS, 0)
     return {"settled": settled, "restored": restored}
 
 
@@ -47,11 +61,8 @@ def _note(target: str, error: RolloutError) -> RolloutError:
     return error
 
 
-def _settle(seen: Lock, now: float) -> bool:
+def _settle(seen: Lock, end: End) -> bool:
     """Settle a rollout whose execution has ended for certain; the index may lag, so the lock itself is read."""
-    end = executions.end_of(seen.execution_arn, now - seen.taken_at)
-    if end is None:
-        return False
     lock = ledger.read_lock(seen.target)
     if lock is None or lock.execution_arn != seen.execution_arn:
         return False

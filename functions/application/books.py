@@ -5,9 +5,12 @@ from __future__ import annotations
 import time
 
 from application.announcement import announce
-from application.telemetry import Document, count, logger
+from application.telemetry import Document, count, gauge, logger
 from aws import history
-from aws.history import Booked, Closing
+from aws.history import ROLLBACK_FAILED, Booked, Closing
+
+#: The metric under RollbackFailedAlarm: how many ended rollouts have left an alias that is not put right.
+OPEN_ROLLBACKS = "OpenRollbacks"
 
 _EVENTS = {
     "promoted": "RolloutPromoted",
@@ -38,6 +41,9 @@ def close(closing: Closing) -> Booked:
 def tell(closing: Closing) -> None:
     """Log, count and announce how the rollout ended; never fails."""
     logger.info(f"rollout {closing.outcome}", cause=closing.cause, proven=closing.proven)
+    if closing.outcome == ROLLBACK_FAILED:
+        # At once; how many there are, and when there is none any more, is the sweeper's to say.
+        gauge(OPEN_ROLLBACKS, 1)
     _announce(
         closing.outcome,
         closing.plan.about(closing.candidate, outcome=closing.outcome, cause=closing.cause, proven=closing.proven),

@@ -76,6 +76,11 @@ def count(name: str, **dimensions: str) -> None:
     _send(name, 1, MetricUnit.Count, dimensions)
 
 
+def gauge(name: str, value: int) -> None:
+    """How many of something there are now, likewise; what nobody knows is not sent."""
+    _send(name, value, MetricUnit.Count, {})
+
+
 def measure(name: str, seconds: float) -> None:
     """How long something took, likewise."""
     _send(name, seconds, MetricUnit.Seconds, {})

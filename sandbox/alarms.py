@@ -12,11 +12,13 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from botocore.utils import parse_to_aware_datetime
 
+from sandbox.alarm_actions import actions
 from sandbox.alarm_rule import ALARM_ARN, STATES, AlarmRule
 from sandbox.boundary import AwsError, Boundary
 from sandbox.clock import Clock
@@ -291,7 +293,7 @@ class Alarms:
         self._enter(alarm, value, reason, json.dumps({"triggeringAlarms": triggers}))
 
     def _enter(self, alarm: Alarm, value: str, reason: str, reason_data: str) -> None:
-        """Put the alarm into a state. A transition leaves history, makes its composites stale, and is an event."""
+        """Put the alarm into a state. A transition leaves history, makes composites stale, is an event, and acts."""
         now, previous = self._clock.now(), alarm.state
         moved = value != previous.value
         alarm.state = State(value, reason, reason_data, now, now if moved else previous.transitioned_at)
@@ -303,6 +305,12 @@ class Alarms:
             other.stale = other.stale or (other.rule is not None and alarm.name in other.rule.children)
         detail = {"alarmName": alarm.name, "state": alarm.state.event(), "previousState": previous.event()}
         self._on_change({**detail, "configuration": alarm.configuration()})
+        for action in actions(alarm.described(), previous.value):
+            act = partial(action.perform, partial(self._note_action, alarm, action.arn))
+            self._clock.spawn(act, f"action of {alarm.name}", background=True)
+
+    def _note_action(self, alarm: Alarm, arn: str, summary: str, state: str) -> None:
+        self._note(alarm, "Action", summary, {"actionState": state, "notificationResource": arn})
 
     def _note(self, alarm: Alarm, kind: str, summary: str, data: dict[str, Any]) -> None:
         self._history.append(

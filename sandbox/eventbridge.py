@@ -75,8 +75,10 @@ class EventBridge:
         self._faults = faults
         self._random = random.Random(f"events {seed}")
         self._configs: dict[tuple[str, str | None], AsyncConfig] = {}
+        self._schedules: dict[str, bool] = {}
         self.put: list[Event] = []
         boundary.serve("events.PutEvents", self._put_events)
+        boundary.serve("scheduler.UpdateSchedule", self._update_schedule)
 
     def configure_async(self, function_name: str, qualifier: str | None, config: Mapping[str, Any]) -> None:
         """Keep a function's settings for asynchronous invocations under that qualifier."""
@@ -167,10 +169,21 @@ class EventBridge:
 
         def tick() -> None:
             self._clock.at(self._clock.now() + period_seconds, tick, background=True)
+            if not self._schedules[name]:
+                return
             event = self._event("aws.scheduler", "Scheduled Event", {})
             self._send(target, _shaped(event, target), 0.0, background=True)
 
+        self._schedules[name] = True
         self._clock.at(self._clock.now() + period_seconds, tick, background=True)
+
+    def _update_schedule(self, params: dict[str, Any]) -> dict[str, Any]:
+        """UpdateSchedule, as far as it switches a schedule off and on; its ticks go on unheard meanwhile."""
+        name = params["Name"]
+        if name not in self._schedules:
+            raise AwsError("ResourceNotFoundException", f"Schedule {name} does not exist.", 404)
+        self._schedules[name] = params.get("State", "ENABLED") == "ENABLED"
+        return {"ScheduleArn": f"arn:aws:scheduler:{REGION}:{ACCOUNT_ID}:schedule/default/{name}"}
 
     # --- Targets ------------------------------------------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from sandbox.clock import Clock
 from sandbox.cloudformation import AliasStack
 from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
 from sandbox.dynamodb_rules import DynamoDbRules
+from sandbox.embedded_metrics import EmbeddedMetrics
 from sandbox.eventbridge import EventBridge
 from sandbox.hooked import Hooked
 from sandbox.iam import Iam
@@ -88,6 +89,8 @@ class World:
         self.runtime = Runtime(self.clock, self.boundary, plagues, template.parent / "functions")
         self.eventbridge = EventBridge(self.clock, self.boundary, self.runtime, plagues, seed)
         self.cloudwatch = CloudWatch(self.clock, scenario.metric_delay_seconds, self._alarm_changed)
+        printed = EmbeddedMetrics(self.runtime.logs, self.cloudwatch.put_metric_data)
+        self.cloudwatch.before_read(printed.catch_up)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
         DynamoDbRules(self.boundary)
         AliasStack(self.boundary, self.target, scenario.alias.stack)

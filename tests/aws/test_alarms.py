@@ -10,6 +10,7 @@ from datetime import timedelta
 
 import pytest
 
+from sandbox.stack import client
 from tests.aws.cloudwatch_account import START, Account, refusal
 
 GOOD, BREACH, MISSING = 0.0, 9.0, None
@@ -315,3 +316,55 @@ def test_transition_of_a_composite_names_its_rule(account: Account) -> None:
     assert account.events[1]["configuration"] == {"alarmRule": "ALARM(errors)"}
     (trigger,) = json.loads(account.events[1]["state"]["reasonData"])["triggeringAlarms"]
     assert trigger["state"]["value"] == "ALARM"
+
+
+# Actions: user guide, "Alarm actions".
+
+TOPIC = "arn:aws:sns:us-east-1:123456789012:people"
+
+
+def notices() -> list[tuple[str, str]]:
+    """Subject and new state of what reached the topic's subscriber."""
+    queue = client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
+    found = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    bodies = [json.loads(one["Body"]) for one in found]
+    return [(body["Subject"], json.loads(body["Message"])["NewStateValue"]) for body in bodies]
+
+
+def subscribe() -> None:
+    client("sqs").create_queue(QueueName="inbox")
+    client("sns").create_topic(Name="people")
+    inbox = "arn:aws:sqs:us-east-1:123456789012:inbox"
+    client("sns").subscribe(TopicArn=TOPIC, Protocol="sqs", Endpoint=inbox)
+
+
+@pytest.mark.parametrize(
+    ("key", "state"), [("OKActions", "OK"), ("AlarmActions", "ALARM"), ("InsufficientDataActions", "INSUFFICIENT_DATA")]
+)
+def test_only_the_transition_into_a_state_takes_its_actions(account: Account, key: str, state: str) -> None:
+    """A state that persists acts no more, and a new alarm, which begins without data, has changed nothing yet."""
+    subscribe()
+    account.alarm(**{key: [TOPIC]})
+    for entered in ("INSUFFICIENT_DATA", "ALARM", "OK", "INSUFFICIENT_DATA", "INSUFFICIENT_DATA"):
+        account.set(entered)
+    account.at(1)
+    assert notices() == [(f'{state}: "errors" in us-east-1', state)]
+
+
+def test_an_alarm_whose_actions_are_off_tells_nobody(account: Account) -> None:
+    """API reference, PutMetricAlarm, ActionsEnabled."""
+    subscribe()
+    account.alarm(AlarmActions=[TOPIC], ActionsEnabled=False)
+    account.set("ALARM")
+    account.at(1)
+    assert notices() == []
+
+
+@pytest.mark.parametrize("action", [TOPIC, "arn:aws:automate:us-east-1:ec2:stop"])
+def test_an_action_that_cannot_be_taken_is_in_the_history(account: Account, action: str) -> None:
+    """User guide: CloudWatch does not test the actions that are named, nor tells of the errors that they meet."""
+    account.alarm(AlarmActions=[action])
+    account.set("ALARM")
+    account.at(1)
+    (item,) = account.sdk.describe_alarm_history(HistoryItemType="Action")["AlarmHistoryItems"]
+    assert item["HistorySummary"].startswith(f"Failed to execute action {action}")

@@ -81,7 +81,8 @@ def test_an_event_has_the_keys_that_the_page_says(story):
 
 
 def test_the_page_names_every_metric_and_every_alarm():
-    assert set(re.findall(r'count\("(\w+)"', SOURCE)) <= keys(PAGE.partition("## Metrics")[2])
+    sent = re.findall(r'(?:(?:count|measure)\(|OPEN_ROLLBACKS = )"(\w+)"', SOURCE)
+    assert set(sent) <= keys(PAGE.partition("## Metrics")[2])
     alarms = {name for name, resource in RESOURCES.items() if resource["Type"] == "AWS::CloudWatch::Alarm"}
     assert alarms == set(re.findall(r"^## (\w+Alarm)$", PAGE, re.MULTILINE))
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from application.telemetry import count
+from application.books import OPEN_ROLLBACKS
+from application.telemetry import gauge
 from tests.contract.artifacts import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, deployed
 
 gc.enable()  # which `application` turned off, as for a cold start, and no handler is here to turn it on again
@@ -192,24 +193,41 @@ def test_every_queue_has_an_alarm_on_its_first_message():
     assert watched == {each.attributes["QueueName"] for each in deployed().of_kind("AWS::SQS::Queue").values()}
 
 
-def test_tidegates_own_alarms_tell_the_topic():
-    alarms = [r["Properties"] for r in RESOURCES.values() if r["Type"] == "AWS::CloudWatch::Alarm"]
-    assert len(alarms) == 2
-    assert all(alarm["AlarmActions"]["If"][0] == "Notifies" for alarm in alarms)
+def test_tidegates_own_alarms_tell_the_topic_of_the_one_state_that_is_bad():
+    told = {
+        name: {key: resource["Properties"][key]["If"][0] for key in resource["Properties"] if key.endswith("Actions")}
+        for name, resource in RESOURCES.items()
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    assert told == {
+        "RollbackFailedAlarm": {"AlarmActions": "Notifies"},
+        "DeadLettersAlarm": {"AlarmActions": "Notifies"},
+        "SweeperSilentAlarm": {"InsufficientDataActions": "Notifies"},
+    }
 
 
-def test_the_alarm_on_a_failed_rollback_watches_the_metric_that_is_sent(capsys, monkeypatch):
+def test_a_deletion_takes_the_alarm_on_the_sweepers_silence_before_its_schedule():
+    """CloudFormation deletes what depends before what it depends on (template reference, DependsOn)."""
+    (schedule,) = deployed().of_kind("AWS::Scheduler::Schedule")
+    assert deployed().template.resources["SweeperSilentAlarm"]["DependsOn"] == schedule
+    order = deployed().template.order
+    assert order.index(schedule) < order.index("SweeperSilentAlarm")
+
+
+def test_the_alarms_on_open_rollbacks_watch_the_metric_that_is_sent(capsys, monkeypatch):
     environments = [one["Environment"]["Variables"] for one in of_kind("AWS::Lambda::Function").values()]
     (service,) = {each["POWERTOOLS_SERVICE_NAME"] for each in environments}
     assert service == "tidegate", "the stack's name: two stacks do not share an alarm"
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", service)
-    count("Rollouts", outcome="rollback_failed")
+    gauge(OPEN_ROLLBACKS, 1)
     sent = json.loads(capsys.readouterr().out)
-    (alarm,) = [one for one in of_kind("AWS::CloudWatch::Alarm").values() if one["Namespace"] == "Tidegate"]
+    alarms = [one for one in of_kind("AWS::CloudWatch::Alarm").values() if one["Namespace"] == "Tidegate"]
+    assert len(alarms) == 2
     (metric,) = sent["_aws"]["CloudWatchMetrics"]
-    assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
     (names,) = metric["Dimensions"]
-    assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {name: sent[name] for name in names}
+    for alarm in alarms:
+        assert (alarm["Namespace"], alarm["MetricName"]) == (metric["Namespace"], metric["Metrics"][0]["Name"])
+        assert {one["Name"]: one["Value"] for one in alarm["Dimensions"]} == {name: sent[name] for name in names}
 
 
 def test_an_upgrade_does_not_change_a_running_rollout():

@@ -22,7 +22,7 @@ SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format lint types template policies asl unit chaos sweep bench docs build deploy clean
+.PHONY: help setup demo test check format lint types template policies asl unit chaos sweep mutants bench docs build deploy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -83,6 +83,9 @@ chaos: setup  ## random rollouts under random faults: N=200 of them, SEED=7 for 
 
 sweep: setup  ## hurt the canonical rollout at every call and in every state, and write docs/crash-points.md
 	$(BIN)/python -m tests.chaos.sweep
+
+mutants: setup  ## one small mistake after another in the code that moves traffic: N=20 minutes of them, SEED=7 for others
+	$(BIN)/python -m tools.mutants --minutes $(or $(N),20) $(addprefix --seed ,$(SEED))
 
 bench: setup build  ## measure everything against its limit, and write docs/figures.md: N=10 cold starts of each handler
 	$(BIN)/python -m bench --write $(addprefix --repeats ,$(N))

@@ -1,0 +1,184 @@
+"""Mistakes that lived once, or that nobody may ever make: they always run, and first.
+
+Each is a pattern and what stands in its place, in one function. Where a function is written anew, so is its mistake.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tools.mutants.mistakes import Edit, Mutant, changed_lines, edited
+
+
+class NotThere(Exception):
+    """A named mistake cannot be made any more: its function or its text is not there, or not once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`pattern`, a regular expression that is met once in `function` of `file`, replaced as `re.sub` does."""
+
+    file: str
+    function: str
+    pattern: str
+    replacement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A mistake that has a name, of one change or several."""
+
+    name: str
+    changes: tuple[Change, ...]
+
+
+def _named(name: str, *changes: tuple[str, str, str, str]) -> Named:
+    return Named(name, tuple(Change(f"functions/{file}", *more) for file, *more in changes))
+
+
+_FINISHES = (
+    "    if progress.finish is not None and progress.shifts:\n"
+    '        return Decision("promote", f"{progress.finish}, unproven", progress)\n'
+)
+
+NAMED = (
+    _named(
+        "finish above harm",
+        ("rollout/decision.py", "decide", r"(?m)^    if harmful := ", rf"{_FINISHES}    if harmful := "),
+    ),
+    _named(
+        "an approval survives a step back",
+        ("rollout/decision.py", "_step_back", r"\bapproved=approved,", "approved=progress.approved,"),
+    ),
+    _named(
+        "a finish survives the decision to step back",
+        ("rollout/decision.py", "_step_back", r"\bfinish=None,", "finish=progress.finish,"),
+    ),
+    _named(
+        "a finish survives another weight",
+        ("rollout/progress.py", "Progress.after_shift", r"\bfinish=None,", "finish=before.finish,"),
+    ),
+    _named(
+        "Promote says promoted whatever was recorded",
+        ("promote.py", "handler", r'if booked\.outcome != "promoted":', "if False:"),
+    ),
+    _named(
+        "Promote does not look for a restore at the end",
+        ("promote.py", "handler", r"(?m)^( +)_require_unrestored\(.*\)$", r"\1pass"),
+    ),
+    _named(
+        "guard_alarm counts alarms from before the rollout",
+        ("guard_alarm.py", "_counts", r" or fired_at < lock\.plan\.started_at", ""),
+    ),
+    _named(
+        "the sweeper restores while another rollout runs",
+        ("sweep.py", "_look_again", r" or locks\.read\(rollout\.target\) is not None", ""),
+    ),
+    _named(
+        "the sweeper settles a rollout that runs",
+        ("aws/executions.py", "End.parse", r"return None", 'return cls("failed", "", "it runs", ended_at=ended_at)'),
+    ),
+    _named(
+        "the sweeper settles whoever holds the lock by now",
+        ("sweep.py", "_settle", r" or lock\.execution_arn != seen\.execution_arn", ""),
+    ),
+    _named(
+        "the sweep stops at its first failure",
+        ("sweep.py", "handler", r"failed = _note\(lock\.target, error\)", "raise"),
+    ),
+    _named(
+        "the sweep stops at its first late writer",
+        ("sweep.py", "handler", r"failed = _note\(rollout\.target, error\)", "raise"),
+    ),
+    _named(
+        "a denied fence is a denial",
+        ("application/restoration.py", "_write", r"if alias\.routing == whole:", "if False:"),
+    ),
+    _named(
+        "a denied fence at the revision of the last write is a denial",
+        ("application/restoration.py", "_restore_as_left", r"if aliases\.read\(.*\)\.routing == stable:", "if False:"),
+    ),
+    _named(
+        "an unmarked undo does not ask the records",
+        ("application/restoration.py", "_closed_promotion", r"if booked := history\.booked\(plan\):", "if False:"),
+    ),
+    _named(
+        "a lost lock is no end",
+        ("application/restoration.py", "_let_go", r"return marked\.booked", "return None"),
+    ),
+    _named(
+        "a lock that another rollout has is no end",
+        ("application/restoration.py", "_let_go", r"marked\.holder is Holder\.ANOTHER", "False"),
+    ),
+    _named(
+        "who lost the lock to another rollout rolls back",
+        ("roll_back.py", "_restore", r"if failure and failure\.error_name == LockLost\.__name__", "if False"),
+    ),
+    _named(
+        "gives up silently",
+        ("application/settlement.py", "_ended_badly", r"_give_up\(found, error, why\)", "pass"),
+    ),
+)
+
+
+def mutants(sources: Mapping[str, str]) -> tuple[list[Mutant], list[str]]:
+    """Every named mistake, in its order; and why those that are missing cannot be made."""
+    made, missing = [], []
+    for named in NAMED:
+        try:
+            made.append(_mutant(named, sources))
+        except NotThere as error:
+            missing.append(str(error))
+    return made, missing
+
+
+def _mutant(named: Named, sources: Mapping[str, str]) -> Mutant:
+    file, function = named.changes[0].file, named.changes[0].function
+    source = sources.get(file, "")
+    edits, lines = [], []
+    for change in named.changes:
+        edit, line = _edit(named.name, change, sources)
+        edits.append(edit)
+        lines.append(line)
+    before, after = changed_lines(source, edited(source, edits))
+    return Mutant(file, function, "named", tuple(edits), tuple(lines), before, after, named.name)
+
+
+def _edit(name: str, change: Change, sources: Mapping[str, str]) -> tuple[Edit, int]:
+    where = f"{name}: {change.file} {change.function}"
+    if change.file not in sources:
+        raise NotThere(f"{where}: there is no such file")
+    data = sources[change.file].encode()
+    found = function_of(sources[change.file], change.function)
+    if found is None:
+        raise NotThere(f"{where}: there is no such function")
+    starts = [0]
+    for one in data.splitlines(keepends=True):
+        starts.append(starts[-1] + len(one))
+    start, end = starts[found.lineno - 1], starts[found.end_lineno or found.lineno]
+    text = data[start:end].decode()
+    matches = [*re.finditer(change.pattern, text)]
+    if len(matches) != 1:
+        raise NotThere(f"{where}: {change.pattern!r} is met {len(matches)} times")
+    (match,) = matches
+    line = found.lineno + text[: match.start()].count("\n")
+    edit = Edit(
+        start + len(text[: match.start()].encode()),
+        start + len(text[: match.end()].encode()),
+        match.expand(change.replacement),
+    )
+    statements = [one.lineno for one in ast.walk(found) if isinstance(one, ast.stmt) and one is not found]
+    return edit, max((one for one in statements if one <= line), default=line)
+
+
+def function_of(source: str, name: str) -> ast.FunctionDef | None:
+    """A function by its qualified name."""
+    place: ast.AST | None = ast.parse(source)
+    for part in name.split("."):
+        children = ast.iter_child_nodes(place) if place is not None else iter(())
+        kinds = (ast.FunctionDef, ast.ClassDef)
+        place = next((one for one in children if isinstance(one, kinds) and one.name == part), None)
+    return place if isinstance(place, ast.FunctionDef) else None

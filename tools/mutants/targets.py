@@ -1,0 +1,62 @@
+"""Where mistakes are made, and which tests should notice."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+#: Decisions, restoring and reconciling, the ledger, guards and handlers that write, the alias.
+FILES = (
+    "functions/rollout/claim.py",
+    "functions/rollout/decision.py",
+    "functions/rollout/progress.py",
+    "functions/rollout/room.py",
+    "functions/rollout/routing.py",
+    "functions/rollout/wheel.py",
+    "functions/application/books.py",
+    "functions/application/forward.py",
+    "functions/application/restoration.py",
+    "functions/application/revert.py",
+    "functions/application/settlement.py",
+    "functions/application/steering.py",
+    "functions/aws/aliases.py",
+    "functions/aws/history.py",
+    "functions/aws/ledger.py",
+    "functions/aws/locks.py",
+    "functions/aws/verdicts.py",
+    "functions/check_health.py",
+    "functions/guard_alarm.py",
+    "functions/guard_execution.py",
+    "functions/promote.py",
+    "functions/publish_version.py",
+    "functions/roll_back.py",
+    "functions/shift_traffic.py",
+    "functions/sweep.py",
+)
+#: Quickest first: that is the order in which a mutant meets them.
+LAYERS = ("tests/unit/", "tests/aws/", "tests/workflow/", "tests/chaos/")
+_FOUND_BY_CHAOS = "tests/chaos/test_chaos.py::test_what_chaos_found_once_holds"
+#: Tests of what stands beside a rollout: the bench, the sandbox's own rules, what people see.
+_ELSEWHERE = (
+    *("test_bench_", "test_cloudwatch", "test_lambda_rules", "test_dynamodb_rules", "test_interpreter", "test_alarms"),
+    *("test_forecast", "test_judge.py", "test_live", "test_report", "test_request", "test_verdict", "test_pace"),
+    *("test_adapter_metrics", "test_provisioned_concurrency"),
+)
+
+
+def files(root: Path) -> list[str]:
+    """The files that are there: some come and go."""
+    return [name for name in FILES if (root / name).is_file()]
+
+
+def tests(root: Path) -> list[str]:
+    """What pytest is given, a part at a time, the longest first."""
+    folders = [root / "tests" / name for name in ("unit", "aws", "workflow")]
+    found = [path for folder in folders for path in folder.glob("test_*.py") if not path.name.startswith(_ELSEWHERE)]
+    longest_first = sorted(found, key=lambda path: -path.stat().st_size)
+    parts = sorted(longest_first, key=lambda path: path.parent.name != "workflow")
+    return [_FOUND_BY_CHAOS, *(str(path.relative_to(root)) for path in parts)]
+
+
+def layer(test: str) -> int:
+    """Which layer a test is of."""
+    return next(number for number, folder in enumerate(LAYERS) if test.startswith(folder))

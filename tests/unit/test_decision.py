@@ -15,9 +15,12 @@ from rollout.observation import AlarmReading, Counts, Shift
 from rollout.progress import Progress
 from rollout.strategy import COMPARISON, Step, all_at_once
 from rollout.verdict import Verdict
+from rollout.wheel import Wheel, Word
 
 SERVED = Counts(1000, 0, 0)
 SETTLED = 300.0 + 120
+FINISH = Word("1", "finish", "ana", "enough", 5.0)
+PAUSE = Word("2", "pause", "bo", "lunch", 6.0)
 TRIPPED = Guard("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
 
 
@@ -162,6 +165,50 @@ def test_a_guard_that_trips_steps_back_to_compare_twice_and_then_rolls_back(plan
     third = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=2)
     assert (third.action, third.convicts) == ("roll_back", False)
     assert "after 2 steps back" in third.reason
+
+
+def test_who_wanted_to_finish_had_not_seen_the_harm(plan):
+    finishing = decision(plan, Finding.HEALTHY, step=0, now=10.0, finish=FINISH)
+    assert (finishing.action, finishing.proven) == ("promote", False)
+    assert finishing.reason.startswith("finished by ana (enough)")
+    harmed = decision(plan, Finding.HARMFUL, step=0, now=10.0, finish=FINISH)
+    assert (harmed.action, harmed.convicts) == ("roll_back", True)
+
+
+def test_what_had_no_traffic_yet_is_not_finished(plan):
+    held = replace(at_step(-1, 0.0, finish=FINISH), shifts=())
+    assert decide(plan, held, Look(10.0, ())).action == "advance"
+
+
+def test_who_wanted_to_finish_or_had_approved_had_not_seen_the_step_back(plan):
+    tripped = Verdict(guards=(TRIPPED,), alone=True)
+    said = {"finish": FINISH, "approved": len(plan.steps), "gate": len(plan.steps)}
+    back = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, **said)
+    assert back.action == "step_back"
+    assert (back.progress.finish, back.progress.gate, back.progress.approved) == (None, None, len(plan.steps) - 1)
+    once = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, approved=0)
+    assert once.progress.approved == 0, "what was approved of the weights on the way stays so"
+
+
+def test_to_finish_lasts_until_a_pause_or_another_weight():
+    finishing = at_step(1).told(Wheel(1, order=FINISH), now=5.0)
+    assert (finishing.finish, finishing.heeded) == (FINISH, "1")
+    assert finishing.told(Wheel(1, order=FINISH), now=9.0) == finishing, "a look later"
+    assert finishing.told(Wheel(2, pause=PAUSE), now=9.0).finish is None
+    assert Progress.after_shift(finishing, 2, 100.0, "r3", 60.0).finish is None
+
+
+def test_an_order_is_for_the_weight_or_the_gate_at_which_it_was_said():
+    baking = at_step(1, gate=None)
+    advance = Word("3", "advance", "ana", "-", 5.0, step=1)
+    assert baking.told(Wheel(1, order=advance), now=7.0).bake_ended_at == 7.0
+    assert baking.told(Wheel(1, order=replace(advance, step=0)), now=7.0).bake_ended_at is None
+    approve = Word("4", "approve", "ana", "-", 5.0, gate=2)
+    waiting = at_step(1, gate=2)
+    approved = waiting.told(Wheel(1, order=approve), now=7.0)
+    assert (approved.gate, approved.approved) == (None, 2)
+    earlier = at_step(1, gate=3, approved=2).told(Wheel(1, order=replace(approve, gate=1)), now=7.0)
+    assert (earlier.gate, earlier.approved) == (3, 2)
 
 
 def test_a_conviction_goes_before_a_step_back(plan):

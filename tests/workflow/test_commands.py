@@ -186,8 +186,11 @@ def test_advance_at_the_last_weight_still_asks_for_proof(converse):
 
 
 def test_finish_does_not_promote_what_does_harm(converse):
-    story, _, _ = converse({}, say(290, "finish"), candidate={"error_rate": 0.5})
+    """It is said before the very look that finds the harm, and so known to it."""
+    story, (answer,), _ = converse({}, say(150, "finish"), candidate={"error_rate": 0.5})
+    assert answer["accepted"]
     assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
+    assert 150 < story.virtual_seconds < 210
 
 
 @pytest.mark.parametrize("second", [1.3, 30, 301, 650, 1000])

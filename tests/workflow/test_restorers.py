@@ -1,0 +1,305 @@
+"""Whoever restores, beside promotions, later rollouts and others who restore: each undoes his own rollout alone."""
+
+import json
+
+import pytest
+
+from sandbox.boundary import AwsError, caller, identity
+from sandbox.scenario import Scenario
+from sandbox.stack import client
+from sandbox.world import STARTED_AT, World
+from tests.brief import BRIEF
+
+SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+AT_ONCE = {**SMALLEST, "strategy": "AllAtOnce"}
+WATCHED = {**SMALLEST, "alarms": ["errors"]}
+#: It fires only where somebody sets it.
+ALARM = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
+CLOSE = "dynamodb.TransactWriteItems"
+ENDS = {"RolloutPromoted", "RolloutRolledBack", "RolloutRejected", "RolloutInterrupted", "RollbackFailed"}
+
+
+def stops(second):
+    return {"at_second": second, "do": "stop_execution"}
+
+
+def call(name, error, **more):
+    return {"call": name, "error": error, **more}
+
+
+def items(world):
+    return client("dynamodb").scan(TableName=world.table_name)["Items"]
+
+
+def lock(world):
+    return next((item for item in items(world) if item["record"]["S"] == "lock"), None)
+
+
+def outcomes(world, target="checkout:live"):
+    """What the history says, oldest first."""
+    records = sorted(
+        (item for item in items(world) if item["target"]["S"] == target), key=lambda item: item["record"]["S"]
+    )
+    return [item["outcome"]["S"] for item in records if item["record"]["S"].startswith("history#")]
+
+
+def told(world):
+    return [event["detail-type"] for event in world.eventbridge.put if event["detail-type"] in ENDS]
+
+
+def later(world, second, act):
+    """Somebody acts at that second of the rollout."""
+    world.clock.spawn(act, "somebody", STARTED_AT + second - world.clock.now())
+
+
+def refused(*handlers, where=lambda _params: True):
+    """A correction by which AWS refuses a call to these handlers."""
+
+    def refuse(params, proceed):
+        if caller.get() in handlers and where(params):
+            raise AwsError("AccessDeniedException", "not authorized", 403)
+        return proceed()
+
+    return refuse
+
+
+def by_somebody(act):
+    """Done by nobody of ours: no fault strikes it, and no policy is asked."""
+    somebody, who = caller.set(None), identity.set(None)
+    try:
+        return act()
+    finally:
+        caller.reset(somebody)
+        identity.reset(who)
+
+
+def neighbour(item):
+    """The same item for another alias, basket:live, which stands before checkout:live."""
+    return json.loads(json.dumps(item).replace("checkout", "basket"))
+
+
+def keep(world, item):
+    client("dynamodb").put_item(TableName=world.table_name, Item=item)
+
+
+# Alarms of another time.
+
+
+def test_an_alarm_from_before_the_rollout_is_none_of_its_own():
+    """It is over when the rollout starts, and its event is five minutes on its way."""
+    late = {"event": "alarm", "error": "late", "seconds": 300}
+    with World(Scenario.of({"alarms": [ALARM], "faults": [late]}), {**BRIEF, "alarms": ["errors"]}) as world:
+        for state in ("ALARM", "OK"):
+            client("cloudwatch").set_alarm_state(AlarmName="errors", StateValue=state, StateReason="somebody sets it")
+        world.clock.sleep(60)
+        assert world.follow(world.start()).status == "SUCCEEDED"
+        world.settle()
+        assert (world.routing, outcomes(world)) == (("2", {}), ["promoted"])
+
+
+# A rollout beside the remains of another one.
+
+
+def test_the_sweeper_leaves_the_weight_of_a_rollout_that_runs():
+    """The one before it ended a moment ago, had the same version as its candidate, and set the same weight."""
+    again = {"at_second": 90, "do": "start_execution", "request": {**BRIEF, "version": "2"}}
+    abort = {"at_second": 30, "do": "command", "command": "abort"}
+    with World(Scenario.of({"timeline": [abort, again]}), BRIEF) as world:
+        world.follow(world.start())
+        world.clock.sleep(150)
+        world.settle()
+        assert [weights for _, (_, weights) in world.routings if weights] == [{"2": 0.1}, {"2": 0.1}, {"2": 1.0}]
+        assert (world.routing, outcomes(world)) == (("2", {}), ["rolled_back", "promoted"])
+
+
+def test_a_restorer_who_comes_late_leaves_a_later_rollout_alone():
+    """The guard of a stop is so slow to mark the lock that the next rollout has it by then, and traffic too."""
+
+    def slowly(_params, proceed):
+        if caller.get() == "guard_execution":
+            world.clock.sleep(12)
+        return proceed()
+
+    again = {"at_second": 31, "do": "start_execution", "request": {**BRIEF, "version": "2"}}
+    with World(Scenario.of({"timeline": [stops(30), again]}), BRIEF) as world:
+        world.boundary.correct("dynamodb.UpdateItem", slowly)
+        world.follow(world.start())
+        world.clock.sleep(150)
+        world.settle()
+        assert [weights for _, (_, weights) in world.routings if weights] == [{"2": 0.1}, {"2": 0.1}, {"2": 1.0}]
+        assert (world.routing, outcomes(world)) == (("2", {}), ["rolled_back", "promoted"])
+
+
+def test_the_sweeper_asks_the_lock_itself_whose_it_is():
+    """The index goes on showing the lock of the rollout that was stopped, while the next one has it."""
+    shown = []
+
+    def stale(params, proceed):
+        if caller.get() != "sweep" or "running" not in json.dumps(params):
+            return proceed()
+        answer = proceed()
+        if not shown and answer["Items"]:
+            shown.append(answer)
+        return shown[0] if shown else answer
+
+    again = {"at_second": 31, "do": "start_execution", "request": {**BRIEF, "version": "2"}}
+    with World(Scenario.of({"timeline": [stops(30), again]}), BRIEF) as world:
+        world.boundary.correct("dynamodb.Query", stale)
+        world.follow(world.start())
+        world.clock.sleep(400)
+        world.settle()
+        assert shown, "nothing was stale"
+        assert (world.routing, outcomes(world)) == (("2", {}), ["rolled_back", "promoted"])
+
+
+# One that fails, and the others after it.
+
+
+def test_the_sweep_goes_on_where_one_rollout_cannot_be_settled():
+    lost = {"event": "execution", "error": "lost", "times": "always"}
+    with World(Scenario.of({"timeline": [stops(100)], "faults": [lost]}), BRIEF) as world:
+        world.boundary.correct(
+            "lambda.*Alias", refused("sweep", where=lambda params: params["FunctionName"] == "basket")
+        )
+        later(world, 99, lambda: keep(world, neighbour(lock(world))))
+        world.follow(world.start())
+        world.settle()
+        assert (world.routing, outcomes(world)) == (("1", {}), ["rolled_back"])
+        assert lock(world)["target"]["S"] == "basket:live", "the first one fails"
+
+
+def test_the_sweep_goes_on_where_one_alias_cannot_be_looked_at():
+    """Of two rollouts that ended, the first one's alias cannot be read; the other's is split again by a late write."""
+    late = {"at_second": 300, "do": "update_alias", "function_version": "1", "weights": {"2": 0.1}}
+    abort = {"at_second": 30, "do": "command", "command": "abort"}
+    with World(Scenario.of({"timeline": [abort, late]}), {**BRIEF, "version": "2"}) as world:
+        world.boundary.correct(
+            "lambda.*Alias", refused("sweep", where=lambda params: params["FunctionName"] == "basket")
+        )
+        world.follow(world.start())
+        (ended,) = (item for item in items(world) if item["record"]["S"].startswith("history#"))
+        keep(world, neighbour(ended))
+        world.clock.sleep(300)
+        world.settle()
+        assert (world.routings[-2][1], world.routing) == (("1", {"2": 0.1}), ("1", {}))
+
+
+# What may not be written.
+
+
+def test_a_stable_version_that_serves_already_needs_no_leave_to_restore_it():
+    """The alarm's guard has restored it; that RollBack may not write it once more calls nobody."""
+    fires = {"at_second": 215, "do": "set_alarm", "name": "errors", "state": "ALARM"}
+    with World(Scenario.of({"alarms": [ALARM], "timeline": [fires]}), WATCHED) as world:
+        world.boundary.correct("lambda.UpdateAlias", refused("roll_back"))
+        end = world.follow(world.start())
+        world.settle()
+        assert (end.error, world.routing, told(world)) == ("RolledBack", ("1", {}), ["RolloutRolledBack"])
+
+
+def test_who_cannot_restore_says_so_and_how_a_person_does():
+    with World(Scenario.of({"timeline": [stops(30)]}), BRIEF) as world:
+        world.boundary.correct("lambda.UpdateAlias", refused("guard_execution", "sweep"))
+        world.follow(world.start())
+        world.settle()
+        assert world.routing == ("1", {"2": 0.1})
+        failed = [event for event in world.eventbridge.put if event["detail-type"] == "RollbackFailed"]
+        assert len(failed) == 1
+        assert "aws lambda update-alias" in failed[0]["detail"]["cause"]
+        assert (outcomes(world), lock(world) is not None) == (["rollback_failed"], True)
+
+
+# A promotion, and somebody who restores.
+
+
+def test_a_promotion_whose_rollout_somebody_restored_and_closed_meanwhile_is_not_told():
+    def restored(_params, proceed):
+        if caller.get() == "promote" and not done:
+            done.append(by_somebody(lambda: restore_and_close(world)))
+        return proceed()
+
+    done = []
+    with World(Scenario.of({}), AT_ONCE) as world:
+        world.boundary.correct(CLOSE, restored)
+        end = world.follow(world.start())
+        world.settle()
+        assert done, "it never promoted"
+        assert (end.status, end.error, world.routing) == ("FAILED", "RolledBack", ("1", {}))
+        assert outcomes(world) == ["rolled_back"]
+        assert "RolloutPromoted" not in told(world)
+
+
+def restore_and_close(world):
+    """As the sweeper does that takes an execution for gone."""
+    held = lock(world)
+    client("lambda").update_alias(
+        FunctionName="checkout", Name="live", FunctionVersion="1", RoutingConfig={"AdditionalVersionWeights": {}}
+    )
+    plan = json.loads(held["plan"]["S"])
+    document = {"plan": plan, "candidate": "2", "outcome": "rolled_back", "cause": "gone", "proven": None}
+    keep(
+        world,
+        {
+            "target": held["target"],
+            "record": {"S": f"history#2026-01-05T12:00:00Z#{plan['rollout_id']}"},
+            "execution_arn": held["execution_arn"],
+            "outcome": {"S": "rolled_back"},
+            "cause": {"S": "gone"},
+            "document": {"S": json.dumps({**document, "verdicts": [], "commands": [], "ended_at": STARTED_AT})},
+        },
+    )
+    key = {name: held[name] for name in ("target", "record")}
+    return client("dynamodb").delete_item(TableName=world.table_name, Key=key)
+
+
+def test_a_promotion_that_is_restored_while_its_books_cannot_be_closed_is_not_told():
+    """The alarm's guard marks the lock and restores between two of Promote's attempts to close."""
+    with World(Scenario.of({"alarms": [ALARM]}), {**AT_ONCE, "alarms": ["errors"]}) as world:
+        fired = []
+
+        def unwritable(_params, _proceed):
+            if caller.get() != "promote":
+                return _proceed()
+            if not fired:
+                fired.append(world.clock.now())
+                by_somebody(
+                    lambda: client("cloudwatch").set_alarm_state(
+                        AlarmName="errors", StateValue="ALARM", StateReason="somebody sets it"
+                    )
+                )
+            world.clock.sleep(3)
+            raise AwsError("InternalServerError", "it is not there now", 500)
+
+        world.boundary.correct(CLOSE, unwritable)
+        end = world.follow(world.start())
+        world.settle()
+        assert fired, "it never promoted"
+        assert (end.error, world.routing, outcomes(world)) == ("RolledBack", ("1", {}), ["rolled_back"])
+        assert "RolloutPromoted" not in told(world)
+
+
+@pytest.mark.parametrize("minutes", [3, 10])
+def test_a_promotion_that_is_closed_stays_where_the_lock_cannot_be_asked(minutes):
+    """Stopped once the books were closed; the guard comes late, can read no lock and mark none, but read the books."""
+
+    def about_the_lock(params):
+        return "lock" in json.dumps(params["Key"])
+
+    with World(
+        Scenario.of({"faults": [{"event": "execution", "error": "late", "seconds": 60 * minutes}]}), AT_ONCE
+    ) as world:
+
+        def stopped(_params, proceed):
+            answer = proceed()
+            if caller.get() == "promote":
+                by_somebody(lambda: client("stepfunctions").stop_execution(executionArn=arn))
+            return answer
+
+        world.boundary.correct(CLOSE, stopped)
+        for name in ("dynamodb.GetItem", "dynamodb.UpdateItem"):
+            world.boundary.correct(name, refused("guard_execution", where=about_the_lock))
+        arn = world.start()
+        assert world.follow(arn).status == "ABORTED"
+        world.settle()
+        assert (world.routing, outcomes(world)) == (("2", {}), ["promoted"])
+        assert set(told(world)) == {"RolloutPromoted"}

@@ -37,6 +37,7 @@ Response = dict[str, Any]
 Answer = Callable[[Params], Response]
 Proceed = Callable[[], Response]
 Correction = Callable[[Params, Proceed], Response]
+Recollection = Callable[[Params, Proceed, float], Response]
 Check = Callable[[str, str, Params], None]
 
 #: The handler that runs, named after its module ("check_health"); None for everybody else.
@@ -126,6 +127,7 @@ class Boundary:
         self._call_seconds = call_seconds
         self._answers: dict[str, Answer] = {}
         self._corrections: list[tuple[str, Correction]] = []
+        self._recollections: dict[str, Recollection] = {}
         self._listeners: list[Callable[[Call], None]] = []
         self._check: Check | None = None
         self._requests = 0
@@ -140,6 +142,14 @@ class Boundary:
         It and `proceed` may raise AwsError. Of several corrections of a call the last one stands outermost.
         """
         self._corrections.append((call, correction))
+
+    def recall(self, call: str, recollection: Recollection) -> None:
+        """Answer a call as it was, for faults that make an answer stale.
+
+        `recollection(params, proceed, moment)` returns the parsed response of a moment (epoch seconds); `proceed` is as
+        for a correction, and asks the present.
+        """
+        self._recollections[call] = recollection
 
     def require(self, check: Check) -> None:
         """Ask `check(identity, call, params)` before anything answers; it may raise AwsError."""
@@ -221,7 +231,7 @@ class _Attempt:
         boundary.calls[self.name] += 1
         sent_at = boundary._clock.now()
         boundary._clock.sleep(boundary._call_seconds)
-        fault = boundary._faults.for_call(self.name)
+        fault = boundary._faults.for_call(self.name, self._params)
         outcome = self._awaited() if fault is None else self._struck(fault, sent_at, handler)
         self._report(outcome, sent_at, handler)
         return outcome
@@ -230,11 +240,14 @@ class _Attempt:
         """Have it answered; an invocation may take longer than its caller waits, and goes on when nobody listens."""
         return self._held(0) if self.name == "lambda.Invoke" else self._perform()
 
-    def _perform(self) -> Any:
-        """Have it answered, if the role that signed it may ask."""
+    def _perform(self, moment: float | None = None) -> Any:
+        """Have it answered, if the role that signed it may ask; where a moment is given, with the answer of then."""
         try:
             self._boundary.authorise(self._signer, self.name, self._params)
-            return self._response(self._proceed(len(self._boundary._corrections))), None
+            present = partial(self._proceed, len(self._boundary._corrections))
+            if moment is None:
+                return self._response(present()), None
+            return self._response(self._boundary._recollections[self.name](self._params, present, moment)), None
         except AwsError as error:
             return self._refusal(error), None
         except _NO_ANSWER as error:
@@ -263,6 +276,10 @@ class _Attempt:
     def _struck(self, fault: CallFault, sent_at: float, handler: str) -> Any:
         if fault.error == "held":
             return self._held(fault.seconds)
+        if fault.error == "slow":
+            return self._late(fault.seconds)
+        if fault.error == "stale":
+            return self._perform(self._boundary._clock.now() - fault.seconds)
         if fault.error == "lost_response":
             self._perform()
             seconds = self._context["client_config"].read_timeout
@@ -288,6 +305,15 @@ class _Attempt:
         if arrival.finished.wait(self._context["client_config"].read_timeout):
             return outcomes[0]
         return None, ReadTimeoutError(endpoint_url=self._request.url, error="held")
+
+    def _late(self, seconds: float) -> Any:
+        """The request takes effect at once, and its answer is so many seconds on its way: too long for some callers."""
+        clock, patience = self._boundary._clock, self._context["client_config"].read_timeout
+        sent_at = clock.now()
+        outcome = self._awaited()
+        left = sent_at + patience - clock.now()
+        clock.sleep(min(seconds, left))
+        return outcome if seconds <= left else (None, ReadTimeoutError(endpoint_url=self._request.url, error="slow"))
 
     def _crash(self, fault: CallFault, sent_at: float, handler: str) -> NoReturn:
         """The process dies here: whatever the handler still tries, no call of its gets through."""

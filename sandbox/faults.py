@@ -6,20 +6,31 @@ several faults could strike the same attempt, the first in the scenario does, an
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import Generic, Literal, Protocol, TypeVar
+from typing import Any, Final, Generic, Literal, Protocol, TypeVar
 
 Times = int | Literal["always"]
+
+#: What a fault `stale` can strike: reads for which the sandbox remembers what they would have said.
+STALE_CALLS: Final = ("dynamodb.GetItem", "dynamodb.Query", "lambda.GetAlias", "lambda.GetFunctionConfiguration")
+
+
+def may_be_stale(name: str, params: Mapping[str, Any]) -> bool:
+    """Whether a call's answer may be an old one: strongly consistent reads never are.
+
+    DynamoDB developer guide, "DynamoDB read consistency".
+    """
+    return name in STALE_CALLS and not params.get("ConsistentRead", False)
 
 
 @dataclass(frozen=True, slots=True)
 class CallFault:
     """Strikes a handler's calls of AWS. `call` is like "lambda.UpdateAlias" and may hold wildcards.
 
-    `error` is an error code as AWS names it, or `lost_response`, `held` (for `seconds`), `crash_before`,
-    `crash_after`.
+    `error` is an error code as AWS names it, or `lost_response`, `held` (for `seconds`), `slow` (answered `seconds`
+    late), `stale` (the answer of `seconds` ago), `crash_before`, `crash_after`.
     """
 
     call: str
@@ -28,8 +39,8 @@ class CallFault:
     skip: int = 0
     seconds: float = 0.0
 
-    def concerns(self, name: str) -> bool:
-        return fnmatchcase(name, self.call)
+    def concerns(self, name: str, params: Mapping[str, Any]) -> bool:
+        return fnmatchcase(name, self.call) and (self.error != "stale" or may_be_stale(name, params))
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +52,7 @@ class HandlerFault:
     times: Times = 1
     skip: int = 0
 
-    def concerns(self, name: str) -> bool:
+    def concerns(self, name: str, _: Mapping[str, Any]) -> bool:
         return fnmatchcase(name, self.handler)
 
 
@@ -55,7 +66,7 @@ class EventFault:
     times: Times = 1
     skip: int = 0
 
-    def concerns(self, name: str) -> bool:
+    def concerns(self, name: str, _: Mapping[str, Any]) -> bool:
         return name == self.event
 
 
@@ -66,10 +77,11 @@ class _Fault(Protocol):
     @property
     def skip(self) -> int: ...
 
-    def concerns(self, name: str) -> bool: ...
+    def concerns(self, name: str, params: Mapping[str, Any], /) -> bool: ...
 
 
 F = TypeVar("F", bound=_Fault)
+_NOTHING: Final[Mapping[str, Any]] = {}
 
 
 class _Tally(Generic[F]):
@@ -99,8 +111,16 @@ class Faults:
         self._handlers = [_Tally(fault) for fault in handlers]
         self._events = [_Tally(fault) for fault in events]
 
-    def for_call(self, name: str) -> CallFault | None:
-        return _strike(self._calls, name)
+    def stale_seconds(self, service: str) -> float:
+        """How far back the answers of a service may reach ("dynamodb"); 0 where none is stale."""
+        stale = (tally.fault for tally in self._calls if tally.fault.error == "stale")
+        reads = [call for call in STALE_CALLS if call.startswith(f"{service}.")]
+        return max(
+            (fault.seconds for fault in stale if any(fnmatchcase(call, fault.call) for call in reads)), default=0.0
+        )
+
+    def for_call(self, name: str, params: Mapping[str, Any] | None = None) -> CallFault | None:
+        return _strike(self._calls, name, params or _NOTHING)
 
     def for_handler(self, name: str) -> HandlerFault | None:
         return _strike(self._handlers, name)
@@ -109,8 +129,8 @@ class Faults:
         return _strike(self._events, kind)
 
 
-def _strike(tallies: list[_Tally[F]], name: str) -> F | None:
-    ready = [tally for tally in tallies if tally.fault.concerns(name) and tally.ready()]
+def _strike(tallies: list[_Tally[F]], name: str, params: Mapping[str, Any] = _NOTHING) -> F | None:
+    ready = [tally for tally in tallies if tally.fault.concerns(name, params) and tally.ready()]
     if not ready:
         return None
     ready[0].struck += 1

@@ -219,6 +219,64 @@ def test_a_held_call_arrives_although_its_caller_is_dead(wire: Wire) -> None:
     assert performed == pytest.approx([20.05])
 
 
+@faulty(CallFault("dynamodb.ListTables", "slow", seconds=4.5))
+def test_a_slow_call_is_performed_at_once_and_answered_late(wire: Wire) -> None:
+    performed: list[float] = []
+    wire.boundary.serve("dynamodb.ListTables", lambda _: performed.append(wire.clock.now() - T0) or {"TableNames": []})
+
+    assert wire.handler(client(read_timeout=5).list_tables)["TableNames"] == []
+    assert performed == pytest.approx([0.05])
+    assert wire.clock.now() - T0 == pytest.approx(4.55)
+
+
+@faulty(CallFault("dynamodb.ListTables", "slow", seconds=12))
+def test_who_waits_for_a_slow_answer_gives_up_after_the_read_time_out_and_asks_again(wire: Wire) -> None:
+    performed: list[float] = []
+    wire.boundary.serve("dynamodb.ListTables", lambda _: performed.append(wire.clock.now() - T0) or {"TableNames": []})
+
+    wire.handler(client(read_timeout=5).list_tables)
+
+    assert [call.error for call in wire.calls] == ["ReadTimeoutError", None]
+    assert performed[0] == pytest.approx(0.05)
+    assert 5.05 < performed[1] < 10
+
+
+@faulty(CallFault("lambda.GetAlias", "stale", seconds=10))
+def test_a_stale_answer_is_asked_for_by_its_moment(wire: Wire) -> None:
+    wire.boundary.serve("lambda.GetAlias", lambda _: {"Name": "now"})
+    wire.boundary.recall("lambda.GetAlias", lambda params, _, moment: {"Name": f"{params['Name']} {moment - T0:.2f}"})
+    aliases = client("lambda")
+
+    answers = [wire.handler(lambda: aliases.get_alias(FunctionName="f", Name="live"))["Name"] for _ in range(2)]
+
+    assert answers == ["live -9.95", "now"]
+
+
+@faulty(CallFault("lambda.GetAlias", "stale", seconds=10))
+def test_a_stale_answer_may_be_a_refusal(wire: Wire) -> None:
+    def gone(*_: Any) -> dict[str, Any]:
+        raise AwsError("ResourceNotFoundException", "Cannot find alias", 404)
+
+    wire.boundary.recall("lambda.GetAlias", gone)
+    error = wire.handler(lambda: client("lambda").get_alias(FunctionName="f", Name="live"))
+    assert error.response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_a_strongly_consistent_read_is_never_stale() -> None:
+    """DynamoDB developer guide, "DynamoDB read consistency"; such a read does not use the fault up either."""
+    faults = Faults([CallFault("*", "stale", seconds=10)])
+    assert faults.for_call("dynamodb.GetItem", {"ConsistentRead": True}) is None
+    assert faults.for_call("dynamodb.PutItem", {}) is None
+    assert faults.for_call("dynamodb.GetItem", {"ConsistentRead": False}) is not None
+    assert faults.for_call("dynamodb.GetItem", {}) is None, "used up"
+
+
+def test_faults_know_how_far_back_a_service_s_answers_reach() -> None:
+    faults = Faults([CallFault("lambda.GetAlias", "stale", seconds=10), CallFault("dynamodb.*", "held", seconds=5)])
+    assert (faults.stale_seconds("lambda"), faults.stale_seconds("dynamodb")) == (10, 0)
+    assert Faults([CallFault("*", "stale", seconds=7)]).stale_seconds("dynamodb") == 7
+
+
 @pytest.mark.parametrize(("error", "performed"), [("crash_before", 0), ("crash_after", 1)])
 def test_a_crash_ends_the_handler_before_or_after_the_call(error: str, performed: int) -> None:
     with mock_aws(), Clock(START) as clock:

@@ -8,14 +8,28 @@ the Lambda API reference and the Lambda developer guide.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, TypeVar
 from uuid import NAMESPACE_URL, uuid5
+
+from moto.awslambda.utils import get_backend
 
 from sandbox.boundary import AwsError, Boundary, Params, Proceed, Response
 from sandbox.clock import Clock
-from sandbox.lambda_records import FUNCTION_ARN, LATEST, Alias, Function, VersionState, function_name
+from sandbox.lambda_records import (
+    FUNCTION_ARN,
+    LATEST,
+    Alias,
+    Function,
+    VersionState,
+    function_name,
+    qualifier,
+)
+from sandbox.past import Past
 from sandbox.provisioned_concurrency import ProvisionedConcurrency
+from sandbox.stack import ACCOUNT_ID, REGION
 
 _FORGOTTEN_BY_MOTO: Final = ("DeadLetterConfig", "SnapStart")
 
@@ -30,6 +44,8 @@ class LambdaRules:
     def __init__(self, boundary: Boundary, clock: Clock) -> None:
         self._clock = clock
         self._functions: dict[str, Function] = {}
+        self._past_aliases: defaultdict[tuple[str, str], Past[Alias]] = defaultdict(Past)
+        self._past_configurations: defaultdict[tuple[str, str], Past[dict[str, Any]]] = defaultdict(Past)
         self._listeners: list[AliasCallback] = []
         self._revisions = 0
         self.provisioned_concurrency = ProvisionedConcurrency(boundary, clock, self._of, self._write_weights)
@@ -47,8 +63,11 @@ class LambdaRules:
             ("DeleteAlias", self._delete_alias),
             ("GetAlias", self._get_alias),
             ("ListAliases", self._list_aliases),
+            ("Invoke", self._invoke),
         ):
             boundary.correct(f"lambda.{name}", correction)
+        boundary.recall("lambda.GetAlias", self._recall_alias)
+        boundary.recall("lambda.GetFunctionConfiguration", self._recall_configuration)
 
     # What a scenario says, and what others ask.
 
@@ -103,30 +122,41 @@ class LambdaRules:
         """Keep $LATEST, and the version where the call published one, as the response shows them."""
         function = self._of(function_name(params))
         before = function.configurations.get(LATEST, {})
-        latest = {**response, "Version": LATEST, "RevisionId": self._new_revision()}
+        latest = {**response, "Version": LATEST}
         for key in _FORGOTTEN_BY_MOTO:
             if value := params.get(key, before.get(key)):
                 latest[key] = value
-        function.configurations[LATEST] = latest
+        self._write_latest(function_name(params), latest)
         if response["Version"] == LATEST:
-            return self._shown(function, response)
-        return self._published(function, response)
+            return self._shown(response, function)
+        return self._published(function_name(params), response)
 
-    def _published(self, function: Function, response: dict[str, Any]) -> dict[str, Any]:
-        version, latest = response["Version"], function.configurations[LATEST]
+    def _write_latest(self, name: str, configuration: Mapping[str, Any]) -> None:
+        """$LATEST under another RevisionId."""
+        latest = {key: value for key, value in configuration.items() if key != "ResponseMetadata"}
+        latest["RevisionId"] = self._new_revision()
+        self._of(name).configurations[LATEST] = latest
+        self._past_configurations[name, LATEST].note(self._clock.now(), latest)
+
+    def _published(self, name: str, response: dict[str, Any]) -> dict[str, Any]:
+        """A new version. Its RevisionId is its own, and $LATEST gets another one too (recorded facts, L3)."""
+        function, version = self._of(name), response["Version"]
+        latest = function.configurations[LATEST]
         kept: dict[str, Any] = {key: latest[key] for key in _FORGOTTEN_BY_MOTO if key in latest}
         configuration = {**response, **kept, "RevisionId": self._new_revision()}
         configuration.pop("ResponseMetadata", None)
-        function.configurations[version] = configuration
+        function.publish(version, configuration)
+        self._past_configurations[name, version].note(self._clock.now(), configuration)
         if version in function.states:
             function.states[version].since = self._clock.now()
-        return self._shown(function, response)
+        self._write_latest(name, latest)
+        return self._shown(response, function)
 
     def _publish_version(self, params: Params, proceed: Proceed) -> Response:
         """PublishVersion: refused while an update is on its way, conditional on CodeSha256 and RevisionId, and a
         success that returns the last version where nothing changed, or where what changed could not be applied.
         """
-        function = self._of(function_name(params))
+        name, function = function_name(params), self._of(function_name(params))
         if LATEST not in function.configurations:
             return proceed()
         latest, last = function.configurations[LATEST], function.last_published
@@ -139,33 +169,31 @@ class LambdaRules:
                 f"({latest['CodeSha256']}). Please try again with the CodeSHA256 in $LATEST.",
             )
         if last and (function.last_update_status == "Failed" or function.same_as_latest(last)):
-            return self._shown(function, function.configurations[last])
-        return self._published(function, proceed())
+            return self._shown(function.configurations[last], function)
+        # What is new is judged here: moto compares with the last version even where that one is gone.
+        get_backend(ACCOUNT_ID, REGION).get_function(name).code_or_config_updated = True
+        return self._published(name, proceed())
 
     def _refuse_while_updating(self, params: Params, function: Function) -> None:
-        arn, pending = (
-            FUNCTION_ARN + function_name(params),
-            self.version_state(function_name(params), LATEST) == "Pending",
-        )
-        if pending or function.last_update_status == "InProgress":
-            what = (
-                "The function is currently in the following state: Pending"
-                if pending
-                else (f"An update is in progress for resource: {arn}")
-            )
-            message = f"The operation cannot be performed at this time. {what}"
-            raise AwsError("ResourceConflictException", message, status=409)
+        if self.version_state(function_name(params), LATEST) == "Pending":
+            raise _conflict("The function is currently in the following state: Pending")
+        if function.last_update_status == "InProgress":
+            raise _conflict(f"An update is in progress for resource: {FUNCTION_ARN}{function_name(params)}")
 
-    def _shown(self, function: Function, configuration: Mapping[str, Any]) -> dict[str, Any]:
+    def _shown(self, configuration: Mapping[str, Any], function: Function) -> dict[str, Any]:
         """A configuration as Lambda shows it now: moto's, with everything that moto lacks."""
+        known = function.configurations.get(configuration["Version"])
+        return (
+            dict(configuration) if known is None else self._shown_at(self._clock.now(), configuration, known, function)
+        )
+
+    def _shown_at(
+        self, moment: float, configuration: Mapping[str, Any], known: Mapping[str, Any], function: Function
+    ) -> dict[str, Any]:
         version = configuration["Version"]
-        known = function.configurations.get(version)
-        if known is None:
-            return dict(configuration)
-        value = function.state_at(version, self._clock.now())
+        value = function.state_at(version, moment)
         shown = {**configuration, "State": value, "LastUpdateStatus": "Successful", "RevisionId": known["RevisionId"]}
-        if value == "Pending":
-            shown |= {"StateReason": "The function is being created.", "StateReasonCode": "Creating"}
+        shown |= function.reason_at(version, moment)
         if version == LATEST:
             shown |= {"LastUpdateStatus": function.last_update_status}
         if "DeadLetterConfig" in known:
@@ -173,35 +201,103 @@ class LambdaRules:
         if known.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions":
             optimized = version != LATEST and value == "Active"
             shown |= {"SnapStart": {**known["SnapStart"], "OptimizationStatus": "On" if optimized else "Off"}}
-        return {**shown, "Role": function.role(version)}
+        return {**shown, "Role": function.roles.get(version, known.get("Role"))}
 
     def _get_function(self, params: Params, proceed: Proceed) -> Response:
+        function = self._of(function_name(params))
+        self._refuse_deleted(params, function)
         response = proceed()
-        return {**response, "Configuration": self._shown(self._of(function_name(params)), response["Configuration"])}
+        return {**response, "Configuration": self._shown(response["Configuration"], function)}
 
     def _get_function_configuration(self, params: Params, proceed: Proceed) -> Response:
-        return self._shown(self._of(function_name(params)), proceed())
+        function = self._of(function_name(params))
+        self._refuse_deleted(params, function)
+        return self._shown(proceed(), function)
+
+    def _recall_configuration(self, params: Params, _: Proceed, moment: float) -> Response:
+        name, named = function_name(params), qualifier(params)
+        alias = _then(self._past_aliases, (name, named), moment)
+        known = _then(self._past_configurations, (name, alias.version if alias else named), moment)
+        if known is None:
+            raise _no_function(name, named)
+        return self._shown_at(moment, known, known, self._of(name))
 
     def _list_versions(self, params: Params, proceed: Proceed) -> Response:
         response, function = proceed(), self._of(function_name(params))
-        return {**response, "Versions": [self._shown(function, each) for each in response["Versions"]]}
+        there = (each for each in response["Versions"] if each["Version"] not in function.deleted)
+        return {**response, "Versions": [self._shown(each, function) for each in there]}
+
+    def _refuse_deleted(self, params: Params, function: Function) -> None:
+        if qualifier(params) in function.deleted:
+            raise _no_function(function_name(params), qualifier(params))
 
     def _delete_function(self, params: Params, proceed: Proceed) -> Response:
-        """DeleteFunction: a version that an alias names, also in its weights, cannot go."""
-        name, version = function_name(params), params.get("Qualifier")
-        for alias, routing in self._of(name).aliases.items():
-            if version and version in (routing.version, *routing.weights):
+        """DeleteFunction, of a version or of everything."""
+        name, version = function_name(params), qualifier(params)
+        return (
+            self._delete_everything(name, proceed)
+            if version == LATEST
+            else self._delete_version(name, version, proceed)
+        )
+
+    def _delete_version(self, name: str, version: str, proceed: Proceed) -> Response:
+        """A version that an alias names, also in its weights, cannot go. One that is gone never comes again: moto would
+        give its number to another one, so it keeps the version, and nobody sees it.
+        """
+        function = self._of(name)
+        if LATEST not in function.configurations:
+            return proceed()
+        if version not in function.configurations:
+            raise _no_function(name, version)
+        for alias, routing in function.aliases.items():
+            if version in (routing.version, *routing.weights):
                 message = f"Unable to delete version because the following aliases reference it: [{alias}]"
                 raise AwsError("ResourceConflictException", message, status=409)
+        self.provisioned_concurrency.release(name, version)
+        del function.configurations[version]
+        function.deleted.add(version)
+        self._past_configurations[name, version].note(self._clock.now(), None)
+        return {}
+
+    def _delete_everything(self, name: str, proceed: Proceed) -> Response:
+        """The function with its versions and aliases."""
+        function = self._of(name)
+        for alias in function.aliases:
+            self._tell(name, alias)
         response = proceed()
-        gone = [version] if version else [*self._of(name).configurations, *self._of(name).aliases]
-        for qualifier in gone:
-            self.provisioned_concurrency.release(name, qualifier)
-        if version:
-            self._of(name).configurations.pop(version, None)
-        else:
-            self._functions.pop(name, None)
+        del self._functions[name]
+        for gone in (*function.configurations, *function.aliases):
+            self.provisioned_concurrency.release(name, gone)
+        for version in function.configurations:
+            self._past_configurations[name, version].note(self._clock.now(), None)
+        for alias in function.aliases:
+            self._past_aliases[name, alias].note(self._clock.now(), None)
+            self._tell(name, alias)
         return response
+
+    def _invoke(self, params: Params, proceed: Proceed) -> Response:
+        """Invoke: a version that is gone or not ready does not run.
+
+        Developer guide, "Lambda function states": an invocation of an Inactive function fails, and has it made ready
+        again. How it fails, and until it is ready: boto/boto3#3788 and
+        aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws#801.
+        """
+        name, named, now = function_name(params), qualifier(params), self._clock.now()
+        function = self._of(name)
+        if (name, LATEST) not in self._past_configurations:
+            return proceed()
+        version = function.aliases[named].version if named in function.aliases else named
+        if not function.configurations or version in function.deleted:
+            raise _no_function(name, named)
+        state = function.states.get(version)
+        if state and state.at(now) == "Inactive":
+            state.woken_at = now
+        if state and state.is_waking(now):
+            message = "Lambda is initializing your function. It will be ready to invoke shortly."
+            raise AwsError("CodeArtifactUserPendingException", message, status=409)
+        if state and state.at(now) == "Pending":
+            raise _conflict("The function is currently in the following state: Pending")
+        return proceed()
 
     # Aliases.
 
@@ -213,11 +309,14 @@ class LambdaRules:
         weights = params.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
         if LATEST in function.configurations:
             _refuse_routing(name, function, params["FunctionVersion"], weights)
-        routing = Alias(params["FunctionVersion"], dict(weights), self._new_revision())
-        return self._write_alias(params, proceed, routing)
+        created = Alias(params["FunctionVersion"], dict(weights), self._new_revision(), params.get("Description", ""))
+        return self._write_alias(params, proceed, created)
 
     def _update_alias(self, params: Params, proceed: Proceed) -> Response:
-        """UpdateAlias: conditional on RevisionId, and partial, so that weights stay where RoutingConfig is absent."""
+        """UpdateAlias: conditional on RevisionId, and partial: weights and description stay where they are absent.
+
+        What changes nothing is a write too, with a new RevisionId (recorded facts, L15).
+        """
         name, function = function_name(params), self._of(function_name(params))
         alias = function.aliases.get(params["Name"])
         if alias is None:
@@ -228,43 +327,57 @@ class LambdaRules:
             weights = params["RoutingConfig"].get("AdditionalVersionWeights", {})
         _refuse_routing(name, function, version, weights)
         self.provisioned_concurrency.refuse_move(name, params["Name"], version, weights)
-        return self._write_alias(params, proceed, Alias(version, dict(weights), self._new_revision()))
+        description = params.get("Description", alias.description)
+        return self._write_alias(params, proceed, Alias(version, dict(weights), self._new_revision(), description))
 
     def _write_alias(self, params: Params, proceed: Proceed, alias: Alias) -> Response:
-        name, function = function_name(params), self._of(function_name(params))
-        before = function.aliases.get(params["Name"])
+        name = function_name(params)
+        before = self._of(name).aliases.get(params["Name"])
         self._tell(name, params["Name"])
         response = proceed()
-        function.aliases[params["Name"]] = alias
+        self._keep(name, params["Name"], alias)
         written = _alias_shown(response, alias)
         if before and (kept := self.provisioned_concurrency.move(name, params["Name"], before, alias.version)):
-            self._give(alias, kept)
+            self._give(name, params["Name"], kept)
         self._tell(name, params["Name"])
         return written
+
+    def _keep(self, name: str, alias_name: str, alias: Alias) -> None:
+        self._of(name).aliases[alias_name] = alias
+        self._past_aliases[name, alias_name].note(self._clock.now(), alias)
 
     def _write_weights(self, name: str, alias_name: str, weights: dict[str, float]) -> None:
         """Lambda itself changes an alias's weights, unasked."""
         self._tell(name, alias_name)
-        self._give(self._of(name).aliases[alias_name], weights)
+        self._give(name, alias_name, weights)
         self._tell(name, alias_name)
 
-    def _give(self, alias: Alias, weights: dict[str, float]) -> None:
+    def _give(self, name: str, alias_name: str, weights: dict[str, float]) -> None:
         """Weights of Lambda's own. Nobody has said whether they change the RevisionId: here they do, and after
         UpdateAlias was answered, which is the harder case for whoever names a revision in the next write.
         """
-        alias.weights, alias.revision_id = dict(weights), self._new_revision()
+        alias = replace(self._of(name).aliases[alias_name], weights=dict(weights), revision_id=self._new_revision())
+        self._keep(name, alias_name, alias)
 
     def _delete_alias(self, params: Params, proceed: Proceed) -> Response:
         name = function_name(params)
         self._tell(name, params["Name"])
         response = proceed()
         self.provisioned_concurrency.release(name, params["Name"])
-        self._of(name).aliases.pop(params["Name"], None)
+        if self._of(name).aliases.pop(params["Name"], None):
+            self._past_aliases[name, params["Name"]].note(self._clock.now(), None)
         self._tell(name, params["Name"])
         return response
 
     def _get_alias(self, params: Params, proceed: Proceed) -> Response:
         return _alias_shown(proceed(), self._of(function_name(params)).aliases.get(params["Name"]))
+
+    def _recall_alias(self, params: Params, _: Proceed, moment: float) -> Response:
+        name, alias_name = function_name(params), params["Name"]
+        arn, alias = f"{FUNCTION_ARN}{name}:{alias_name}", _then(self._past_aliases, (name, alias_name), moment)
+        if alias is None:
+            raise AwsError("ResourceNotFoundException", f"Cannot find alias arn: {arn}", status=404)
+        return _alias_shown({"AliasArn": arn, "Name": alias_name}, alias)
 
     def _list_aliases(self, params: Params, proceed: Proceed) -> Response:
         response, aliases = proceed(), self._of(function_name(params)).aliases
@@ -282,7 +395,25 @@ def _alias_shown(response: dict[str, Any], alias: Alias | None) -> dict[str, Any
     shown = {key: value for key, value in response.items() if key != "RoutingConfig"}
     if alias.weights:
         shown["RoutingConfig"] = {"AdditionalVersionWeights": dict(alias.weights)}
-    return {**shown, "FunctionVersion": alias.version, "RevisionId": alias.revision_id}
+    shown |= {"FunctionVersion": alias.version, "Description": alias.description, "RevisionId": alias.revision_id}
+    return shown
+
+
+T = TypeVar("T")
+
+
+def _then(past: Mapping[tuple[str, str], Past[T]], key: tuple[str, str], moment: float) -> T | None:
+    return past[key].at(moment) if key in past else None
+
+
+def _no_function(name: str, named: str) -> AwsError:
+    arn = FUNCTION_ARN + name + ("" if named == LATEST else f":{named}")
+    return AwsError("ResourceNotFoundException", f"Function not found: {arn}", status=404)
+
+
+def _conflict(reason: str) -> AwsError:
+    message = f"The operation cannot be performed at this time. {reason}"
+    return AwsError("ResourceConflictException", message, status=409)
 
 
 def _refuse_stale(params: Params, revision_id: str) -> None:

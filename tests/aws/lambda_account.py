@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,9 +14,9 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox.boundary import Boundary
+from sandbox.boundary import Boundary, caller
 from sandbox.clock import Clock
-from sandbox.faults import Faults
+from sandbox.faults import CallFault, Faults
 from sandbox.lambda_rules import LambdaRules
 from sandbox.stack import client
 
@@ -37,8 +37,11 @@ class Account:
     """An account with the function `checkout`, nothing published yet."""
 
     clock: Clock
+    boundary: Boundary
     rules: LambdaRules
     sdk: Any
+    #: How long a handler's call takes before it reaches AWS.
+    call_seconds: float = 0.05
 
     def publish(self, content: str, **configuration: Any) -> str:
         """Change $LATEST and publish it; the new version."""
@@ -62,6 +65,16 @@ class Account:
     def seen(self) -> dict[str, Any]:
         return dict(self.sdk.get_alias(FunctionName=CHECKOUT, Name="live"))
 
+    def as_handler(self, action: Callable[[], Any]) -> Any:
+        """What a handler is answered, or with what it is refused: its calls are struck by faults."""
+        before = caller.set("check_health")
+        try:
+            return action()
+        except ClientError as error:
+            return error
+        finally:
+            caller.reset(before)
+
     def refused(self, **changes: Any) -> tuple[str, int]:
         return refusal(lambda: self.update(**changes))
 
@@ -80,11 +93,11 @@ def refusal(call: Any) -> tuple[str, int]:
 
 
 @contextmanager
-def opened_account() -> Iterator[Account]:
+def opened_account(*faults: CallFault) -> Iterator[Account]:
     # As in a world, the session outlives the account: loading the services' models anew takes longer than most tests.
     config: Any = {"core": {"reset_boto3_session": False}, "lambda": {"use_docker": False}}
     with mock_aws(config=config), Clock(datetime(2026, 1, 5, 12, tzinfo=UTC)) as clock:
-        boundary = Boundary(clock, Faults([]))
+        boundary = Boundary(clock, Faults(faults))
         rules = LambdaRules(boundary, clock)
         with boundary.installed():
             for role in (ROLE, OTHER_ROLE):
@@ -97,4 +110,4 @@ def opened_account() -> Iterator[Account]:
                 Handler="handler.handler",
                 Code={"ZipFile": code("zero")},
             )
-            yield Account(clock, rules, sdk)
+            yield Account(clock, boundary, rules, sdk)

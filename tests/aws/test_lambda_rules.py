@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from sandbox.faults import CallFault
 from sandbox.lambda_records import FUNCTION_ARN
 from tests.aws.lambda_account import CHECKOUT, OTHER_ROLE, Account, code, opened_account, refusal, weights
 
@@ -34,6 +35,17 @@ def test_revision_id_changes_with_every_write_to_the_alias(account: Account) -> 
     assert account.seen()["RevisionId"] == revisions[-1]
     listed = account.sdk.list_aliases(FunctionName=CHECKOUT)["Aliases"]
     assert [alias["RevisionId"] for alias in listed] == [revisions[-1]]
+
+
+def test_a_write_that_changes_nothing_gives_another_revision_and_keeps_the_description(account: Account) -> None:
+    """Recorded facts, L15: GetAlias shows it at once."""
+    account.alias(v2=0.25)
+    described = account.update(Description="build 7")
+    again = account.update()
+    assert again["RevisionId"] != described["RevisionId"]
+    assert again == {**described, "RevisionId": again["RevisionId"], "ResponseMetadata": again["ResponseMetadata"]}
+    seen = account.seen()
+    assert (seen["RevisionId"], seen["Description"]) == (again["RevisionId"], "build 7")
 
 
 def test_stale_revision_id_is_refused_and_changes_nothing(account: Account) -> None:
@@ -155,6 +167,34 @@ def test_version_that_an_alias_names_cannot_be_deleted(account: Account) -> None
     assert account.refused(RoutingConfig=weights(v2=0.1)) == ("ResourceNotFoundException", 404)
 
 
+def test_version_that_is_gone_is_nowhere_and_its_number_is_not_given_again(account: Account) -> None:
+    """Developer guide, "Manage Lambda function versions": a version's number is never used twice."""
+    for content in ("one", "two", "three"):
+        account.publish(content)
+    account.sdk.delete_function(FunctionName=CHECKOUT, Qualifier="3")
+    gone = {"FunctionName": CHECKOUT, "Qualifier": "3"}
+    missing = ("ResourceNotFoundException", 404)
+    for call in (account.sdk.get_function, account.sdk.get_function_configuration, account.sdk.delete_function):
+        assert refusal(lambda call=call: call(**gone)) == missing
+    listed = account.sdk.list_versions_by_function(FunctionName=CHECKOUT)["Versions"]
+    assert [each["Version"] for each in listed] == ["$LATEST", "1", "2"]
+    assert account.sdk.publish_version(FunctionName=CHECKOUT)["Version"] == "4"
+
+
+def test_function_goes_with_its_versions_and_aliases(account: Account) -> None:
+    """DeleteFunction without a Qualifier."""
+    account.alias(v2=0.25)
+    heard: list[Any] = []
+    account.rules.on_alias_change(lambda function, alias: heard.append(account.rules.routing(function, alias)))
+    account.sdk.delete_function(FunctionName=CHECKOUT)
+    assert heard == [("1", {"2": 0.25}), None]
+    missing = ("ResourceNotFoundException", 404)
+    assert refusal(lambda: account.sdk.get_alias(FunctionName=CHECKOUT, Name="live")) == missing
+    assert refusal(lambda: account.sdk.get_function_configuration(FunctionName=CHECKOUT)) == missing
+    assert refusal(lambda: account.sdk.invoke(FunctionName=CHECKOUT, Qualifier="live")) == missing
+    assert account.refused(FunctionVersion="2") == missing
+
+
 def test_listeners_hear_of_a_write_before_and_after_it(account: Account) -> None:
     """Not a rule of AWS but what traffic rests on: it is served up to the write under the routing before it."""
     account.alias()
@@ -179,14 +219,37 @@ def test_function_may_be_named_by_arn(account: Account, name: str) -> None:
 
 
 def test_publishing_the_unchanged_returns_the_last_version(account: Account) -> None:
-    """PublishVersion: no version is published where code and configuration have not changed since the last one."""
+    """PublishVersion: no version is published where code and configuration have not changed since the last one.
+
+    The description that a version was given is its own (recorded facts, L7).
+    """
     first = account.publish("one")
-    assert account.sdk.publish_version(FunctionName=CHECKOUT)["Version"] == first
+    assert account.sdk.publish_version(FunctionName=CHECKOUT, Description="build 7")["Version"] == first
     account.sdk.update_function_code(FunctionName=CHECKOUT, ZipFile=code("one"))
-    account.sdk.update_function_configuration(FunctionName=CHECKOUT, Description="other words")
     assert account.sdk.publish_version(FunctionName=CHECKOUT)["Version"] == first
     account.sdk.update_function_configuration(FunctionName=CHECKOUT, MemorySize=256)
     assert account.sdk.publish_version(FunctionName=CHECKOUT)["Version"] == "2"
+
+
+def test_another_description_of_latest_is_published(account: Account) -> None:
+    """Recorded facts, L9: a change of $LATEST's Description alone makes a new version."""
+    first = account.publish("one")
+    account.sdk.update_function_configuration(FunctionName=CHECKOUT, Description="other words")
+    second = account.sdk.publish_version(FunctionName=CHECKOUT, Description="build 7")
+    assert (first, second["Version"]) == ("1", "2")
+    assert account.sdk.publish_version(FunctionName=CHECKOUT)["Version"] == "2"
+
+
+def test_publishing_gives_latest_another_revision(account: Account) -> None:
+    """Recorded facts, L3: a publish whose answer was lost is refused when it is repeated."""
+    before = account.sdk.update_function_code(FunctionName=CHECKOUT, ZipFile=code("one"))["RevisionId"]
+    publish = account.sdk.publish_version
+    published = publish(FunctionName=CHECKOUT, RevisionId=before)["RevisionId"]
+    after = account.sdk.get_function_configuration(FunctionName=CHECKOUT)["RevisionId"]
+    assert len({before, published, after}) == 3
+    assert refusal(lambda: publish(FunctionName=CHECKOUT, RevisionId=before)) == ("PreconditionFailedException", 412)
+    assert publish(FunctionName=CHECKOUT, RevisionId=after)["Version"] == "1"
+    assert account.sdk.get_function_configuration(FunctionName=CHECKOUT)["RevisionId"] == after, "nothing was published"
 
 
 def test_publishing_honours_code_sha256(account: Account) -> None:
@@ -279,3 +342,105 @@ def test_snap_start_is_on_for_active_published_versions_only(account: Account) -
     assert [optimization(each) for each in ("$LATEST", "1")] == ["Off", "Off"]
     account.clock.sleep(60)
     assert [optimization(each) for each in ("$LATEST", "1")] == ["Off", "On"]
+
+
+# Idle versions: developer guide, "Lambda function states".
+
+
+def _idle(account: Account) -> None:
+    account.boundary.serve("lambda.Invoke", lambda _: {"StatusCode": 200})
+    account.alias()
+    account.rules.set_version_state(CHECKOUT, "1", "Inactive", None)
+
+
+def _state(account: Account, qualifier: str = "1") -> tuple[str, str | None]:
+    shown = account.sdk.get_function_configuration(FunctionName=CHECKOUT, Qualifier=qualifier)
+    return shown["State"], shown.get("StateReasonCode")
+
+
+@pytest.mark.parametrize("qualifier", ["1", "live"])
+def test_invocation_of_an_idle_version_fails_and_wakes_it(account: Account, qualifier: str) -> None:
+    """Code, status and text: reported in boto/boto3#3788 and
+    aws-solutions-library-samples/accelerated-intelligent-document-processing-on-aws#801. Codes of states: API model,
+    StateReasonCode.
+    """
+    _idle(account)
+    assert _state(account) == ("Inactive", "Idle")
+    account.clock.sleep(3600)
+    assert _state(account) == ("Inactive", "Idle"), "nobody asked for it"
+
+    def invoke() -> Any:
+        return account.sdk.invoke(FunctionName=CHECKOUT, Qualifier=qualifier)
+
+    assert refusal(invoke) == ("CodeArtifactUserPendingException", 409)
+    assert _state(account) == ("Pending", "Restoring")
+    account.clock.sleep(59)
+    assert refusal(invoke) == ("CodeArtifactUserPendingException", 409)
+    account.clock.sleep(1)
+    assert _state(account) == ("Active", None)
+    assert invoke()["StatusCode"] == 200
+
+
+def test_other_versions_serve_while_one_is_idle(account: Account) -> None:
+    """States are a version's own."""
+    _idle(account)
+    assert account.sdk.invoke(FunctionName=CHECKOUT, Qualifier="2")["StatusCode"] == 200
+    assert account.sdk.invoke(FunctionName=CHECKOUT)["StatusCode"] == 200
+
+
+def test_pending_version_and_one_that_is_gone_are_not_invoked(account: Account) -> None:
+    """Developer guide, "Lambda function states": any invocation fails while a function is Pending."""
+    _idle(account)
+    third = account.publish("three")
+    account.sdk.delete_function(FunctionName=CHECKOUT, Qualifier=third)
+    account.rules.set_version_state(CHECKOUT, "2", "Pending", None)
+    for qualifier, expected in (("2", ("ResourceConflictException", 409)), ("3", ("ResourceNotFoundException", 404))):
+        invoke = {"FunctionName": f"{FUNCTION_ARN}{CHECKOUT}:{qualifier}"}
+        assert refusal(lambda invoke=invoke: account.sdk.invoke(**invoke)) == expected
+
+
+# What was there before, for reads that lag.
+
+
+def test_alias_is_remembered_as_it_was() -> None:
+    """Not a rule of AWS: what a stale GetAlias rests on. Times are exact, to the write."""
+    with opened_account(CallFault("lambda.GetAlias", "stale", "always", seconds=10)) as account:
+        start = account.clock.now()
+
+        def seen(after: float) -> Any:
+            account.clock.sleep(start + after - account.clock.now() - account.call_seconds)
+            return account.as_handler(account.seen)
+
+        absent = seen(5)
+        assert absent.response["Error"]["Code"] == "ResourceNotFoundException"
+        created = account.alias(v2=0.1)
+        account.clock.sleep(5)
+        updated = account.update(Description="build 7", RoutingConfig=weights())
+        account.clock.sleep(5)
+        account.sdk.delete_alias(FunctionName=CHECKOUT, Name="live")
+
+        for after, written in ((15.1, created), (19.9, created), (20, updated), (24.9, updated)):
+            shown = seen(after)
+            assert {**shown, "ResponseMetadata": None} == {**written, "ResponseMetadata": None}
+        assert seen(25).response["Error"]["Code"] == "ResourceNotFoundException"
+
+
+def test_configuration_is_remembered_as_it_was() -> None:
+    """Not a rule of AWS: what a stale GetFunctionConfiguration rests on; a state is that of then too."""
+    with opened_account(CallFault("lambda.GetFunctionConfiguration", "stale", "always", seconds=10)) as account:
+        account.rules.set_version_state(CHECKOUT, "1", "Pending", 5)
+
+        def seen(**qualifier: str) -> Any:
+            return account.as_handler(
+                lambda: account.sdk.get_function_configuration(FunctionName=CHECKOUT, **qualifier)
+            )
+
+        revision = account.sdk.get_function_configuration(FunctionName=CHECKOUT)["RevisionId"]
+        account.clock.sleep(10)
+        account.alias()
+        assert seen()["RevisionId"] == revision
+        assert seen(Qualifier="1").response["Error"]["Code"] == "ResourceNotFoundException"
+        account.clock.sleep(10)
+        assert [seen(Qualifier=each)["State"] for each in ("1", "live")] == ["Pending", "Pending"]
+        account.clock.sleep(5)
+        assert (seen(Qualifier="live")["Version"], seen(Qualifier="1")["State"]) == ("1", "Active")

@@ -13,6 +13,7 @@ import functools
 import json
 import logging
 import random
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
@@ -23,7 +24,7 @@ from unittest.mock import patch
 
 import moto
 from moto.core.responses import ActionResult
-from moto.stepfunctions.exceptions import InvalidToken
+from moto.stepfunctions.exceptions import ExecutionDoesNotExist, InvalidToken
 from moto.stepfunctions.parser import utils as parser_utils
 from moto.stepfunctions.parser.api import (
     ExecutionStatus,
@@ -33,6 +34,7 @@ from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl
 from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
 from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.flow.start_at import StartAt
 from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy_decl, retrier_decl
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
 from moto.stepfunctions.parser.asl.component.eval_component import EvalComponent
@@ -52,8 +54,8 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from sandbox import jsonata
-from sandbox.boundary import caller, identity
+from sandbox import jsonata, redrive
+from sandbox.boundary import AwsError, Boundary, caller, identity
 from sandbox.clock import Actor, Clock, Signal
 from sandbox.iam import session_arn
 from sandbox.stack import ACCOUNT_ID, REGION
@@ -75,7 +77,8 @@ class Interpreter:
     """Step Functions in virtual time.
 
     `on_status` is called with the detail of AWS's event "Step Functions Execution Status Change" whenever an
-    execution starts or ends. `seed` decides the jitter of retries and the names of unnamed executions.
+    execution starts, ends, or goes on after its end. `seed` decides the jitter of retries and the names of unnamed
+    executions.
     """
 
     def __init__(self, clock: Clock, on_status: Callable[[dict[str, Any]], None], seed: int = 0) -> None:
@@ -83,7 +86,12 @@ class Interpreter:
         self._on_status = on_status
         self._random = random.Random(f"interpreter {seed}")
         self._actors: dict[str, list[Actor]] = {}
+        self._redrives: defaultdict[str, redrive.Redrives] = defaultdict(redrive.Redrives)
         self._functions = jsonata.functions(self._random)
+
+    def serve(self, boundary: Boundary) -> None:
+        """Answer the call that moto does not know: RedriveExecution."""
+        boundary.serve("stepfunctions.RedriveExecution", self._redrive_execution)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -129,7 +137,7 @@ class Interpreter:
         yield Execution, "stop", _method(self._stop)
         yield BaseExecutionWorkerCommunication, "terminated", _method(self._ended)
         yield StepFunctionResponse, "stop_execution", _stop_execution
-        yield StepFunctionResponse, "describe_execution", _describe_execution
+        yield StepFunctionResponse, "describe_execution", _method(self._describe_execution)
         yield StepFunctionResponse, "get_execution_history", _get_execution_history
 
     def _language(self) -> Iterator[tuple[Any, str, Any]]:
@@ -165,8 +173,9 @@ class Interpreter:
 
     def _start(self, worker: Moto) -> None:
         """As ExecutionWorker._execution_logic, with all but the program done at once: Stop may come at any time."""
-        program, details = worker._get_evaluation_entrypoint(), worker._evaluation_details
+        details = worker._evaluation_details
         worker.env = env = worker._get_evaluation_environment()
+        _context(env)["RedriveCount"] = 0  # recorded facts, S22
         _add_event(
             env,
             HistoryEventType.ExecutionStarted,
@@ -177,6 +186,11 @@ class Interpreter:
             },
         )
         env.event_history_context.source_event_id = 0  # the first state's predecessor is no event
+        self._run(worker, worker._get_evaluation_entrypoint())
+
+    def _run(self, worker: Moto, program: Moto) -> None:
+        """Have the program evaluated in the worker's environment, until its end."""
+        env, details = worker.env, worker._evaluation_details
 
         def live() -> None:
             caller.set(None)  # whoever started the execution: its calls are not a handler's
@@ -215,26 +229,107 @@ class Interpreter:
         communication._reflect_execution_status()
         self._announce(execution)
 
+    def _redrive_execution(self, params: dict[str, Any]) -> dict[str, Any]:
+        """RedriveExecution: only what failed, was stopped or timed out goes on."""
+        arn, now = params["executionArn"], datetime.now(UTC)
+        try:
+            execution = stepfunctions_parser_backends[ACCOUNT_ID][REGION].describe_execution(arn)
+        except ExecutionDoesNotExist as error:
+            raise AwsError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'") from error
+        redrives, token = self._redrives[arn], params.get("clientToken")
+        if answered := redrives.answered(token, now):
+            return {"redriveDate": answered}
+        if refused := _not_redrivable(execution):
+            raise AwsError("ExecutionNotRedrivable", refused)
+        redrives.note(token, now)
+        self._go_on(execution, redrives)
+        return {"redriveDate": now}
+
+    def _go_on(self, execution: Moto, redrives: redrive.Redrives) -> None:
+        """Enter the state in which an execution ended once more, in a new environment and under the same history.
+
+        The state's time-out, its retries and the machine's time-out begin anew; so does a Wait for so many seconds.
+        That the state is entered once more, with an event, is documented of Fail alone (chosen).
+        """
+        events, worker = _events(execution), execution.exec_worker
+        left = redrive.reentry(events)
+        env, program = worker._get_evaluation_environment(), copy.copy(worker._get_evaluation_entrypoint())
+        env.event_manager = worker.env.event_manager
+        env.event_history_context.source_event_id = events[-1]["id"]
+        if left.state is not None:
+            program.start_at = StartAt(left.state)
+            env.states.reset(input_value=left.input)
+        for name, value in left.variables.items():
+            env.variable_store.set(name, value)
+        env.variable_store.reset_tracing()
+        _context(env).update(RedriveCount=redrives.count, RedriveTime=redrives.last_at)
+        _add_event(
+            env,
+            HistoryEventType.ExecutionRedriven,
+            executionRedrivenEventDetails={"redriveCount": redrives.count},
+        )
+        worker.env = env
+        execution.exec_status, execution.stop_date = ExecutionStatus.RUNNING, None
+        execution.output = execution.error = execution.cause = None
+        self._run(worker, program)
+        self._announce(execution)
+
+    def _redriven(self, execution: Moto) -> dict[str, Any]:
+        """What AWS says of an execution's redrives (recorded facts, S18 and S19)."""
+        redrives, refused = self._redrives[execution.exec_arn], _not_redrivable(execution)
+        return {
+            "redriveCount": redrives.count,
+            "redriveDate": redrives.last_at,
+            "redriveStatus": "NOT_REDRIVABLE" if refused else "REDRIVABLE",
+            "redriveStatusReason": refused,
+        }
+
     def _announce(self, execution: Execution) -> None:
         """Tell the status of an execution, as EventBridge would."""
+        redriven = self._redriven(execution)
+        if redriven["redriveDate"]:
+            redriven["redriveDate"] = _milliseconds(redriven["redriveDate"])
         started, stopped = execution.start_date, execution.stop_date
         succeeded = execution.exec_status == ExecutionStatus.SUCCEEDED
         self._on_status(
             {
                 "executionArn": execution.exec_arn,
                 "stateMachineArn": execution.state_machine_arn,
+                "stateMachineVersionArn": None,
+                "stateMachineAliasArn": None,
                 "name": execution.name,
                 "status": execution.status,
-                "startDate": round(started.timestamp() * _MILLISECONDS),
-                "stopDate": None if stopped is None else round(stopped.timestamp() * _MILLISECONDS),
+                "startDate": _milliseconds(started),
+                "stopDate": None if stopped is None else _milliseconds(stopped),
                 "input": execution.execution_input or "{}",
                 "inputDetails": {"included": True},
                 "output": jsonata.as_json(execution.output) if succeeded else None,
                 "outputDetails": {"included": True} if succeeded else None,
                 "error": execution.error,
                 "cause": execution.cause,
+                **redriven,
             }
         )
+
+    def _describe_execution(self, response: Moto) -> ActionResult:
+        """Every end has a stop date, and an output is JSON, also where it is a string."""
+        execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
+        shown = {
+            "executionArn": execution.exec_arn,
+            "stateMachineArn": execution.state_machine_arn,
+            "name": execution.name,
+            "status": execution.status,
+            "startDate": execution.start_date,
+            "stopDate": execution.stop_date,
+            "input": execution.execution_input,
+            "inputDetails": {"included": True},
+            "error": execution.error,
+            "cause": execution.cause,
+            **self._redriven(execution),
+        }
+        if execution.exec_status == ExecutionStatus.SUCCEEDED:
+            shown |= {"output": jsonata.as_json(execution.output), "outputDetails": {"included": True}}
+        return ActionResult({key: value for key, value in shown.items() if value is not None})
 
     # --- JSONata ------------------------------------------------------------------------------------------------------
 
@@ -330,26 +425,6 @@ def _stop_execution(response: Moto) -> ActionResult:
     return ActionResult({"stopDate": execution.stop_date})
 
 
-def _describe_execution(response: Moto) -> ActionResult:
-    """Every end has a stop date, and an output is JSON, also where it is a string."""
-    execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
-    shown = {
-        "executionArn": execution.exec_arn,
-        "stateMachineArn": execution.state_machine_arn,
-        "name": execution.name,
-        "status": execution.status,
-        "startDate": execution.start_date,
-        "stopDate": execution.stop_date,
-        "input": execution.execution_input,
-        "inputDetails": {"included": True},
-        "error": execution.error,
-        "cause": execution.cause,
-    }
-    if execution.exec_status == ExecutionStatus.SUCCEEDED:
-        shown |= {"output": jsonata.as_json(execution.output), "outputDetails": {"included": True}}
-    return ActionResult({key: value for key, value in shown.items() if value is not None})
-
-
 def _get_execution_history(response: Moto) -> ActionResult:
     """In pages, and newest first if asked; moto returns everything, whatever was asked for."""
     events = _events(response.stepfunction_backend.describe_execution(response._get_param("executionArn")))
@@ -376,6 +451,20 @@ def history(arn: str) -> list[dict[str, Any]]:
 def _events(execution: Moto) -> list[dict[str, Any]]:
     events: list[dict[str, Any]] = execution.exec_worker.env.event_manager._history_event_list
     return events
+
+
+def _context(env: Moto) -> dict[str, Any]:
+    """What `$states.context.Execution` holds."""
+    context: dict[str, Any] = env.states.context_object.context_object_data["Execution"]
+    return context
+
+
+def _not_redrivable(execution: Moto) -> str | None:
+    return redrive.refusal(execution.status, execution.stop_date, len(_events(execution)), datetime.now(UTC))
+
+
+def _milliseconds(moment: datetime) -> int:
+    return round(moment.timestamp() * _MILLISECONDS)
 
 
 def _without_data(event: Mapping[str, Any]) -> dict[str, Any]:

@@ -91,6 +91,7 @@ def world(code: Path, *, seed: int = 0, **faults: Any) -> Iterator[StepFunctions
         struck = Faults(**faults)
         boundary, interpreter = Boundary(clock, struck), Interpreter(clock, statuses.append, seed)
         with boundary.installed(), interpreter.installed():
+            interpreter.serve(boundary)
             runtime = Runtime(clock, boundary, struck, code)
             for module, source in HANDLERS.items():
                 (code / f"{module}.py").write_text(textwrap.dedent(source))

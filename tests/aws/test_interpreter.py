@@ -219,11 +219,14 @@ def test_history_comes_in_pages_and_newest_first_if_asked(sfn: StepFunctions) ->
 
 
 def test_a_status_change_tells_what_aws_tells(sfn: StepFunctions) -> None:
+    """Recorded facts, S18: eighteen keys, of which those of redrive and of versions are null here."""
     ended = sfn.play({"Bake": wait(60, "Done"), "Done": succeed({"outcome": "promoted"})}, {"a": 1})
     started, succeeded = sfn.statuses
     assert succeeded == {
         "executionArn": ended["executionArn"],
         "stateMachineArn": ended["stateMachineArn"],
+        "stateMachineVersionArn": None,
+        "stateMachineAliasArn": None,
         "name": ended["name"],
         "status": "SUCCEEDED",
         "startDate": T0 * 1000,
@@ -234,7 +237,12 @@ def test_a_status_change_tells_what_aws_tells(sfn: StepFunctions) -> None:
         "outputDetails": {"included": True},
         "error": None,
         "cause": None,
+        "redriveCount": 0,
+        "redriveDate": None,
+        "redriveStatus": "NOT_REDRIVABLE",
+        "redriveStatusReason": "Execution is SUCCEEDED and cannot be redriven",
     }
+    assert len(succeeded) == 18
     assert (started["status"], started["stopDate"], started["output"]) == ("RUNNING", None, None)
 
 

@@ -92,7 +92,7 @@ class World:
         printed = EmbeddedMetrics(self.runtime.logs, self.cloudwatch.put_metric_data)
         self.cloudwatch.before_read(printed.catch_up)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
-        DynamoDbRules(self.boundary)
+        self._dynamodb_rules = DynamoDbRules(self.boundary, self.clock, plagues.stale_seconds("dynamodb"))
         AliasStack(self.boundary, self.target, scenario.alias.stack)
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
         # The tightest pattern there is: one name, without a wildcard that would speak of versions too.
@@ -128,6 +128,7 @@ class World:
             installing.enter_context(self.clock)
             installing.enter_context(self.boundary.installed())
             installing.enter_context(self.interpreter.installed())
+            installing.enter_context(self._dynamodb_rules.installed())
             self.cloudwatch.serve(self.boundary)
             self.boundary.serve("cloudformation.DescribeStacks", self.stack.describe)
             self._build()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import fields
+from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar, cast, dataclass_transform
@@ -20,6 +21,7 @@ from pydantic import model_validator as validator
 from pydantic.dataclasses import dataclass
 
 from sandbox.alarm_rule import AlarmState
+from sandbox.faults import STALE_CALLS
 from sandbox.scenario_keys import nearest
 
 SHIPPED = Path(__file__).parent / "scenarios"
@@ -97,6 +99,13 @@ def _given(shape: Version | Duration | None) -> dict[str, Any]:
 
 
 _SERVED = Version(error_rate=0.001, duration_ms=Duration(median=80, p99=400), cold_start_ms=0, cold_starts=0)
+
+
+@_shape
+class VersionState:
+    """What Lambda says of a published version. An invocation of an Inactive one fails, and has it made ready again."""
+
+    state: Literal["Pending", "Active", "Inactive", "Failed"]
 
 
 @_shape
@@ -245,6 +254,48 @@ class UpdateAlias:
 
 
 @_shape
+class DescribeAlias:
+    """Somebody else writes the alias's description and nothing else: its RevisionId changes all the same."""
+
+    at_second: Second
+    do: Literal["describe_alias"]
+    description: Annotated[str, StringConstraints(max_length=256)]
+
+
+@_shape
+class DeleteAlias:
+    """Somebody deletes the alias."""
+
+    at_second: Second
+    do: Literal["delete_alias"]
+
+
+@_shape
+class DeleteFunction:
+    """Somebody deletes the function, with its versions and aliases."""
+
+    at_second: Second
+    do: Literal["delete_function"]
+
+
+@_shape
+class DeleteVersion:
+    """Somebody deletes a version, which Lambda refuses while an alias names it."""
+
+    at_second: Second
+    do: Literal["delete_version"]
+    version: VersionNumber
+
+
+@_shape
+class Redrive:
+    """Somebody has the first execution go on where it ended; refused while it runs, and where it succeeded."""
+
+    at_second: Second
+    do: Literal["redrive"]
+
+
+@_shape
 class Command:
     """An operator's word on the rollout of the target, by Tidegate's own `command` function."""
 
@@ -281,9 +332,15 @@ class CallFault:
     seconds: Second | None = None
 
     @validator(mode="after")
-    def _held_for_how_long(self) -> Self:
-        if self.error == "held" and self.seconds is None:
-            raise ValueError("held needs seconds")
+    def _for_how_long(self) -> Self:
+        if self.error in {"held", "slow", "stale"} and self.seconds is None:
+            raise ValueError(f"{self.error} needs seconds")
+        return self
+
+    @validator(mode="after")
+    def _of_a_read(self) -> Self:
+        if self.error == "stale" and not any(fnmatchcase(call, self.call) for call in STALE_CALLS):
+            raise ValueError(f"no answer to {self.call} can be stale: those to {', '.join(STALE_CALLS)} can")
         return self
 
 
@@ -345,12 +402,18 @@ Action = Annotated[
     Annotated[StopExecution, Tag("<stop_execution>")]
     | Annotated[SetAlarm, Tag("<set_alarm>")]
     | Annotated[UpdateAlias, Tag("<update_alias>")]
+    | Annotated[DescribeAlias, Tag("<describe_alias>")]
+    | Annotated[DeleteAlias, Tag("<delete_alias>")]
+    | Annotated[DeleteFunction, Tag("<delete_function>")]
+    | Annotated[DeleteVersion, Tag("<delete_version>")]
     | Annotated[Command, Tag("<command>")]
-    | Annotated[StartExecution, Tag("<start_execution>")],
+    | Annotated[StartExecution, Tag("<start_execution>")]
+    | Annotated[Redrive, Tag("<redrive>")],
     Discriminator(
         _action_kind,
         custom_error_type="action_kind",
-        custom_error_message="do is one of stop_execution, set_alarm, update_alias, command, start_execution",
+        custom_error_message="do is one of stop_execution, set_alarm, update_alias, describe_alias, delete_alias, "
+        "delete_function, delete_version, command, start_execution, redrive",
     ),
 ]
 
@@ -363,6 +426,7 @@ class Scenario:
     requests_per_minute: Annotated[float, Field(ge=0, le=1_000_000)] = 600
     stable: Version = Field(default_factory=Version)
     candidate: Version = Field(default_factory=Version)
+    versions: dict[VersionNumber, VersionState] = Field(default_factory=dict)
     publish: Publish = Field(default_factory=Publish)
     alias: Alias = Field(default_factory=Alias)
     profiles: Profiles = Field(default_factory=dict)
@@ -404,8 +468,10 @@ class Scenario:
 
     @property
     def highest_version_named(self) -> int:
-        """The highest version that the alias or an `update_alias` names: all up to it are published beforehand."""
-        named = [self.alias.function_version, *self.alias.weights]
+        """The highest version that the alias, an `update_alias` or `versions` names: all up to it are published
+        beforehand.
+        """
+        named = [self.alias.function_version, *self.alias.weights, *self.versions]
         for action in self.timeline:
             if isinstance(action, UpdateAlias):
                 named += [action.function_version or "1", *(action.weights or {})]

@@ -77,16 +77,21 @@ def _show(world: World, on_frame: Callable[[World], None]) -> None:
     arn = next(iter(world.executions))
 
     def frame() -> None:
+        # One that has ended may go on.
         if world.executions[arn] is None:
             on_frame(world)
-            seconds = max(FRAME_SECONDS, FRAME_PART * (world.clock.now() - STARTED_AT))
-            world.clock.at(world.clock.now() + seconds, frame, background=True)
+        seconds = max(FRAME_SECONDS, FRAME_PART * (world.clock.now() - STARTED_AT))
+        world.clock.at(world.clock.now() + seconds, frame, background=True)
 
     frame()
 
 
 def tell(world: World, arn: str, end: End, began: float) -> Story:
-    """What is to be said of a world in which an execution has ended; `began`: when, as `time.perf_counter` has it."""
+    """What is to be said of a world in which an execution has ended; `began`: when, as `time.perf_counter` has it.
+
+    Of one that was redriven after this end, the last end counts.
+    """
+    end = world.executions.get(arn) or end
     output = json.loads(end.output) if end.status == "SUCCEEDED" and end.output else {}
     events = history(arn)
     return Story(
@@ -204,7 +209,8 @@ def rollout_view(world: World) -> RolloutView:
     end = world.executions[arn]
     lock, finished = _lock(world, arn), _finished(world, arn)
     live = records.Live.of(lock or {})
-    kept = json.loads(finished[0]["document"]) if finished else live.document
+    # One that was redriven runs on with a lock of its own.
+    kept = json.loads(finished[0]["document"]) if finished and (end or not lock) else live.document
     plan = kept.get("plan") or {}
     verdicts = records.verdicts(kept, STARTED_AT)
     world.traffic.catch_up(world.clock.now())

@@ -55,6 +55,8 @@ def create_target(target: Target, scenario: scenarios.Scenario, rules: LambdaRul
             client("lambda").update_function_code(FunctionName=name, ZipFile=archive(f"version {version}"))
         client("lambda").publish_version(FunctionName=name)
     _describe_version(name, scenario.alias.function_version, scenario.stable, rules)
+    for number, named in scenario.versions.items():
+        rules.set_version_state(name, number, named.state, None)
     if not scenario.publish.unchanged:
         client("lambda").update_function_code(FunctionName=name, ZipFile=archive("candidate"))
         _describe_version(name, str(published + 1), scenario.candidate, rules)

@@ -45,6 +45,15 @@ SWEEPS_SECONDS = 3 * MINUTE_SECONDS
 PATIENCE_SECONDS = 6 * 3600
 
 _ENDS = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
+#: What somebody does to the alias, or has a state machine do.
+_INTERVENTIONS = (
+    scenarios.UpdateAlias,
+    scenarios.DescribeAlias,
+    scenarios.DeleteAlias,
+    scenarios.DeleteFunction,
+    scenarios.StartExecution,
+    scenarios.Redrive,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +74,8 @@ class World:
     and every alarm's new state. `served` are the callers' requests up to the rollout's end, or, where that left the
     alias between two versions, up to the moment at which a guard put it right. `refused` holds what AWS refused to
     somebody of the timeline, `answers` what its commands were answered, `intervened_at` every moment at which somebody
-    of the timeline started another execution or wrote to the alias, and `spoken` what people were told, as sentences.
-    `hooked.told` is what the scenario's functions were told.
+    of the timeline started or redrove an execution or wrote to the alias, and `spoken` what people were told, as
+    sentences. `hooked.told` is what the scenario's functions were told.
     """
 
     def __init__(
@@ -130,6 +139,7 @@ class World:
             installing.enter_context(self.interpreter.installed())
             installing.enter_context(self._dynamodb_rules.installed())
             self.cloudwatch.serve(self.boundary)
+            self.interpreter.serve(self.boundary)
             self.boundary.serve("cloudformation.DescribeStacks", self.stack.describe)
             self._build()
             self._installed = installing.pop_all()
@@ -236,8 +246,8 @@ class World:
         limit = self.clock.now() + PATIENCE_SECONDS
 
         def settled() -> bool:
-            ends = [end.at for end in self.executions.values() if end is not None]
-            return self.clock.idle() and self.clock.now() >= max(ends) + SWEEPS_SECONDS
+            ends = (end.at for end in self.executions.values() if end is not None)
+            return self.clock.idle() and self.clock.now() >= max(ends, default=STARTED_AT) + SWEEPS_SECONDS
 
         self.clock.run(until=settled, limit=limit)
 
@@ -245,7 +255,7 @@ class World:
         """What one entry of the timeline does. What AWS refuses to somebody else is no fault of the story."""
 
         def act() -> None:
-            if isinstance(action, (scenarios.UpdateAlias, scenarios.StartExecution)):
+            if isinstance(action, _INTERVENTIONS):
                 self.intervened_at.append(self.clock.now())
             try:
                 self._perform(action, arn)
@@ -260,12 +270,18 @@ class World:
             client("stepfunctions").stop_execution(executionArn=arn)
         elif isinstance(action, scenarios.SetAlarm):
             set_alarm(action.name, action.state)
-        elif isinstance(action, scenarios.UpdateAlias):
-            self._update_alias(action)
         elif isinstance(action, scenarios.StartExecution):
             self._start_execution(self.request if action.request is None else action.request)
+        elif isinstance(action, scenarios.Redrive):
+            client("stepfunctions").redrive_execution(executionArn=arn)
+        elif isinstance(action, scenarios.DeleteFunction):
+            client("lambda").delete_function(FunctionName=self.target.function_name)
+        elif isinstance(action, scenarios.DeleteVersion):
+            client("lambda").delete_function(FunctionName=self.target.function_name, Qualifier=action.version)
         elif isinstance(action, scenarios.Command):
             self._command(action)
+        else:
+            self._write_alias(action)
 
     def _command(self, action: scenarios.Command) -> None:
         said = {key: getattr(action, key) for key in ("command", "author", "reason", "rollout_id")}
@@ -278,13 +294,19 @@ class World:
         message = answer.get("message") or f"{answer.get('errorType')}: {answer.get('errorMessage')}"
         self.spoken.append((self.clock.now(), f"{action.command}: {message}"))
 
-    def _update_alias(self, action: scenarios.UpdateAlias) -> None:
-        change: dict[str, Any] = {}
-        if action.function_version is not None:
-            change["FunctionVersion"] = action.function_version
-        if action.weights is not None:
-            change["RoutingConfig"] = {"AdditionalVersionWeights": dict(action.weights)}
-        client("lambda").update_alias(FunctionName=self.target.function_name, Name=self.target.alias_name, **change)
+    def _write_alias(self, action: scenarios.UpdateAlias | scenarios.DescribeAlias | scenarios.DeleteAlias) -> None:
+        alias: dict[str, Any] = {"FunctionName": self.target.function_name, "Name": self.target.alias_name}
+        if isinstance(action, scenarios.DeleteAlias):
+            client("lambda").delete_alias(**alias)
+            return
+        if isinstance(action, scenarios.DescribeAlias):
+            alias["Description"] = action.description
+        else:
+            if action.function_version is not None:
+                alias["FunctionVersion"] = action.function_version
+            if action.weights is not None:
+                alias["RoutingConfig"] = {"AdditionalVersionWeights": dict(action.weights)}
+        client("lambda").update_alias(**alias)
 
     # --- What it is told ----------------------------------------------------------------------------------------------
 
@@ -315,6 +337,8 @@ class World:
                 self.served = self.traffic.counts
             outcome = (detail.get(key) for key in ("output", "error", "cause"))
             self.executions[arn] = End(self.clock.now(), status, *outcome)
+        elif arn in self.executions:
+            self.executions[arn] = None  # redriven
         self.eventbridge.deliver("aws.states", "Step Functions Execution Status Change", detail, "execution", [arn])
 
 

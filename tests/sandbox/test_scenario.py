@@ -184,6 +184,49 @@ def test_actions_are_told_apart_by_what_they_do() -> None:
     assert scenario.timeline == (StopExecution(at_second=200, do="stop_execution"),)
 
 
+def test_versions_that_are_named_are_published_beforehand() -> None:
+    scenario = Scenario.of({"versions": {"1": {"state": "Inactive"}, "7": {"state": "Failed"}}})
+
+    assert scenario.highest_version_named == 7
+    assert scenario.versions["7"].state == "Failed"
+
+
+@pytest.mark.parametrize("versions", [{"0": {"state": "Active"}}, {"1": {"state": "Idle"}}, {"1": {}}])
+def test_a_version_has_a_number_and_one_of_lambda_s_states(versions: dict[str, object]) -> None:
+    assert len(reasons({"versions": versions})) == 1
+
+
+@pytest.mark.parametrize("error", ["held", "slow", "stale"])
+def test_a_fault_that_takes_time_says_how_much(error: str) -> None:
+    assert reasons({"faults": [{"call": "lambda.GetAlias", "error": error}]}) == [f"faults.0: {error} needs seconds"]
+
+
+@pytest.mark.parametrize("call", ["lambda.UpdateAlias", "cloudwatch.*", "dynamodb.PutItem"])
+def test_only_reads_that_are_remembered_can_be_stale(call: str) -> None:
+    (reason,) = reasons({"faults": [{"call": call, "error": "stale", "seconds": 10}]})
+    assert reason.startswith(f"faults.0: no answer to {call} can be stale: those to dynamodb.GetItem, ")
+
+
+@pytest.mark.parametrize("call", ["*", "lambda.*", "dynamodb.Query", "*.Get*"])
+def test_a_wildcard_makes_stale_what_can_be(call: str) -> None:
+    assert Scenario.of({"faults": [{"call": call, "error": "stale", "seconds": 10}]})
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        {"do": "describe_alias"},
+        {"do": "describe_alias", "description": 7},
+        {"do": "delete_version"},
+        {"do": "delete_version", "version": "$LATEST"},
+        {"do": "delete_alias", "name": "live"},
+        {"do": "redrive", "name": "story-1"},
+    ],
+)
+def test_an_action_has_what_it_needs_and_no_more(action: dict[str, object]) -> None:
+    assert len(reasons({"timeline": [{"at_second": 1, **action}]})) == 1
+
+
 def test_shipped_scenarios_say_in_one_line_what_happens() -> None:
     scenarios = shipped()
 

@@ -1,6 +1,6 @@
 """Step Functions: moto's interpreter in virtual time, with what it gets wrong put right.
 
-With `shortcuts` the one module that reaches into moto's insides, so it names the version it knows. moto gives every
+The module that reaches furthest into moto's insides, so it names the version it knows. moto gives every
 execution and every Task a thread and waits for them in real time; here the threads are actors and the waiting is the
 clock's. What Stop and time-outs end is ended at once, whereas a handler that was invoked is none of the interpreter's
 actors and goes on, as it does in AWS.

@@ -12,7 +12,6 @@ from tests.brief import BRIEF
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 AT_ONCE = {**SMALLEST, "strategy": "AllAtOnce"}
-WATCHED = {**SMALLEST, "alarms": ["errors"]}
 #: It fires only where somebody sets it.
 ALARM = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
 CLOSE = "dynamodb.TransactWriteItems"
@@ -142,14 +141,41 @@ def test_the_sweeper_asks_the_lock_itself_whose_it_is():
             shown.append(answer)
         return shown[0] if shown else answer
 
-    again = {"at_second": 31, "do": "start_execution", "request": {**BRIEF, "version": "2"}}
-    with World(Scenario.of({"timeline": [stops(30), again]}), BRIEF) as world:
+    again = {"at_second": 46, "do": "start_execution", "request": {**BRIEF, "version": "2"}}
+    with World(Scenario.of({"timeline": [stops(45), again]}), BRIEF) as world:
         world.boundary.correct("dynamodb.Query", stale)
         world.follow(world.start())
         world.clock.sleep(400)
         world.settle()
         assert shown, "nothing was stale"
         assert (world.routing, outcomes(world)) == (("2", {}), ["rolled_back", "promoted"])
+
+
+def test_who_no_longer_has_the_lock_restores_nothing():
+    """The candidate does harm, and the lock is another execution's: so is the weight, for all that can be known."""
+    long = {**SMALLEST, "steps": [{"weight": 10, "bake_seconds": 600}, {"weight": 100, "bake_seconds": 600}]}
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}}), long) as world:
+        arn = world.start()
+        later(world, 150, lambda: hand_over(world))
+        end = world.follow(arn)
+        assert (end.error, world.routing) == ("Interrupted", ("1", {"2": 0.1}))
+
+
+def test_who_no_longer_has_the_lock_before_any_traffic_is_interrupted():
+    def handed_over(_params, proceed):
+        by_somebody(lambda: hand_over(world))
+        return proceed()
+
+    with World(Scenario.of({}), BRIEF) as world:
+        world.boundary.correct("lambda.PublishVersion", handed_over)
+        end = world.follow(world.start())
+        assert (end.error, world.routing) == ("Interrupted", ("1", {}))
+
+
+def hand_over(world):
+    """Somebody has deleted the lock, and another execution has taken it."""
+    held = lock(world)
+    keep(world, {**held, "execution_arn": {"S": held["execution_arn"]["S"] + "-another"}})
 
 
 # One that fails, and the others after it.
@@ -187,14 +213,35 @@ def test_the_sweep_goes_on_where_one_alias_cannot_be_looked_at():
 # What may not be written.
 
 
-def test_a_stable_version_that_serves_already_needs_no_leave_to_restore_it():
-    """The alarm's guard has restored it; that RollBack may not write it once more calls nobody."""
-    fires = {"at_second": 215, "do": "set_alarm", "name": "errors", "state": "ALARM"}
-    with World(Scenario.of({"alarms": [ALARM], "timeline": [fires]}), WATCHED) as world:
-        world.boundary.correct("lambda.UpdateAlias", refused("roll_back"))
+@pytest.mark.parametrize(
+    ("handlers", "timeline"),
+    [
+        (("shift_traffic", "roll_back"), []),
+        (("roll_back",), [{"at_second": 30, "do": "update_alias", "function_version": "1", "weights": {}}]),
+    ],
+    ids=["no weight was ever set", "somebody restored it"],
+)
+def test_a_stable_version_that_serves_already_needs_no_leave_to_restore_it(handlers, timeline):
+    with World(Scenario.of({"timeline": timeline}), BRIEF) as world:
+        world.boundary.correct("lambda.UpdateAlias", refused(*handlers))
         end = world.follow(world.start())
         world.settle()
         assert (end.error, world.routing, told(world)) == ("RolledBack", ("1", {}), ["RolloutRolledBack"])
+        assert lock(world) is None
+
+
+def test_a_guard_that_finds_the_stable_version_needs_no_leave_either():
+    """The alarm's guard has restored it, and could not say so; then the rollout is stopped before it looks."""
+    fires = {"at_second": 20, "do": "set_alarm", "name": "errors", "state": "ALARM"}
+    scenario = Scenario.of({"alarms": [ALARM], "timeline": [fires, stops(40)]})
+    with World(scenario, {**BRIEF, "alarms": ["errors"]}) as world:
+        unsaid = refused("guard_alarm", where=lambda params: "restored" in json.dumps(params))
+        world.boundary.correct("dynamodb.UpdateItem", unsaid)
+        world.boundary.correct("lambda.UpdateAlias", refused("guard_execution", "sweep"))
+        world.follow(world.start())
+        world.settle()
+        assert world.routings[-1][0] - STARTED_AT < 25
+        assert (world.routing, outcomes(world), told(world)) == (("1", {}), ["rolled_back"], ["RolloutRolledBack"])
 
 
 def test_who_cannot_restore_says_so_and_how_a_person_does():
@@ -253,29 +300,32 @@ def restore_and_close(world):
 
 
 def test_a_promotion_that_is_restored_while_its_books_cannot_be_closed_is_not_told():
-    """The alarm's guard marks the lock and restores between two of Promote's attempts to close."""
-    with World(Scenario.of({"alarms": [ALARM]}), {**AT_ONCE, "alarms": ["errors"]}) as world:
-        fired = []
+    """The alarm's guard marks the lock and restores at Promote's very last attempt to close."""
+    error, routing, attempts = promoted_without_books(fires_at=None)
+    assert (error, routing) == (None, ("2", {}))
+    assert promoted_without_books(fires_at=attempts)[:2] == ("RolledBack", ("1", {}))
 
-        def unwritable(_params, _proceed):
-            if caller.get() != "promote":
-                return _proceed()
-            if not fired:
-                fired.append(world.clock.now())
-                by_somebody(
-                    lambda: client("cloudwatch").set_alarm_state(
-                        AlarmName="errors", StateValue="ALARM", StateReason="somebody sets it"
-                    )
-                )
+
+def promoted_without_books(fires_at):
+    """How a promotion ends whose books cannot be closed, its alias, and how often it tries; an alarm fires then."""
+    attempts = []
+
+    def unwritable(_params, proceed):
+        if caller.get() != "promote":
+            return proceed()
+        attempts.append(world.clock.now())
+        if len(attempts) == fires_at:
+            firing = {"AlarmName": "errors", "StateValue": "ALARM", "StateReason": "somebody sets it"}
+            by_somebody(lambda: client("cloudwatch").set_alarm_state(**firing))
             world.clock.sleep(3)
-            raise AwsError("InternalServerError", "it is not there now", 500)
+        raise AwsError("InternalServerError", "it is not there now", 500)
 
+    with World(Scenario.of({"alarms": [ALARM]}), {**AT_ONCE, "alarms": ["errors"]}) as world:
         world.boundary.correct(CLOSE, unwritable)
         end = world.follow(world.start())
         world.settle()
-        assert fired, "it never promoted"
-        assert (end.error, world.routing, outcomes(world)) == ("RolledBack", ("1", {}), ["rolled_back"])
-        assert "RolloutPromoted" not in told(world)
+        assert ("RolloutPromoted" in told(world)) == (end.error is None)
+        return end.error, world.routing, len(attempts)
 
 
 @pytest.mark.parametrize("minutes", [3, 10])

@@ -95,8 +95,7 @@ class Server:
 
     def close(self) -> None:
         """End it."""
-        if self._process.stdin:
-            self._process.stdin.close()
+        self._process.terminate()
         self._process.wait()
 
 

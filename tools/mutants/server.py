@@ -46,9 +46,21 @@ def main() -> None:
     os.dup2(2, 1)
     _warm_up()
     print(json.dumps({"ready": True}), file=answers, flush=True)
+    signal.signal(signal.SIGTERM, _end)
     for line in sys.stdin:
         question = json.loads(line)
         print(json.dumps(_ask(question)), file=answers, flush=True)
+
+
+#: The fork that lives, if one does.
+_FORKS: list[int] = []
+
+
+def _end(*_: object) -> None:
+    """Somebody ends the run: no fork outlives it."""
+    for process in _FORKS:
+        os.kill(process, signal.SIGKILL)
+    os._exit(1)
 
 
 def _warm_up() -> None:
@@ -90,11 +102,13 @@ def _ask(question: Mapping[str, Any]) -> dict[str, Any]:
         os.close(reading)
         _live(question, os.fdopen(writing, "w", encoding="utf-8"))
     os.close(writing)
+    _FORKS.append(process)
     said, late = _listen(reading, question["limits"])
     if late:
-        os.killpg(process, signal.SIGKILL)
+        os.kill(process, signal.SIGKILL)
     os.close(reading)
     _, status = os.waitpid(process, 0)
+    _FORKS.clear()
     last = said[-1] if said else {}
     if late:
         end = {"end": "timed out", "by": last.get("begins", "")}
@@ -127,6 +141,7 @@ def _live(question: Mapping[str, Any], answers: IO[str]) -> None:
     """The fork's whole life."""
     try:
         os.setsid()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
         resource.setrlimit(resource.RLIMIT_DATA, (_MEMORY_BYTES, _MEMORY_BYTES))
         silent = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):

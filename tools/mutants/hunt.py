@@ -36,7 +36,7 @@ _IGNORED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
+class Passed:
     """A test as it passed without a mutant: how long it took, and which statements it ran, as `file:line`."""
 
     name: str
@@ -155,7 +155,7 @@ def ask_all(
 # --- The tests --------------------------------------------------------------------------------------------------------
 
 
-def survey(servers_: Sequence[Server], copy: Path, probed: Sequence[str], kept: Path) -> tuple[list[Test], list[str]]:
+def survey(servers_: Sequence[Server], copy: Path, probed: Sequence[str], kept: Path) -> tuple[list[Passed], list[str]]:
     """Run every test once without a mutant: what each ran of the probed files, and those that fail as it is.
 
     `kept` is a file from which what is known already comes, where nothing has changed since, and into which it goes.
@@ -173,7 +173,7 @@ def survey(servers_: Sequence[Server], copy: Path, probed: Sequence[str], kept: 
     for part, answer in answers.items():
         for one in answer["tests"]:
             if one["good"]:
-                tests.append(Test(one["test"], one["seconds"], frozenset(one["seen"])))
+                tests.append(Passed(one["test"], one["seconds"], frozenset(one["seen"])))
             else:
                 failing.append(one["test"])
         if not answer["tests"]:
@@ -206,10 +206,10 @@ def _digests(copy: Path, probed: Sequence[str]) -> dict[str, str]:
 class Choice:
     """Which tests a mutant meets, likeliest killers first: those that killed its like, then the quick ones."""
 
-    tests: Sequence[Test]
+    tests: Sequence[Passed]
     kills: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
-    def of(self, mutant: Mutant) -> list[Test]:
+    def of(self, mutant: Mutant) -> list[Passed]:
         """Every test that runs what the mutant changes."""
         places = {f"{mutant.file}:{line}" for line in mutant.lines}
         anywhere = f"{mutant.file}:"
@@ -234,9 +234,9 @@ class Choice:
             self.kills[verdict.mutant.file, verdict.mutant.function][verdict.by] += 1
 
 
-def first_turn(tests: Sequence[Test]) -> list[Test]:
+def first_turn(tests: Sequence[Passed]) -> list[Passed]:
     """As many of them as the first turn has time for; at least one."""
-    chosen: list[Test] = []
+    chosen: list[Passed] = []
     spent = 0.0
     for test in tests:
         if chosen and spent + test.seconds > FIRST_TURN_SECONDS:

@@ -401,8 +401,8 @@ def _own_expressions(statement: ast.stmt) -> Iterator[ast.AST]:
 
 
 def _grouped(node: ast.expr, text: str) -> str:
-    plain = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant, ast.List, ast.Dict, ast.Set, ast.Compare)
-    return text if isinstance(node, plain) else f"({text})"
+    loose = (ast.BoolOp, ast.IfExp, ast.Lambda, ast.NamedExpr, ast.BinOp, ast.Tuple, ast.Starred, ast.GeneratorExp)
+    return f"({text})" if isinstance(node, loose) else text
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 from application.announcement import tell_waiting
 from application.telemetry import Document, logger, task
-from aws import alarms, aliases, ledger, metrics
+from aws import alarms, aliases, metrics, verdicts
 from rollout.decision import Decision, decide
 from rollout.errors import AliasMoved, AwsUnavailable, RolloutError
 from rollout.look import Look
@@ -25,7 +26,7 @@ def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate` and `progress`. Result: the new progress with `action` and `reason`."""
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     progress = Progress.from_json(event["progress"])
-    _require_unmoved(plan, candidate, progress)
+    progress = replace(progress, revision_id=_require_unmoved(plan, candidate, progress))
     now = time.time()
     readings = alarms.read(
         (gate.name for gate in plan.alarms),
@@ -44,15 +45,20 @@ def handler(event: Document) -> Document:
     return _result(decision)
 
 
-def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> None:
-    expected = Routing.split(plan.stable, candidate, progress.weight_percent)
-    if not progress.shifts:
-        expected = Routing.alone(plan.stable)
-    found = aliases.read(plan.function_name, plan.alias_name).routing
-    if found != expected:
+def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> str:
+    """The alias's revision now: whoever wrote since and moved nothing, a description for instance, changed it."""
+    expected = progress.routing(plan.stable, candidate)
+    alias = aliases.read(plan.function_name, plan.alias_name)
+    found = alias.routing
+    if found == expected:
+        return alias.revision_id
+    earlier = [Routing.split(plan.stable, candidate, shift.weight_percent) for shift in progress.shifts]
+    if found == Routing.alone(plan.stable):
         # A guard's or a person's restore says so in the lock, which RollBack reads where it can.
-        whose = "it was restored meanwhile" if found == Routing.alone(plan.stable) else "somebody else moved it"
-        raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: {whose}")
+        whose = "it was restored meanwhile"
+    else:
+        whose = "as it did before" if found in earlier else "somebody else moved it"
+    raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: {whose}")
 
 
 def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[tuple[Minute, ...], str]:
@@ -91,7 +97,7 @@ def _decide(plan: Plan, progress: Progress, look: Look) -> Decision:
 def _record(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
     """Write a verdict down; what people want, where this decision does not know it."""
     try:
-        return ledger.record_verdict(plan, decision, look)
+        return verdicts.record(plan, decision, look)
     except RolloutError as error:
         # A verdict to roll back does not wait for the books.
         if decision.action != "roll_back":

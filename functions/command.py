@@ -5,8 +5,8 @@ from __future__ import annotations
 from application.revert import revert
 from application.steering import steer
 from application.telemetry import Document, logger, task
-from aws import finished, ledger
-from aws.ledger import Lock
+from aws import finished, locks
+from aws.locks import Lock
 from rollout.errors import AwsUnavailable
 from rollout.wheel import Command
 
@@ -30,7 +30,7 @@ def handler(event: Document) -> Document:
         return {"accepted": False, "message": str(error)}
     logger.append_keys(command=command.command, author=command.author)
     for _ in range(_TRIES):
-        lock = ledger.read_lock(command.target)
+        lock = locks.read(command.target)
         answer = steer(command, lock, lock.plan) if lock and lock.plan else _after(command, lock)
         if answer is not None:
             logger.info("answered", accepted=answer["accepted"], answer=answer["message"])

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from application.restoration import has_ended_as_meant, left_open, mark, restore
+from application.restoration import Holder, has_ended_as_meant, left_open, mark, restore_at_once
 from application.telemetry import Document, count, identify, logger, task
-from aws import ledger
-from aws.ledger import Lock
-from rollout.errors import AliasMoved, AliasNotFound, RolloutError
+from aws import locks
+from aws.history import Booked
+from aws.locks import Lock
+from rollout.errors import AliasNotFound, AwsUnavailable, Interrupted, RolloutError
 
 
 @task("guard_alarm")
@@ -26,8 +27,8 @@ def handler(event: Document) -> Document:
     fired_at = datetime.fromisoformat(detail["state"]["timestamp"]).timestamp()
     restored: list[str] = []
     failed: RolloutError | None
-    locks, failed = ledger.running(alarm=name)
-    for lock in locks:
+    watching, failed = locks.running(alarm=name)
+    for lock in watching:
         if not _counts(lock, name, before, fired_at):
             continue
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
@@ -59,13 +60,17 @@ def _restore(lock: Lock, why: str) -> list[str]:
     if found is None or (found.promoting and has_ended_as_meant(lock)):
         return []
     marked = mark(found, why, convicts=found.exposed)
-    if marked.lost or not marked.found.exposed:
+    if marked.holder is Holder.UNKNOWN:
+        raise AwsUnavailable(f"whose {lock.target} is cannot be said while the ledger is silent: nothing is undone")
+    if marked.holder is not Holder.OURS or not marked.found.exposed:
         return []
     try:
-        restore(marked, ended_at=None)
-    except (AliasMoved, AliasNotFound) as error:
+        done = restore_at_once(marked.found, why)
+    except (Interrupted, AliasNotFound) as error:
         # Not ours any more: the state machine says so at its next poll.
         logger.warning("left as found", reason=str(error))
+        return []
+    if isinstance(done, Booked) or done.theirs:
         return []
     count("AlarmRestores")
     return [lock.target]

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import replace
+from functools import partial
 
 from application.books import tell, tell_refused
 from application.settlement import settle, take_over
 from application.telemetry import Document, identify, logger, task
-from aws import executions, history, ledger
+from aws import executions, history, locks
 from aws.executions import SUCCESSES, End, Execution, Trace
 from aws.history import Kept
-from aws.ledger import Lock
+from aws.locks import Lock
 from rollout.errors import REFUSALS, RolloutError
 
 #: A promotion that is older than this may be somebody's later one of the same version.
@@ -42,7 +43,7 @@ def handler(event: Document) -> Document:
         if found is None:
             # Nothing moved that is not back, and the books may be open all the same.
             raise
-        return {"outcome": settle(found, end)}
+        return {"outcome": settle(found, end, partial(executions.is_last, found.plan))}
     if lock is not None:
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
         return {"outcome": take_over(lock, end, _request(detail))}
@@ -54,8 +55,8 @@ def handler(event: Document) -> Document:
 def _lock(execution_arn: str, target: str | None) -> Lock | None:
     """The lock that the execution holds. Its input may leave the alias to a profile: then the index finds it."""
     if target is None:
-        target = next((one.target for one in ledger.running()[0] if one.execution_arn == execution_arn), None)
-    lock = ledger.read_lock(target) if target else None
+        target = next((one.target for one in locks.running()[0] if one.execution_arn == execution_arn), None)
+    lock = locks.read(target) if target else None
     return lock if lock and lock.execution_arn == execution_arn else None
 
 
@@ -117,9 +118,4 @@ def _request(detail: Document) -> object:
 def _target(detail: Document) -> str | None:
     """The alias that the execution's input names; None where it is no request."""
     request = _request(detail)
-    if not isinstance(request, dict):
-        return None
-    function_name, alias_name = request.get("function_name"), request.get("alias_name")
-    if not isinstance(function_name, str) or not isinstance(alias_name, str):
-        return None
-    return f"{function_name.rsplit(':', 1)[-1]}:{alias_name}"
+    return executions.target_of(request) if isinstance(request, dict) else None

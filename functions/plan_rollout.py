@@ -11,7 +11,7 @@ from application.dry_run import rehearse
 from application.planner import Asked, make_plan, taken
 from application.settlement import take_over
 from application.telemetry import Document, best_effort, identify, logger, task
-from aws import executions, history, ledger
+from aws import executions, history, ledger, locks
 from aws.executions import Execution
 from rollout.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning
 from rollout.plan import Plan
@@ -64,14 +64,14 @@ def _take_lock(target: str, execution: Execution, started_at: float) -> None:
     now = time.time()
     if ledger.take_lock(target, execution.arn, now, started_at=started_at):
         return
-    held = ledger.read_lock(target)
+    held = locks.read(target)
     end = executions.end_of(held.execution_arn, now - held.taken_at) if held is not None else None
     if held is not None and end is not None:
         take_over(held, end)
         if ledger.take_lock(target, execution.arn, now, ended_holder=held.execution_arn, started_at=started_at):
             return
         # The response may have been lost, and the SDK asked again.
-        held = ledger.read_lock(target)
+        held = locks.read(target)
         if held is not None and held.execution_arn == execution.arn:
             return
     raise RolloutRunning(taken(target, held.execution_arn if held else "another execution"))

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from application.books import close
+from application.forward import move
 from application.telemetry import Document, best_effort, task
-from aws import aliases, ledger, versions
+from aws import aliases, ledger, locks, versions
 from aws.aliases import Alias
 from aws.history import Closing
-from rollout.errors import LedgerUnavailable, LockLost, ProvisioningFailed, ProvisioningPending, RolloutError
+from rollout.errors import (
+    AliasMoved,
+    LedgerUnavailable,
+    LockLost,
+    ProvisioningFailed,
+    ProvisioningPending,
+    RolloutError,
+)
 from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.routing import Routing
@@ -47,9 +55,19 @@ def _move(plan: Plan, candidate: str, progress: Document) -> Alias:
     alias = aliases.read(plan.function_name, plan.alias_name)
     if _is_promoted(alias.routing, plan, candidate):
         return alias
+    left = Progress.from_json(progress).routing(plan.stable, candidate)
+    if alias.routing != left:
+        # Said before the lock says that it is promoted: until then a weight of ours is known to be ours.
+        raise AliasMoved(f"{plan.target} should serve {left}, and serves {alias.routing}: it is not promoted")
     ledger.record_promotion(plan)
-    revision_id = Progress.from_json(progress).revision_id
-    return aliases.promote(plan.function_name, plan.alias_name, plan.stable, candidate, revision_id)
+    return move(
+        plan,
+        Routing.alone(candidate),
+        left=left,
+        revision_id=alias.revision_id,
+        record=lambda: ledger.record_promotion(plan),
+        is_there=lambda routing: routing.is_handed_over_from(plan.stable, candidate),
+    )
 
 
 def _is_promoted(routing: Routing, plan: Plan, candidate: str) -> bool:
@@ -64,7 +82,7 @@ def _require_unrestored(plan: Plan) -> None:
     """
     lock = None
     with best_effort("read whether it is restored"):
-        lock = ledger.read_lock(plan.target)
+        lock = locks.read(plan.target)
     if lock and lock.execution_arn == plan.execution_arn and lock.restoring:
         raise LockLost(f"the stable version of {plan.target} is being restored: {lock.restoring}")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from application.books import close
 from application.telemetry import Document, identify, logger, task
-from aws import history, ledger, versions
+from aws import history, ledger, locks, versions
 from aws.history import Closing
-from rollout.errors import VersionKnownBad
+from rollout.errors import LockLost, VersionKnownBad, VersionNotFound, VersionPending
 from rollout.plan import Plan
 from rollout.version import Version
 
@@ -30,8 +30,10 @@ def handler(event: Document) -> Document:
 
 def _candidate(plan: Plan) -> Version:
     # A retry while the version is Pending must not publish what somebody deployed meanwhile.
-    lock = ledger.read_lock(plan.target)
-    if lock is not None and lock.execution_arn == plan.execution_arn and lock.candidate is not None:
+    lock = locks.read(plan.target)
+    if lock is None or lock.execution_arn != plan.execution_arn:
+        raise LockLost(f"this execution no longer holds the lock of {plan.target}: nothing is published")
+    if lock.candidate is not None:
         return versions.read(plan.function_name, lock.candidate)
     if plan.version is not None:
         adopted = versions.read(plan.function_name, plan.version)
@@ -40,7 +42,13 @@ def _candidate(plan: Plan) -> Version:
     latest = versions.read_latest(plan.function_name)
     latest.require_publishable(plan.expected_code_sha256)
     description = plan.description or f"Published by rollout {plan.rollout_id}"
-    return versions.read(plan.function_name, versions.publish(plan.function_name, latest, description))
+    number = versions.publish(plan.function_name, latest, description)
+    try:
+        return versions.read(plan.function_name, number)
+    except VersionNotFound as error:
+        raise VersionPending(
+            f"version {number} of {plan.function_name} is published, and not to be seen yet"
+        ) from error
 
 
 def _require_good(plan: Plan, candidate: str) -> None:

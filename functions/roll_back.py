@@ -6,17 +6,17 @@ import time
 from datetime import datetime
 
 from application.books import close, tell
-from application.restoration import Mark, mark, restore
+from application.restoration import left_open, mark, restore
 from application.telemetry import Document, best_effort, logger, measure, task
-from aws import ledger
+from aws import locks
 from aws.executions import SUCCESSES, Trace
-from aws.history import Closing
-from aws.ledger import Lock
+from aws.history import Booked, Closing
 from rollout.errors import (
     CONVICTING,
     AliasMoved,
     AliasNotFound,
     AwsRefused,
+    Interrupted,
     LockLost,
     PermissionDenied,
     RestoreFailed,
@@ -24,11 +24,18 @@ from rollout.errors import (
 )
 from rollout.failure import Failure
 from rollout.plan import Plan
+from rollout.progress import Progress
+
+#: Failures that say that the alias is not as this rollout left it.
+_MOVED = frozenset({AliasMoved.__name__, AliasNotFound.__name__})
 
 
 @task("RollBack")
 def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate` (null before there is one), `progress`, `failure`, `exposed`, `promoting`.
+
+    Also `entered_at`, when the state was entered, and `redrives`, how often somebody has redriven the execution: with
+    the ledger silent, only one that never was may say that the alias is still its own.
 
     Result: `outcome` (rolled_back, rejected or interrupted) and `cause`, for the end state that follows. Where the task
     that failed had closed the books before, they say how it ended: promoted or unchanged.
@@ -36,15 +43,16 @@ def handler(event: Document) -> Document:
     plan, candidate = Plan.from_json(event["plan"]), event["candidate"] or None
     failure = Failure.from_error_output(event["failure"])
     cause = str(failure) if failure else str(event["progress"]["reason"])
-    outcome, cause = _restore(plan, candidate, failure, cause, event)
+    outcome, said, found = _restore(plan, candidate, failure, cause, event)
     if outcome in SUCCESSES:
-        return _succeed(plan, candidate, outcome, cause, event)
+        return _succeed(plan, candidate, outcome, said, event)
     convicts = failure.error_name in CONVICTING if failure else bool(event["progress"]["convicts"])
-    lock = _own_lock(plan)
-    if lock and lock.restoring and outcome != "interrupted" and not cause.startswith(lock.restoring):
+    if outcome != "interrupted" and found and _was_marked_before(found, cause):
         # Somebody restored first, and said why; what failed here since is only what followed.
-        cause, convicts = lock.restoring, lock.convicted
-    closing = Closing(plan, candidate, outcome, cause, convicts=convicts)
+        said, convicts = str(found.restoring), found.convicted
+    cause = said
+    weights = found.weights if found else frozenset()
+    closing = Closing(plan, candidate, outcome, cause, convicts=convicts, weights=weights)
     try:
         booked = close(closing)
     except RolloutError as error:
@@ -67,34 +75,60 @@ def _succeed(plan: Plan, candidate: str | None, outcome: str, cause: str, event:
     return {"outcome": outcome, "cause": cause}
 
 
-def _own_lock(plan: Plan) -> Lock | None:
+def _restore(
+    plan: Plan, candidate: str | None, failure: Failure | None, cause: str, event: Document
+) -> tuple[str, str, Trace | None]:
+    """Restore where traffic may have moved; the outcome, its cause, and what the lock had to say."""
+    if failure and failure.error_name == LockLost.__name__ and _is_held_by_another(plan):
+        return "interrupted", cause, None
+    if not _may_be_exposed(event):
+        return "rejected", cause, _own_lock(plan)
+    entered_at = datetime.fromisoformat(event["entered_at"]).timestamp()
+    marked = mark(_trace(plan, candidate, event), cause)
+    try:
+        done = restore(
+            marked,
+            cause,
+            ended_at=entered_at,
+            alias_moved=failure is not None and failure.error_name in _MOVED,
+            is_alone=lambda: not event["redrives"],
+        )
+    except (Interrupted, AliasNotFound) as error:
+        return "interrupted", f"{error} (after {cause})", marked.found
+    except (PermissionDenied, AwsRefused) as error:
+        raise RestoreFailed(f"{error} (after {cause})") from error
+    if isinstance(done, Booked):
+        return done.outcome, done.cause, marked.found
+    if done.theirs:
+        return "interrupted", f"{done.theirs} (after {cause})", marked.found
+    measure("RollbackSeconds", max(0.0, time.time() - entered_at))
+    return "rolled_back", cause, marked.found
+
+
+def _own_lock(plan: Plan) -> Trace | None:
+    """What the lock says, where it is this execution's: somebody may have aborted before there was any traffic."""
     with best_effort("read why the rollout was restored"):
-        lock = ledger.read_lock(plan.target)
-        return lock if lock and lock.execution_arn == plan.execution_arn else None
+        lock = locks.read(plan.target)
+        return left_open(lock) if lock and lock.execution_arn == plan.execution_arn else None
     return None
 
 
-def _restore(
-    plan: Plan, candidate: str | None, failure: Failure | None, cause: str, event: Document
-) -> tuple[str, str]:
-    """Restore where traffic may have moved; the outcome, and its cause."""
-    if failure and failure.error_name == LockLost.__name__ and _is_held_by_another(plan):
-        return "interrupted", cause
-    if not _may_be_exposed(event):
-        return "rejected", cause
-    found = Trace(plan, candidate, exposed=True, promoting=bool(event["promoting"]))
-    entered_at = datetime.fromisoformat(event["entered_at"]).timestamp()
-    try:
-        # Only a promotion may have been closed: what else goes wrong does not wait for the ledger.
-        booked = restore(mark(found, cause) if found.promoting else Mark(found), entered_at)
-    except (AliasMoved, AliasNotFound) as error:
-        return "interrupted", f"{error} (after {cause})"
-    except (PermissionDenied, AwsRefused) as error:
-        raise RestoreFailed(f"{error} (after {cause})") from error
-    if booked:
-        return booked.outcome, booked.cause
-    measure("RollbackSeconds", max(0.0, time.time() - entered_at))
-    return "rolled_back", cause
+def _trace(plan: Plan, candidate: str | None, event: Document) -> Trace:
+    """What the execution itself knows of the rollout; the lock, where it answers, knows better."""
+    progress = Progress.from_json(event["progress"]) if "shifts" in event["progress"] else None
+    return Trace(
+        plan,
+        candidate,
+        exposed=True,
+        promoting=bool(event["promoting"]),
+        weights=frozenset(shift.weight_percent for shift in progress.shifts) if progress else frozenset(),
+        revision_id=progress.revision_id if progress else plan.revision_id,
+    )
+
+
+def _was_marked_before(found: Trace, cause: str) -> bool:
+    """Whether the lock was marked for another reason than this one: the first reason is kept there, cut to its room."""
+    return bool(found.restoring) and not cause.startswith(str(found.restoring).removesuffix("…"))
 
 
 def _may_be_exposed(event: Document) -> bool:
@@ -107,7 +141,7 @@ def _may_be_exposed(event: Document) -> bool:
 def _is_held_by_another(plan: Plan) -> bool:
     """Whether another rollout has the alias by now; a lock that is gone or cannot be read says nothing."""
     try:
-        lock = ledger.read_lock(plan.target)
+        lock = locks.read(plan.target)
     except RolloutError:
         return False
     return lock is not None and lock.execution_arn != plan.execution_arn

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 
 from application.announcement import tell_waiting
+from application.forward import move
 from application.telemetry import Document, best_effort, logger, task
-from aws import aliases, events, ledger
+from aws import events, ledger
 from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.routing import Routing
@@ -29,12 +30,15 @@ def handler(event: Document) -> Document:
     step = plan.step_at(number)
     if not ledger.record_shift(plan, number, step.weight_percent, unless_paused=action != "step_back"):
         return _held(plan, before)
-    alias = aliases.write(
-        plan.function_name,
-        plan.alias_name,
+    alias = move(
+        plan,
         Routing.split(plan.stable, candidate, step.weight_percent),
-        before.revision_id if before else plan.revision_id,
+        left=before.routing(plan.stable, candidate) if before else Routing.alone(plan.stable),
+        revision_id=before.revision_id if before else plan.revision_id,
+        record=lambda: ledger.record_shift(plan, number, step.weight_percent, unless_paused=False),
     )
+    with best_effort("keep the alias's revision"):
+        ledger.record_revision(plan, alias.revision_id)
     progress = Progress.after_shift(before, number, step.weight_percent, alias.revision_id, time.time())
     logger.info("weight shifted", step=number, weight_percent=step.weight_percent)
     with best_effort("announce the weight"):

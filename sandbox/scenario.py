@@ -105,7 +105,7 @@ _SERVED = Version(error_rate=0.001, duration_ms=Duration(median=80, p99=400), co
 class VersionState:
     """What Lambda says of a published version. An invocation of an Inactive one fails, and has it made ready again."""
 
-    state: Literal["Pending", "Active", "Inactive", "Failed"]
+    state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
 
 
 @_shape

@@ -13,9 +13,10 @@ _HEADLINES = {
     "RolloutPromoted": "promoted",
     "RolloutRolledBack": "rolled back",
     "RolloutRejected": "rejected, no traffic moved",
-    "RolloutInterrupted": "interrupted, look at the alias",
+    "RolloutInterrupted": "interrupted, somebody else moved it",
     "RollbackFailed": "NOT restored, act now",
     "RolloutReverted": "promotion reverted",
+    "AliasRestored": "put right after its rollout had ended",
 }
 
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, replace
 
 from application.planner import Asked, make_plan, taken
 from application.telemetry import Document, identify, logger
-from aws import executions, history, ledger, versions
+from aws import executions, history, locks, versions
 from aws.executions import Execution
 from rollout.difference import Difference, differences
 from rollout.errors import FunctionUpdating, RolloutRunning, VersionKnownBad, VersionPending
@@ -40,7 +40,7 @@ def rehearse(request: object, execution: Execution, started_at: float) -> Docume
 
 def _require_free(target: str) -> None:
     """A lock whose execution has ended is no obstacle: the rollout would take it over."""
-    held = ledger.read_lock(target)
+    held = locks.read(target)
     if held and executions.end_of(held.execution_arn, time.time() - held.taken_at) is None:
         raise RolloutRunning(taken(target, held.execution_arn))
 

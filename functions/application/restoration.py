@@ -1,44 +1,67 @@
-"""The one restore, which guards, sweeper, RollBack and an operator's abort share: idempotent, from several at once."""
+"""The one restore, which guards, sweeper, RollBack and an operator's abort share: idempotent, from several at once.
+
+Nobody restores on the strength of what he knew a moment ago: a later rollout may have the alias by now. Each write
+names a RevisionId that is known to be this rollout's own. Either the lock keeps it, as that of the rollout's last
+write, and the alias at that revision is as the rollout left it. Or the alias is read first, and its lock is marked
+after: whoever still holds it then had it when the alias was read, and a later holder changes the revision.
+"""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from application.telemetry import best_effort, logger
-from aws import aliases, executions, history, ledger
+from aws import aliases, executions, history, ledger, locks
+from aws.aliases import Alias
 from aws.executions import Trace
 from aws.history import Booked
-from aws.ledger import Lock
-from rollout.errors import AliasMoved, AwsUnavailable
+from aws.locks import Lock, Restored
+from rollout.errors import AliasMoved, AwsUnavailable, LockLost, PermissionDenied
+from rollout.routing import Routing
 
 #: Promote's function runs for a minute at most, and its last call may land a moment later.
 _PROMOTE_IN_FLIGHT_SECONDS = 120
+_ATTEMPTS = 5
+
+
+class Holder(Enum):
+    """Who holds the alias's lock, as far as it can be said."""
+
+    OURS = "this execution"
+    ANOTHER = "another execution"
+    NOBODY = "nobody"
+    UNKNOWN = "the ledger does not say"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is known once the lock was to be marked: `held` where it is marked now, `lost` where it is no longer ours.
-
-    Neither: nobody knows, the ledger does not answer.
+    """What is known once the lock was to be marked: where `holder` is OURS, it is marked now; where it is not, `booked`
+    is how somebody closed the books, None where nobody did.
     """
 
     found: Trace
-    held: bool = False
-    lost: bool = False
-
-    def closed_before(self) -> Booked | None:
-        """How somebody closed the books, where the lock is lost; None too where they do not answer."""
-        with best_effort("read how the rollout was closed"):
-            return history.booked(self.found.plan) if self.lost else None
-        return None
+    holder: Holder
+    booked: Booked | None = None
 
 
 def left_open(lock: Lock) -> Trace | None:
     """What a lock says of its holder's rollout; None before there is a plan."""
     if lock.plan is None:
         return None
-    return Trace(lock.plan, lock.candidate, lock.exposed, lock.promoting, lock.convicted, lock.restoring)
+    return Trace(
+        lock.plan,
+        lock.candidate,
+        lock.exposed,
+        lock.promoting,
+        lock.convicted,
+        lock.restoring,
+        lock.restored,
+        lock.weights,
+        lock.revision_id,
+    )
 
 
 def has_ended_as_meant(lock: Lock) -> bool:
@@ -56,38 +79,152 @@ def mark(found: Trace, why: str, *, convicts: bool = False) -> Mark:
     with best_effort("mark the lock"):
         lock = ledger.mark_restoring(plan.target, plan.execution_arn, why, convicts=convicts)
         seen = left_open(lock) if lock else None
+        if seen:
+            return Mark(seen, Holder.OURS)
         # A lock without a plan was taken late, by a handler in flight, after this one's own had been closed.
-        return Mark(seen, held=True) if seen else Mark(found, lost=True)
-    return Mark(found)
+        booked = history.booked(plan)
+        taken = lock or booked or locks.read(plan.target)
+        return Mark(found, Holder.ANOTHER if taken else Holder.NOBODY, booked)
+    return Mark(found, Holder.UNKNOWN)
 
 
-def restore(marked: Mark, ended_at: float | None) -> Booked | None:
-    """Restore the alias; the books instead, where they say already how the rollout ended.
+def nobody_knows() -> bool:
+    """Whether nobody but this rollout can be at its alias, for who cannot say: no."""
+    return False
+
+
+def restore(
+    marked: Mark,
+    why: str,
+    *,
+    ended_at: float | None,
+    alias_moved: bool = False,
+    is_alone: Callable[[], bool] = nobody_knows,
+) -> Restored | Booked:
+    """Put all traffic on the stable version; or, where somebody else has moved the alias to a version of his, take the
+    weight away that is this rollout's own. The books instead, where they say already how the rollout ended.
+
+    `alias_moved`: the alias is known not to be at the revision that the lock keeps. `is_alone` is asked where the
+    ledger is silent: whether nobody but this rollout can be at the alias.
 
     A promotion is undone only by whoever marked the lock. Where nobody could, it is undone only if the books do not
     say promoted, once no Promote can be in flight that might still write so; `ended_at` is when the last one may have
     begun, None while the execution goes on.
 
     Raises:
-        AliasMoved, AliasNotFound: the alias is somebody else's by now; nothing was written.
-        AwsUnavailable: a promotion may still be closed, or somebody keeps writing to the alias.
+        AliasMoved, AliasNotFound: nothing of the alias is this rollout's; nothing was written.
+        LockLost: another rollout has the alias; nothing was written.
+        AwsUnavailable: whose the alias is cannot be said now, a promotion may still be closed, or somebody keeps
+            writing to the alias.
     """
-    found, plan = marked.found, marked.found.plan
-    if booked := marked.closed_before():
+    if booked := _let_go(marked):
         return booked
-    undoes = marked.held and found.promoting
-    try:
-        aliases.restore(plan.function_name, plan.alias_name, plan.stable, found.candidate, promoting=undoes)
-    except AliasMoved:
-        if undoes or not found.promoting:
-            raise
-        return _undo_unmarked(found, ended_at)
-    logger.info("stable version restored")
-    return None
+    if marked.found.restored:
+        return marked.found.restored
+    if not (alias_moved or marked.found.promoting) and _restore_as_left(marked.found):
+        logger.info("stable version restored")
+        return Restored()
+    plan = marked.found.plan
+    for _ in range(_ATTEMPTS):
+        alias = aliases.read(plan.function_name, plan.alias_name)
+        marked = mark(marked.found, why)
+        if booked := _let_go(marked):
+            return booked
+        if marked.holder is Holder.UNKNOWN and not is_alone():
+            raise AwsUnavailable(f"whose {plan.target} is cannot be said while the ledger is silent: nothing is undone")
+        whole = marked.found.claim.whole(alias.routing)
+        if whole is None:
+            raise AliasMoved(
+                f"{plan.target} serves {alias.routing}, which this rollout of version {marked.found.candidate} over"
+                f" version {plan.stable} did not write: left as found"
+            )
+        if booked := _closed_promotion(marked, alias, ended_at):
+            return booked
+        if _write(marked.found, alias, whole):
+            return _done(marked.found, alias.routing, whole)
+    raise AwsUnavailable(f"{plan.target} changes faster than it can be restored")
 
 
-def _undo_unmarked(found: Trace, ended_at: float | None) -> Booked | None:
+def restore_at_once(found: Trace, why: str) -> Restored | Booked:
+    """The same while the execution goes on, by whoever has marked its lock; what was done is kept in the lock, so that
+    it is not done again.
+
+    Raises:
+        RolloutError: as `restore`.
+    """
+    done = restore(Mark(found, Holder.OURS), why, ended_at=None)
+    if isinstance(done, Restored) and done is not found.restored:
+        with best_effort("keep what was restored"):
+            ledger.record_restored(found.plan.target, found.plan.execution_arn, done)
+    return done
+
+
+def _let_go(marked: Mark) -> Booked | None:
+    """The books, where they are closed.
+
+    Raises:
+        LockLost: they do not say so, and another execution has the lock.
+    """
+    if marked.booked is None and marked.holder is Holder.ANOTHER:
+        raise LockLost(f"another rollout of {marked.found.plan.target} has its lock: nothing is undone")
+    return marked.booked
+
+
+def _restore_as_left(found: Trace) -> bool:
+    """Whether the alias was at the revision of this rollout's last write, and is restored: no other proof is needed."""
     plan = found.plan
+    if found.revision_id is None:
+        return False
+    stable = Routing.alone(plan.stable)
+    try:
+        return aliases.write(plan.function_name, plan.alias_name, stable, found.revision_id) is not None
+    except PermissionDenied:
+        if aliases.read(plan.function_name, plan.alias_name).routing == stable:
+            return True
+        raise
+
+
+def _write(found: Trace, alias: Alias, whole: Routing) -> bool:
+    """Whether the alias is whole now; False where somebody wrote since it was read."""
+    plan = found.plan
+    try:
+        return aliases.write(plan.function_name, plan.alias_name, whole, alias.revision_id) is not None
+    except PermissionDenied:
+        # The stable version serves alone: a fence that is denied is no reason to call a person. Another role's write
+        # may still come late, which the sweeper sees.
+        if alias.routing == whole:
+            return True
+        raise
+
+
+def _done(found: Trace, before: Routing, whole: Routing) -> Restored:
+    plan = found.plan
+    if whole.version == plan.stable:
+        logger.info("stable version restored")
+        return Restored()
+    done = Restored(cleared(plan.target, before))
+    logger.warning("weight cleared", reason=done.theirs)
+    return done
+
+
+def cleared(target: str, before: Routing) -> str:
+    """What is said where a weight of ours was taken from somebody else's version."""
+    return (
+        f"{target} served {before}: somebody else moved it to version {before.version}, and the weight of version"
+        f" {before.additional} was left of this rollout. That weight is cleared, and version {before.version} serves"
+        " alone"
+    )
+
+
+def _closed_promotion(marked: Mark, alias: Alias, ended_at: float | None) -> Booked | None:
+    """The books, where the alias shows a promotion that is closed; None where there is none, or it may be undone.
+
+    Raises:
+        AwsUnavailable: it may still be closed.
+    """
+    plan, found = marked.found.plan, marked.found
+    if marked.holder is Holder.OURS or not alias.routing.was_promoted_by(plan.stable, found.candidate):
+        return None
     if ended_at is None:
         raise AwsUnavailable(f"{plan.target} is being promoted, and its lock cannot be marked: nothing may be undone")
     with best_effort("read whether the promotion is closed"):
@@ -95,6 +232,4 @@ def _undo_unmarked(found: Trace, ended_at: float | None) -> Booked | None:
             return booked
     if time.time() - ended_at < _PROMOTE_IN_FLIGHT_SECONDS:
         raise AwsUnavailable(f"a promotion of {plan.target} may still be in flight: if it is not closed, it is undone")
-    aliases.restore(plan.function_name, plan.alias_name, plan.stable, found.candidate, promoting=True)
-    logger.info("stable version restored, without a mark")
     return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from application.announcement import announce
+from application.forward import move
 from application.telemetry import Document, best_effort, identify
 from aws import aliases, finished, versions
 from aws.finished import Finished
@@ -38,7 +39,14 @@ def revert(command: Command) -> Document:
         if alias.routing != Routing.alone(candidate):
             message = f"it serves {alias.routing}, which that promotion did not leave: somebody else moved it since"
             return command.answer(plan.rollout_id, refused + message)
-        alias = aliases.promote(plan.function_name, plan.alias_name, candidate, plan.stable, alias.revision_id)
+        alias = move(
+            plan,
+            Routing.alone(plan.stable),
+            left=alias.routing,
+            revision_id=alias.revision_id,
+            record=lambda: None,
+            is_there=lambda routing: routing.is_handed_over_from(candidate, plan.stable),
+        )
     except (Rejected, Interrupted) as error:
         return command.answer(plan.rollout_id, f"{refused}{error}")
     word = command.word(now)

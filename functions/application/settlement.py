@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from application.books import close, tell, tell_refused
-from application.restoration import left_open, mark, restore
+from application.restoration import left_open, mark, nobody_knows, restore
 from application.telemetry import logger
 from aws import history
 from aws.executions import End, Execution, Trace
 from aws.history import ROLLBACK_FAILED, Booked, Closing
-from aws.ledger import Lock
-from rollout.errors import AliasMoved, AliasNotFound, RolloutError, Transient
+from aws.locks import Lock
+from rollout.errors import AliasNotFound, Interrupted, RolloutError, Transient
 
 
 def take_over(lock: Lock, end: End, request: object = None) -> str:
@@ -33,19 +34,19 @@ def take_over(lock: Lock, end: End, request: object = None) -> str:
     return "rejected"
 
 
-def settle(found: Trace, end: End) -> str:
-    """Restore where the end did not, close and tell; how the rollout ended.
+def settle(found: Trace, end: End, is_alone: Callable[[], bool] = nobody_knows) -> str:
+    """Restore where the end did not, close and tell; how the rollout ended. `is_alone` as in `restore`.
 
     Raises:
         RolloutError: the alias could not be restored, the books not closed, or a handler of the execution was still
             in flight: whoever asked asks again.
     """
     if end.status == "succeeded":
-        closing = _succeeded(found, end)
+        closing = _succeeded(found, end, is_alone)
     elif end.left_as_meant:
         closing = _closing(found, str(end.outcome), end.cause)
     else:
-        closing = _ended_badly(found, end)
+        closing = _ended_badly(found, end, is_alone)
     if isinstance(closing, Booked):
         if end.outcome is None:
             # Whoever closed it may not have lived to tell.
@@ -57,30 +58,34 @@ def settle(found: Trace, end: End) -> str:
     return booked.outcome
 
 
-def _succeeded(found: Trace, end: End) -> Closing | Booked:
+def _succeeded(found: Trace, end: End, is_alone: Callable[[], bool]) -> Closing | Booked:
     """The books of a success that could not be closed; its alias is where it should be, unless somebody restored it."""
     outcome = end.outcome or ("promoted" if found.promoting else "unchanged")
     if outcome == "promoted" and found.restoring:
-        return _ended_badly(found, replace(end, cause=found.restoring))
+        return _ended_badly(found, replace(end, cause=found.restoring), is_alone)
     closing = _closing(found, outcome, "closed after the execution had ended")
     return replace(closing, proven=end.proven, convicts=False)
 
 
-def _ended_badly(found: Trace, end: End) -> Closing | Booked:
+def _ended_badly(found: Trace, end: End, is_alone: Callable[[], bool]) -> Closing | Booked:
     marked = mark(found, end.cause)
     found = marked.found
     why = found.restoring or end.cause
     if not found.exposed:
-        return marked.closed_before() or _closing(found, "rejected", why)
+        return marked.booked or _closing(found, "rejected", why)
     try:
-        booked = restore(marked, end.ended_at)
-    except (AliasMoved, AliasNotFound) as error:
+        done = restore(marked, why, ended_at=end.ended_at, is_alone=is_alone)
+    except (Interrupted, AliasNotFound) as error:
         return _closing(found, "interrupted", f"{error} (after {why})")
     except RolloutError as error:
         if end.outcome == ROLLBACK_FAILED or not isinstance(error, Transient):
             _give_up(found, error, why)
         raise
-    return booked or _closing(found, "rolled_back", why)
+    if isinstance(done, Booked):
+        return done
+    if done.theirs:
+        return _closing(found, "interrupted", f"{done.theirs} (after {why})")
+    return _closing(found, "rolled_back", why)
 
 
 def _closing(found: Trace, outcome: str, cause: str) -> Closing:
@@ -92,6 +97,7 @@ def _closing(found: Trace, outcome: str, cause: str) -> Closing:
         convicts=found.convicted,
         exposed=found.exposed,
         promoting=found.promoting,
+        weights=found.weights,
     )
 
 

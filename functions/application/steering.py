@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
-from application.restoration import Mark, has_ended_as_meant, left_open, restore
+from application.restoration import has_ended_as_meant, left_open, restore_at_once
 from application.telemetry import Document, identify
-from aws import ledger
+from aws import ledger, locks
 from aws.executions import Trace
-from aws.ledger import Lock
-from rollout.errors import AliasMoved, AliasNotFound
+from aws.history import Booked
+from aws.locks import Lock
+from rollout import room
+from rollout.errors import AliasNotFound, Interrupted
 from rollout.pace import pause_wait_seconds
 from rollout.plan import Plan
 from rollout.span import span
@@ -41,7 +44,7 @@ def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
 
 def _is_said(command: Command, word: Word) -> bool:
     """Whether the lock has the word all the same: the response was lost, and the SDK asked again."""
-    seen = ledger.read_lock(command.target)
+    seen = locks.read(command.target)
     return seen is not None and word.to_json() in seen.commands
 
 
@@ -79,7 +82,8 @@ def _what_follows(plan: Plan, lock: Lock, word: Word) -> str:
 
 def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document | None:
     """Restore at once; the state machine finds the alias restored at its next look, and ends for this reason."""
-    marked = ledger.mark_restoring(lock.target, lock.execution_arn, str(word), word=word)
+    kept = word if room.size("".join(lock.commands)) < room.MAX_COMMANDS_BYTES else None
+    marked = ledger.mark_restoring(lock.target, lock.execution_arn, str(word), word=kept)
     found = left_open(marked) if marked else None
     if found is None:
         return None
@@ -89,13 +93,16 @@ def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document |
     elif not found.exposed:
         message += ": no traffic had moved, and none will"
     else:
-        message += _restored(found)
+        message += _restored(replace(found, restored=None), str(word))
     return command.answer(plan.rollout_id, message, accepted=True)
 
 
-def _restored(found: Trace) -> str:
+def _restored(found: Trace, why: str) -> str:
+    """What became of it. Who asks for it again may have a reason to: it is done again."""
     try:
-        restore(Mark(found, held=True), ended_at=None)
-    except (AliasMoved, AliasNotFound) as error:
+        done = restore_at_once(found, why)
+    except (Interrupted, AliasNotFound) as error:
         return f", but {error}"
-    return f": version {found.plan.stable} serves all traffic again"
+    if isinstance(done, Booked):
+        return f", and was closed before: {done.cause}"
+    return f", but {done.theirs}" if done.theirs else f": version {found.plan.stable} serves all traffic again"

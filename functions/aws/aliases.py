@@ -1,8 +1,8 @@
-"""The alias: read, made, given its next weight, promoted, restored.
+"""The alias: read, made, and written at a revision.
 
-Forward writes name the RevisionId of the state before (optimistic locking); a restore may be made from
-several places at once and always writes while the stable version is still the alias's own, because that
-write fences off a forward write that is still in flight.
+Every write names a RevisionId, so that it takes effect on exactly the state that its writer knew, or not at all. Even a
+write that changes nothing gives the alias another RevisionId (recorded of AWS), which is what fences off a write that
+is still in flight.
 """
 
 from __future__ import annotations
@@ -11,10 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from aws import sdk
-from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
+from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, FunctionUpdating
 from rollout.routing import Routing
-
-_RESTORE_ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,94 +67,34 @@ def create(function_name: str, alias_name: str, version: str) -> Alias:
     return found
 
 
-def promote(function_name: str, alias_name: str, stable: str, candidate: str, revision_id: str) -> Alias:
-    """Make the candidate the alias's own version, in one call, if the alias is still at that revision.
+def write(function_name: str, alias_name: str, desired: Routing, revision_id: str) -> Alias | None:
+    """Make the routing so, if the alias is still at that revision; None where it is at another one.
 
-    An alias with provisioned concurrency then shows the stable version at weight 1.0 for a while: Lambda's own doing
-    (terraform-provider-aws#48116).
-
-    Raises:
-        AliasMoved: the alias is neither at that revision nor promoted; nothing was written.
-    """
-    desired = Routing.alone(candidate)
-    try:
-        return write(function_name, alias_name, desired, revision_id)
-    except AliasMoved:
-        found = read(function_name, alias_name)
-        if found.routing == desired or found.routing.is_handed_over_from(stable, candidate):
-            return found
-        raise
-
-
-def write(function_name: str, alias_name: str, desired: Routing, revision_id: str) -> Alias:
-    """Make the routing so, if the alias is still at that revision, and see that it is so.
-
-    A lost response makes the SDK's own retry fail with 412 although the first attempt succeeded: the
-    alias is then read, and the desired state is a success.
+    None does not say that nothing was written: where an answer is lost, the SDK asks again, and is refused because its
+    first attempt has changed the revision. Who cares reads the alias.
 
     Raises:
-        AliasMoved: the alias is neither at that revision nor as desired; nothing was written.
+        AliasNotFound: there is no such alias, or no such function.
+        AwsRefused: Lambda does not have it so, for instance because a version is gone.
     """
-    try:
-        written = _update(function_name, alias_name, desired, revision_id)
-    except AwsRefused as error:
-        if error.code != "PreconditionFailedException":
-            raise
-        written = read(function_name, alias_name)
-    if written.routing != desired:
-        raise AliasMoved(
-            f"{function_name}:{alias_name} should get {desired}, and was written to meanwhile: its RevisionId is"
-            f" another one, and it serves {written.routing}"
-        )
-    return written
-
-
-def restore(
-    function_name: str, alias_name: str, stable: str, candidate: str | None, *, promoting: bool = False
-) -> Alias:
-    """Put all traffic on the stable version, unless the alias is somebody else's by now.
-
-    Raises:
-        AliasMoved: the alias shows a state this rollout cannot have left; nothing was written.
-        AwsUnavailable: somebody keeps writing to the alias.
-    """
-    desired = Routing.alone(stable)
-    for _ in range(_RESTORE_ATTEMPTS):
-        found = read(function_name, alias_name)
-        ours = found.routing.belongs_to(stable, candidate)
-        if not ours and not (promoting and found.routing.was_promoted_by(stable, candidate)):
-            raise AliasMoved(
-                f"{function_name}:{alias_name} serves {found.routing}, which this rollout of version {candidate}"
-                f" over version {stable} did not write: left as found"
-            )
-        try:
-            restored = _update(function_name, alias_name, desired, found.revision_id)
-            if restored.routing == desired:
-                return restored
-        except PermissionDenied:
-            # The stable version serves alone: a fence that is denied is no reason to call a person. Another role's
-            # write may still come late, which the sweeper sees.
-            if found.routing == desired:
-                return found
-            raise
-        except AwsRefused as error:
-            # Somebody wrote between the read and this write: look again before deciding whose alias it is.
-            if error.code != "PreconditionFailedException":
-                raise
-    raise AwsUnavailable(f"{function_name}:{alias_name} changes faster than it can be restored")
-
-
-def _update(function_name: str, alias_name: str, desired: Routing, revision_id: str) -> Alias:
     # UpdateAlias is a partial update: weights go only when an empty map is sent.
     weights = {desired.additional: _fraction(desired.weight_percent)} if desired.additional else {}
-    with sdk.refusals(f"route {function_name}:{alias_name} to {desired}"):
-        response = sdk.client("lambda").update_alias(
-            FunctionName=function_name,
-            Name=alias_name,
-            FunctionVersion=desired.version,
-            RoutingConfig={"AdditionalVersionWeights": weights},
-            RevisionId=revision_id,
-        )
+    try:
+        with sdk.refusals(f"route {function_name}:{alias_name} to {desired}"):
+            response = sdk.client("lambda").update_alias(
+                FunctionName=function_name,
+                Name=alias_name,
+                FunctionVersion=desired.version,
+                RoutingConfig={"AdditionalVersionWeights": weights},
+                RevisionId=revision_id,
+            )
+    except AwsRefused as error:
+        if error.code == "PreconditionFailedException":
+            return None
+        if error.code == "ResourceNotFoundException":
+            # The alias, or a version that it was to serve.
+            read(function_name, alias_name)
+        raise
     return _alias(response)
 
 
@@ -169,5 +107,7 @@ def _alias(response: dict[str, Any]) -> Alias:
     version = response["FunctionVersion"]
     revision_id = response["RevisionId"]
     for additional, fraction in weights.items():
-        return Alias(Routing.split(version, additional, round(fraction * 100, 2)), revision_id)
+        # A weight of 0 that a tool has left sends nothing anywhere: the alias serves one version.
+        if fraction > 0:
+            return Alias(Routing.split(version, additional, round(fraction * 100, 2)), revision_id)
     return Alias(Routing.alone(version), revision_id)

@@ -9,8 +9,11 @@ from datetime import datetime
 from typing import Any, Literal, Self
 
 from aws import sdk
+from aws.locks import Restored
+from rollout.claim import Claim
 from rollout.errors import AwsRefused
 from rollout.plan import Plan
+from rollout.progress import Progress
 
 #: DescribeExecution is eventually consistent: "does not exist" of a young execution proves nothing.
 _CONSISTENT_AFTER_SECONDS = 300
@@ -23,6 +26,8 @@ _OUTCOMES = {
 }
 SUCCESSES = frozenset({"promoted", "unchanged"})
 _MILLISECONDS = 1000
+#: So many later executions are asked what they are about.
+_MOST_LATER = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ class Execution:
 @dataclass(frozen=True, slots=True)
 class Trace:
     """What a rollout was doing. `exposed`: traffic may have moved; `convicted`: the last verdict spoke against it;
-    `restoring`: why somebody restores the stable version.
+    `restoring`: why somebody restores the stable version, and `restored` what that has done. `weights` are those that
+    were set, in percent, and `revision_id` is the alias's after the last write that is known to have been answered.
     """
 
     plan: Plan
@@ -53,6 +59,15 @@ class Trace:
     promoting: bool
     convicted: bool = False
     restoring: str | None = None
+    restored: Restored | None = None
+    weights: frozenset[float] = frozenset()
+    revision_id: str | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """What it may have left on its alias."""
+        plan = self.plan
+        return Claim(plan.stable, self.candidate, self.weights, promoting=self.promoting, provisioned=plan.provisioned)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,23 +149,73 @@ def end_of(execution_arn: str, age_seconds: float) -> End | None:
 def trace(execution_arn: str) -> Trace | None:
     """What the execution did last, from its newest task that was given a plan; None where none ever did.
 
-    Every task from ShiftTraffic on has plan, stable and candidate in its arguments.
+    Every task from ShiftTraffic on has plan, stable, candidate and progress in its arguments.
     """
     entered: set[str] = set()
     payload: dict[str, Any] | None = None
+    answered: dict[str, Any] | None = None
+    asked: str | None = None
     for event in _newest_first(execution_arn):
-        entered.add(event.get("stateEnteredEventDetails", {}).get("name", ""))
+        state = event.get("stateEnteredEventDetails", {}).get("name")
+        if payload is not None:
+            asked = asked or state
+        answered = answered or (_progress(event) if payload is None else None)
         payload = payload or _payload(event)
+        entered |= {state} if state else set()
         if payload and "ShiftTraffic" in entered:
             break
     if payload is None:
         return None
+    plan = Plan.from_json(payload["plan"])
+    progress = answered or payload.get("progress") or {}
     return Trace(
-        Plan.from_json(payload["plan"]),
+        plan,
         payload.get("candidate") or None,
         exposed="ShiftTraffic" in entered,
         promoting="Promote" in entered,
+        weights=frozenset(_weights(plan, progress, in_flight=answered is None and asked == "ShiftTraffic")),
+        revision_id=progress.get("revision_id"),
     )
+
+
+def _weights(plan: Plan, progress: Mapping[str, Any], *, in_flight: bool) -> Iterator[float]:
+    """Those that were set, and the one that a task was about to set."""
+    before = Progress.from_json(progress) if progress else None
+    yield from (shift.weight_percent for shift in before.shifts) if before else ()
+    if in_flight:
+        number = before.next_step(plan, str(progress.get("action"))) if before else 0
+        yield plan.step_at(number).weight_percent
+
+
+def is_last(plan: Plan) -> bool:
+    """Whether no execution that was started later may be about the same alias; False where there are too many to tell.
+
+    Without the ledger nothing else says so. An execution whose input leaves the alias to a profile may be about any.
+    """
+    machine = plan.execution_arn.rpartition(":")[0].replace(":execution:", ":stateMachine:", 1)
+    with sdk.refusals(f"list the executions of {machine}"):
+        page = sdk.client("stepfunctions").list_executions(stateMachineArn=machine, maxResults=1000)
+    later = [
+        each["executionArn"]
+        for each in page["executions"]
+        if each["startDate"].timestamp() >= plan.started_at and each["executionArn"] != plan.execution_arn
+    ]
+    return len(later) <= _MOST_LATER and not any(_may_be_about(plan, arn) for arn in later)
+
+
+def _may_be_about(plan: Plan, execution_arn: str) -> bool:
+    with sdk.refusals(f"describe execution {execution_arn}"):
+        described = sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)
+    target = target_of(_object(described.get("input")))
+    return target is None or target == plan.target
+
+
+def target_of(request: Mapping[str, Any]) -> str | None:
+    """The alias that an execution's input names, as the ledger does; None where it is no request, or names none."""
+    function_name, alias_name = request.get("function_name"), request.get("alias_name")
+    if not isinstance(function_name, str) or not isinstance(alias_name, str):
+        return None
+    return f"{function_name.rsplit(':', 1)[-1]}:{alias_name}"
 
 
 def last_error(execution_arn: str) -> str | None:
@@ -179,3 +244,9 @@ def _payload(event: dict[str, Any]) -> dict[str, Any] | None:
         return None
     payload = json.loads(details["parameters"]).get("Payload")
     return payload if isinstance(payload, dict) and payload.get("plan") else None
+
+
+def _progress(event: dict[str, Any]) -> dict[str, Any] | None:
+    """The progress that a task answered with."""
+    answer = _object(event.get("taskSucceededEventDetails", {}).get("output")).get("Payload")
+    return answer if isinstance(answer, dict) and "revision_id" in answer and "shifts" in answer else None

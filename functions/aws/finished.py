@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from aws import history, ledger, sdk, table
+from aws import history, locks, sdk, table
 from rollout.plan import Plan
 from rollout.wheel import Word
 
@@ -83,7 +83,7 @@ def _finished(item: dict[str, Any]) -> Finished:
         record=record,
         rollout_id=record.rsplit("#", 1)[-1],
         outcome=item["outcome"]["S"],
-        plan=ledger.parse_plan(item["document"]["S"], item["target"]["S"], "plan") if document["plan"] else None,
+        plan=locks.parse_plan(item["document"]["S"], item["target"]["S"], "plan") if document["plan"] else None,
         candidate=document["candidate"],
         ended_at=document["ended_at"],
         reverted=Word.from_json(item["reverted"]["S"]) if "reverted" in item else None,

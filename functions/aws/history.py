@@ -9,8 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws import ledger, sdk, table
+from aws import locks, sdk, table
 from aws.executions import Execution
+from aws.locks import Lock
+from rollout import room
+from rollout.claim import Claim
 from rollout.errors import AwsRefused, AwsUnavailable, LockLost
 from rollout.plan import Plan
 
@@ -35,7 +38,8 @@ class Closing:
     """How a rollout ended: what its history item says. `convicts` remembers the candidate as bad.
 
     `exposed` and `promoting` say what the closing is based on: where the lock has come to say more since, a handler
-    was still in flight, and nothing is closed. `keep_lock` is for a rollout that a person must end.
+    was still in flight, and nothing is closed. `weights` are those that were set, as far as the closer knows: the lock
+    knows better. `keep_lock` is for a rollout that a person must end.
     """
 
     plan: Plan
@@ -46,6 +50,7 @@ class Closing:
     convicts: bool = False
     exposed: bool = True
     promoting: bool = True
+    weights: frozenset[float] = frozenset()
     keep_lock: bool = False
 
 
@@ -79,7 +84,7 @@ def refuse(target: str, execution: Execution, started_at: float, cause: str, *, 
         "plan": None,
         "candidate": None,
         "outcome": "rejected",
-        "cause": cause,
+        "cause": room.cut(cause, room.MAX_CAUSE_BYTES),
         "proven": None,
         "verdicts": [],
         "commands": [],
@@ -124,18 +129,23 @@ def kept(target: str, execution: Execution, started_at: float) -> Kept | None:
     document = json.loads(text)
     if document["plan"] is None:
         return Kept(cause)
-    plan = ledger.parse_plan(text, target, "plan")
+    plan = locks.parse_plan(text, target, "plan")
     return Kept(cause, Closing(plan, document["candidate"], item["outcome"]["S"], cause, proven=document["proven"]))
 
 
-def plan_of(rollout: Ended) -> Plan | None:
-    """What an ended rollout was to do; None where it is forgotten by now.
+def left_by(rollout: Ended) -> tuple[Plan, Claim] | None:
+    """What an ended rollout was to do, and what it may have left on its alias; None where it is forgotten by now.
 
     Raises:
-        LedgerUnreadable: it is no plan.
+        LedgerUnreadable: its plan is none.
     """
     item = _item(rollout.target, rollout.record)
-    return ledger.parse_plan(item["document"]["S"], rollout.target, "plan") if item else None
+    if item is None:
+        return None
+    plan, document = locks.parse_plan(item["document"]["S"], rollout.target, "plan"), json.loads(item["document"]["S"])
+    weights = frozenset(map(float, document.get("weights", ())))
+    promoting = bool(document.get("promoting", True))
+    return plan, Claim(rollout.stable, rollout.candidate, weights, promoting=promoting, provisioned=plan.provisioned)
 
 
 def _item(target: str, record: str) -> dict[str, Any] | None:
@@ -188,7 +198,7 @@ def close(closing: Closing, now: float) -> Booked:
         LockLost: it is a promotion, and somebody restores the stable version.
     """
     plan = closing.plan
-    lock = ledger.read_lock(plan.target)
+    lock = locks.read(plan.target)
     ours = lock is not None and lock.execution_arn == plan.execution_arn
     kept = lock if ours else None
     actions: list[dict[str, Any]] = [{"Put": _history(closing, kept, now)}]
@@ -217,25 +227,25 @@ def _closed_before(closing: Closing, error: AwsRefused, *, ours: bool) -> Booked
             _release(plan.target, plan.execution_arn)
         if before := booked(plan):
             return before
-    lock = ledger.read_lock(plan.target)
+    lock = locks.read(plan.target)
     if closing.outcome == "promoted" and lock and lock.execution_arn == plan.execution_arn and lock.restoring:
         raise LockLost(f"the stable version of {plan.target} is being restored: {lock.restoring}") from error
     # Another write was in the way, or the lock changed hands just now: nothing of ours was written.
     raise AwsUnavailable(str(error)) from error
 
 
-def _history(closing: Closing, lock: ledger.Lock | None, now: float) -> dict[str, Any]:
+def _history(closing: Closing, lock: Lock | None, now: float) -> dict[str, Any]:
     plan = closing.plan
-    verdicts, commands = (lock.verdicts[-ledger.MAX_VERDICTS :], lock.commands) if lock else ((), ())
     document = {
         "plan": plan.to_json(),
         "candidate": closing.candidate,
         "outcome": closing.outcome,
-        "cause": closing.cause,
+        "cause": room.cut(closing.cause, room.MAX_CAUSE_BYTES),
         "proven": closing.proven,
         "ended_at": round(now, 1),
-        "verdicts": [json.loads(verdict) for verdict in verdicts],
-        "commands": [json.loads(command) for command in commands],
+        "weights": sorted(lock.weights if lock else closing.weights),
+        "promoting": lock.promoting if lock else closing.promoting,
+        **_lists(plan, lock),
     }
     record = _history_record(plan.started_at, plan.rollout_id)
     put = _history_item(plan.target, record, plan.execution_arn, document, now)
@@ -250,6 +260,19 @@ def _history(closing: Closing, lock: ledger.Lock | None, now: float) -> dict[str
         put["ConditionExpression"] += " OR outcome = :failed"
         put["ExpressionAttributeValues"] = {":failed": table.text(ROLLBACK_FAILED)}
     return put
+
+
+def _lists(plan: Plan, lock: Lock | None) -> dict[str, list[Any]]:
+    """What was seen and said on the way, as far as there is room: words before verdicts, and verdicts that led to a
+    step before those that only waited.
+    """
+    if lock is None:
+        return {"verdicts": [], "commands": []}
+    left = room.for_lists(room.size(json.dumps(plan.to_json())))
+    commands = room.newest(lock.commands, left)
+    turns = [json.loads(verdict)["action"] not in {"wait", "hold"} for verdict in lock.verdicts]
+    verdicts = room.telling(turns, lock.verdicts, left - sum(map(room.size, commands)))
+    return {"verdicts": list(map(json.loads, verdicts)), "commands": list(map(json.loads, commands))}
 
 
 def _history_item(
@@ -279,7 +302,7 @@ def bad_version(plan: Plan, version: str, cause: str, now: float) -> dict[str, A
     """The Put of a transaction that remembers a version as bad."""
     item = {
         **table.key(plan.function_name, f"bad#{version}"),
-        "cause": table.text(cause),
+        "cause": table.text(room.cut(cause, room.MAX_CAUSE_BYTES)),
         "execution_arn": table.text(plan.execution_arn),
         "expires_at": _expiry(now),
     }

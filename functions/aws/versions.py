@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from typing import Any
 
 from aws import invocation, sdk
 from rollout.difference import Configuration
 from rollout.errors import (
     AwsRefused,
+    AwsUnavailable,
     CodeChanged,
     FunctionNotFound,
     FunctionNotPublishable,
@@ -16,6 +19,10 @@ from rollout.errors import (
 from rollout.smoke_test import Answer, SmokeTest
 from rollout.version import Provisioning, Version
 
+_ATTEMPTS = 5
+_OTHER_REVISION, _OTHER_CODE = "PreconditionFailedException", "InvalidParameterValueException"
+#: What every write to a function changes, or none does; a description is for people.
+_NOT_MADE_OF = ("CodeSha256", "Description", "LastModified", "LastUpdate", "ResponseMetadata", "RevisionId", "State")
 _NO_ROOM = frozenset({"CodeStorageExceededException", "FunctionVersionsPerCapacityProviderLimitExceededException"})
 
 
@@ -76,26 +83,37 @@ def publish(function_name: str, latest: Version, description: str) -> str:
     """Freeze $LATEST exactly as `latest` was read, and return the version's number.
 
     Lambda publishes nothing where nothing changed and returns the last version instead (API reference,
-    PublishVersion), so calling this again is harmless.
+    PublishVersion), so calling this again is harmless. To publish gives $LATEST another RevisionId (recorded of AWS),
+    so that the SDK is refused where it asks again for an answer that was lost or late, and so is who publishes for
+    another alias at the same moment: where code and configuration are as they were read, it is published at the new
+    one.
 
     Raises:
         CodeChanged: $LATEST is not what was read any more.
         FunctionNotPublishable: no room for another version.
+        AwsUnavailable: somebody keeps writing to $LATEST.
     """
-    try:
-        with sdk.refusals(f"publish function {function_name}"):
-            response = sdk.client("lambda").publish_version(
-                FunctionName=function_name,
-                CodeSha256=latest.code_sha256,
-                RevisionId=latest.revision_id,
-                Description=description,
-            )
-    except AwsRefused as error:
-        if error.code in ("PreconditionFailedException", "InvalidParameterValueException"):
-            raise CodeChanged(f"$LATEST of {function_name} changed while it was published: {error}") from error
-        if error.code in _NO_ROOM:
-            raise FunctionNotPublishable(f"{error}: delete versions that nothing uses") from error
-        raise
+    revision_id = latest.revision_id
+    for _ in range(_ATTEMPTS):
+        try:
+            return _publish(function_name, latest.code_sha256, revision_id, description)
+        except AwsRefused as error:
+            if error.code in _NO_ROOM:
+                raise FunctionNotPublishable(f"{error}: delete versions that nothing uses") from error
+            if error.code not in {_OTHER_REVISION, _OTHER_CODE}:
+                raise
+            now = read_latest(function_name)
+            if error.code == _OTHER_CODE or not now.is_same_as(latest):
+                raise CodeChanged(f"$LATEST of {function_name} changed while it was published: {error}") from error
+            revision_id = now.revision_id
+    raise AwsUnavailable(f"$LATEST of {function_name} changes faster than it can be published")
+
+
+def _publish(function_name: str, code_sha256: str, revision_id: str, description: str) -> str:
+    with sdk.refusals(f"publish function {function_name}"):
+        response = sdk.client("lambda").publish_version(
+            FunctionName=function_name, CodeSha256=code_sha256, RevisionId=revision_id, Description=description
+        )
     return str(response["Version"])
 
 
@@ -144,4 +162,11 @@ def _read(function_name: str, qualifier: dict[str, str]) -> Version:
         dead_letter_arn=(found.get("DeadLetterConfig") or {}).get("TargetArn"),
         snap_start_pending=snap_start.get("ApplyOn") == "PublishedVersions"
         and snap_start.get("OptimizationStatus") != "On",
+        configuration_sha256=_digest(found),
     )
+
+
+def _digest(found: dict[str, Any]) -> str:
+    """Of all that GetFunctionConfiguration says of a version, but for what a write changes that changes nothing."""
+    made_of = {name: value for name, value in found.items() if not name.startswith(_NOT_MADE_OF)}
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True, default=str).encode()).hexdigest()

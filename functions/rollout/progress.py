@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from rollout.observation import AlarmReading, Shift
 from rollout.plan import Plan
+from rollout.routing import Routing
 from rollout.stored import known
 from rollout.wheel import Wheel, Word
 
@@ -82,6 +83,10 @@ class Progress:
             finish=None,
             asked=False,
         )
+
+    def routing(self, stable: str, candidate: str) -> Routing:
+        """The alias as this rollout has left it."""
+        return Routing.split(stable, candidate, self.weight_percent) if self.shifts else Routing.alone(stable)
 
     def told(self, wheel: Wheel, now: float) -> Self:
         """The progress once people's words are known: a pause, its end, and an order that is new.

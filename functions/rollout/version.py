@@ -25,7 +25,10 @@ class Provisioning:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version's configuration. `number` is "$LATEST" for the unpublished one; states are Lambda's own words."""
+    """One version's configuration. `number` is "$LATEST" for the unpublished one; states are Lambda's own words.
+
+    `configuration_sha256` is a digest of all that makes a version, but for its code: what its environment holds, too.
+    """
 
     function_name: str
     number: str
@@ -38,6 +41,11 @@ class Version:
     role: str
     dead_letter_arn: str | None
     snap_start_pending: bool
+    configuration_sha256: str = ""
+
+    def is_same_as(self, other: Version) -> bool:
+        """Whether publishing it gives the same code and configuration, whatever was written to it meanwhile."""
+        return (self.code_sha256, self.configuration_sha256) == (other.code_sha256, other.configuration_sha256)
 
     @property
     def can_serve(self) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from aws import history, ledger, versions
+from aws import history, ledger, locks, verdicts, versions
 from aws.history import Closing
 from rollout.check import Check, Finding
 from rollout.decision import Decision
@@ -43,7 +43,7 @@ VERDICT = hear(
 
 def look(minute, checks=(), plan=PLAN, action="wait"):
     seen = Look(STARTED_AT + 60 * minute, (*checks, *VERDICT.checks()), VERDICT)
-    ledger.record_verdict(plan, Decision(action, "50 % bakes on " * 50, PROGRESS), seen)
+    verdicts.record(plan, Decision(action, "50 % bakes on " * 50, PROGRESS), seen)
 
 
 @pytest.mark.parametrize(("alarms", "seconds", "kept"), [(100, HOUR, range(61, 62)), (10, DAY, range(81, 122))])
@@ -59,9 +59,9 @@ def test_the_books_fit_an_item_whatever_a_request_may_ask_for(inhabit, items, al
     for minute in range(1, seconds // 60 + 1):
         look(minute, checks, plan)
     look(seconds // 60 + 1, checks, plan, "promote")
-    verdicts = ledger.read_lock(TARGET).verdicts
-    assert len(verdicts) in kept
-    assert sum(map(len, verdicts)) < ITEM_BYTES
+    written = locks.read(TARGET).verdicts
+    assert len(written) in kept
+    assert sum(map(len, written)) < ITEM_BYTES
     assert len(json.dumps(items(world)["lock"], default=str)) < ITEM_BYTES
     assert history.close(Closing(plan, "2", "rolled_back", "alarm errors is ALARM"), STARTED_AT + seconds)
     (finished,) = items(world).values()
@@ -80,7 +80,7 @@ def test_a_transaction_cancelled_for_another_reason_was_not_closed_before(inhabi
     world.boundary.correct("dynamodb.TransactWriteItems", cancel)
     with pytest.raises(AwsUnavailable):
         history.close(Closing(PLAN, "2", "rolled_back", "x"), STARTED_AT + 60)
-    assert Context().run(ledger.read_lock, TARGET) is not None
+    assert Context().run(locks.read, TARGET) is not None
 
 
 def test_a_write_that_meets_a_transaction_is_to_be_tried_again(inhabit):
@@ -105,7 +105,7 @@ def test_a_verdict_whose_recording_got_no_answer_is_recorded_once(inhabit):
     inhabit(faults=[{"call": "dynamodb.UpdateItem", "error": "lost_response"}])
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     look(1)
-    assert len(ledger.read_lock(TARGET).verdicts) == 1
+    assert len(locks.read(TARGET).verdicts) == 1
 
 
 def test_closing_whose_response_was_lost_closed_it(inhabit):

@@ -4,7 +4,7 @@ from contextvars import Context
 
 import pytest
 
-from aws import executions, ledger
+from aws import executions, locks
 from aws.executions import End, Execution
 from rollout.errors import AwsRefused, AwsUnavailable
 
@@ -136,7 +136,7 @@ def test_the_history_of_a_stopped_rollout_says_what_to_restore_with_the_ledger_g
     world = inhabit()
     arn = start(world)
     world.clock.sleep(100)
-    recorded = ledger.read_lock("checkout:live")
+    recorded = locks.read("checkout:live")
     stop(arn)
     somebody("dynamodb.delete_table", TableName=world.table_name)
     found = executions.trace(arn)
@@ -178,7 +178,7 @@ def test_a_rollout_stopped_while_promoting_may_have_promoted(inhabit, stop):
     world = inhabit(request={"strategy": {"type": "all_at_once"}}, faults=[held])
     arn = start(world)
     world.clock.sleep(10)
-    world.clock.run(until=lambda: Context().run(ledger.read_lock, "checkout:live").promoting)
+    world.clock.run(until=lambda: Context().run(locks.read, "checkout:live").promoting)
     stop(arn)
     found = executions.trace(arn)
     assert (found.candidate, found.exposed, found.promoting) == ("2", True, True)

@@ -5,10 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from aws import history, ledger
+from aws import history, ledger, locks, verdicts
 from aws.executions import Execution
 from aws.history import Booked, Closing, Kept
 from rollout.check import Check, Finding
+from rollout.claim import Claim
 from rollout.decision import Decision
 from rollout.errors import AwsUnavailable, LedgerUnreadable, LockLost
 from rollout.health import AlarmGate
@@ -38,7 +39,7 @@ def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), ver
     progress = Progress(1, 50.0, "r2", started, started, shifts=(Shift(started, 50.0),))
     served = {"in_rollout": Counts(100, 1, 100, 2), "stable_in_rollout": Counts(900, 3, 900, 7)}
     look = Look(now, tuple(checks), verdict or Verdict(), **served)
-    ledger.record_verdict(plan, Decision(action, "50 % bakes 4 min more", progress), look)
+    verdicts.record(plan, Decision(action, "50 % bakes 4 min more", progress), look)
 
 
 #: Each thing that a rollout writes while it runs.
@@ -66,10 +67,10 @@ def fault(call, error, **more):
 
 def test_a_free_lock_is_taken_once(inhabit):
     inhabit()
-    assert ledger.read_lock(TARGET) is None
+    assert locks.read(TARGET) is None
     assert take()
     assert not take(SECOND)
-    held = ledger.read_lock(TARGET)
+    held = locks.read(TARGET)
     assert (held.execution_arn, held.taken_at) == (FIRST, STARTED_AT)
     assert (held.plan, held.candidate, held.exposed, held.promoting, held.verdicts) == (None, None, False, False, ())
 
@@ -78,7 +79,7 @@ def test_a_lock_is_kept_by_the_execution_that_holds_it(inhabit):
     inhabit()
     assert take()
     assert take()
-    assert ledger.read_lock(TARGET).execution_arn == FIRST
+    assert locks.read(TARGET).execution_arn == FIRST
 
 
 def test_locks_of_different_aliases_are_independent(inhabit):
@@ -98,7 +99,7 @@ def test_a_lock_is_taken_over_only_from_the_execution_that_is_known_to_have_ende
     take()
     assert not take(SECOND, ended_holder=ARN + "third")
     assert take(SECOND, now=STARTED_AT + 900, ended_holder=FIRST)
-    assert ledger.read_lock(TARGET).execution_arn == SECOND
+    assert locks.read(TARGET).execution_arn == SECOND
 
 
 def test_a_lock_that_is_taken_over_forgets_the_rollout_before(inhabit):
@@ -107,7 +108,7 @@ def test_a_lock_that_is_taken_over_forgets_the_rollout_before(inhabit):
     for record in RECORDS.values():
         record()
     take(SECOND, ended_holder=FIRST)
-    held = ledger.read_lock(TARGET)
+    held = locks.read(TARGET)
     assert (held.plan, held.candidate, held.exposed, held.promoting, held.verdicts) == (None, None, False, False, ())
 
 
@@ -120,7 +121,7 @@ def test_of_two_that_take_over_the_same_lock_one_gets_it(inhabit):
 def test_a_lock_that_cannot_be_read_is_not_taken_for_free(inhabit):
     inhabit(**fault("GetItem", "InternalServerError", times="always"))
     with pytest.raises(AwsUnavailable, match="read the lock of checkout:live"):
-        ledger.read_lock(TARGET)
+        locks.read(TARGET)
 
 
 def test_a_lock_that_cannot_be_asked_for_is_not_held_by_another(inhabit):
@@ -138,7 +139,7 @@ def test_the_lock_tells_how_far_the_rollout_is(inhabit):
     told = []
     for record in list(RECORDS.values())[:4]:
         record()
-        held = ledger.read_lock(TARGET)
+        held = locks.read(TARGET)
         told.append((held.plan, held.candidate, held.exposed, held.promoting))
     assert told == [
         (PLAN, None, False, False),
@@ -154,7 +155,7 @@ def test_a_weight_is_recorded_before_it_is_set(inhabit, items):
     ledger.record_shift(PLAN, 0, 12.34)
     lock = items(world)["lock"]
     assert (lock["step"], float(lock["weight_percent"])) == (0, 12.34)
-    assert ledger.read_lock(TARGET).exposed
+    assert locks.read(TARGET).exposed
 
 
 @pytest.mark.parametrize("what", RECORDS)
@@ -185,7 +186,7 @@ def test_a_verdict_is_kept_with_its_numbers_and_its_checks_limits_first(inhabit,
             Check("error rate", 0.98765, 1.0, "%", Finding.HEALTHY, of=100),
         ]
     )
-    (verdict,) = ledger.read_lock(TARGET).verdicts
+    (verdict,) = locks.read(TARGET).verdicts
     assert verdict == items(world)["lock"]["last_verdict"]
     assert json.loads(verdict) == {
         "at": STARTED_AT + 60,
@@ -210,7 +211,7 @@ def test_verdicts_are_kept_in_order(inhabit):
     take()
     for minute in range(1, 26):
         record_verdict(now=STARTED_AT + 60 * minute)
-    kept = [(json.loads(verdict)["at"] - STARTED_AT) / 60 for verdict in ledger.read_lock(TARGET).verdicts]
+    kept = [(json.loads(verdict)["at"] - STARTED_AT) / 60 for verdict in locks.read(TARGET).verdicts]
     assert kept == list(range(1, 26))
 
 
@@ -220,7 +221,7 @@ def test_every_turn_of_a_long_rollout_is_kept(inhabit):
     week = replace(PLAN, longest_seconds=7 * DAY)
     for seconds in range(61, 61 + 60 * 50, 60):
         record_verdict(week, STARTED_AT + seconds, "advance")
-    assert len(ledger.read_lock(TARGET).verdicts) == 50
+    assert len(locks.read(TARGET).verdicts) == 50
 
 
 def test_the_last_verdict_is_kept_also_where_the_list_leaves_it_out(inhabit, items):
@@ -315,9 +316,9 @@ def test_running_rollouts_are_found_by_the_alarm_they_watch(inhabit):
     inhabit()
     take()
     ledger.record_plan(PLAN)
-    assert [lock.execution_arn for lock in ledger.running()[0]] == [FIRST]
-    assert [lock.plan for lock in ledger.running(alarm="errors")[0]] == [PLAN]
-    assert ledger.running(alarm="other") == ([], None)
+    assert [lock.execution_arn for lock in locks.running()[0]] == [FIRST]
+    assert [lock.plan for lock in locks.running(alarm="errors")[0]] == [PLAN]
+    assert locks.running(alarm="other") == ([], None)
 
 
 def test_a_lock_that_cannot_be_read_is_told_of_beside_the_others(inhabit, somebody):
@@ -332,17 +333,17 @@ def test_a_lock_that_cannot_be_read_is_told_of_beside_the_others(inhabit, somebo
         ExpressionAttributeNames={"#plan": "plan"},
         ExpressionAttributeValues={":text": {"S": "no plan"}},
     )
-    locks, unreadable = ledger.running()
-    assert [lock.target for lock in locks] == [TARGET]
+    readable, unreadable = locks.running()
+    assert [lock.target for lock in readable] == [TARGET]
     assert "plan for basket:live cannot be read" in str(unreadable)
     with pytest.raises(LedgerUnreadable, match="see that the alias serves one version, then delete the item"):
-        ledger.read_lock("basket:live")
+        locks.read("basket:live")
 
 
 def test_a_lock_knows_when_its_execution_started(inhabit):
     inhabit()
     take(now=STARTED_AT + 20, started_at=STARTED_AT)
-    lock = ledger.read_lock(TARGET)
+    lock = locks.read(TARGET)
     assert (lock.taken_at, lock.started_at) == (STARTED_AT + 20, STARTED_AT)
 
 
@@ -363,7 +364,7 @@ def test_a_refusal_without_a_lock_is_kept_all_the_same(inhabit):
     execution = Execution.parse(FIRST)
     assert history.refuse(TARGET, execution, STARTED_AT, "refused", held=False)
     assert history.kept(TARGET, execution, STARTED_AT) == Kept("refused")
-    assert ledger.read_lock(TARGET).execution_arn == SECOND
+    assert locks.read(TARGET).execution_arn == SECOND
 
 
 def test_a_rollout_that_has_come_to_have_a_plan_is_not_refused(inhabit):
@@ -390,8 +391,8 @@ def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
     (rollout,) = history.ended()
     assert (rollout.target, rollout.stable, rollout.candidate) == (TARGET, "1", "2")
     assert (rollout.outcome, rollout.ended_at) == ("rolled_back", STARTED_AT + 600)
-    assert history.plan_of(rollout) == PLAN
-    assert ledger.running() == ([], None)
+    assert history.left_by(rollout) == (PLAN, Claim("1", "2", promoting=False))
+    assert locks.running() == ([], None)
     history.let_go(rollout)
     assert history.ended() == []
 
@@ -401,7 +402,7 @@ def test_a_kept_lock_stays_however_often_it_is_closed(inhabit):
     take()
     kept = closing(outcome="rollback_failed", keep_lock=True)
     assert [history.close(kept, STARTED_AT + second).first for second in (600, 700)] == [True, False]
-    assert ledger.read_lock(TARGET).execution_arn == FIRST
+    assert locks.read(TARGET).execution_arn == FIRST
     assert not take(SECOND)
 
 

@@ -191,7 +191,7 @@ def test_versions_that_are_named_are_published_beforehand() -> None:
     assert scenario.versions["7"].state == "Failed"
 
 
-@pytest.mark.parametrize("versions", [{"0": {"state": "Active"}}, {"1": {"state": "Idle"}}, {"1": {}}])
+@pytest.mark.parametrize("versions", [{"0": {"state": "Active"}}, {"1": {"state": "Idle"}}])
 def test_a_version_has_a_number_and_one_of_lambda_s_states(versions: dict[str, object]) -> None:
     assert len(reasons({"versions": versions})) == 1
 

@@ -69,7 +69,7 @@ REJECTED = {
     ),
     "$LATEST changes while it is published": (
         {},
-        call("lambda.PublishVersion", "PreconditionFailedException"),
+        call("lambda.PublishVersion", "InvalidParameterValueException"),
         "changed while it was published",
     ),
     "the version to adopt does not exist": ({"version": "9"}, {}, "function checkout has no version 9"),

@@ -288,7 +288,7 @@ def test_a_lock_that_cannot_be_read_keeps_nobody_from_the_others():
         assert "basket:live" in letters[0]["Body"]
 
 
-@pytest.mark.parametrize("second", [1038.18, 1040.18])
+@pytest.mark.parametrize("second", [1038.33, 1040.33])
 def test_a_promotion_that_is_closed_after_the_stop_is_told_all_the_same(tell, second):
     held = {"call": "dynamodb.TransactWriteItems", "error": "held", "seconds": 15, "times": 4}
     story = tell(timeline=[{"at_second": second, "do": "stop_execution"}], faults=[held])

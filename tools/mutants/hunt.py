@@ -134,7 +134,14 @@ def ask_all(
                     break
                 asked = question()
                 # No test runs it: nothing could notice.
-                answers.put((subject, server.ask(asked) if asked["files"] else {"end": "survived", "seconds": 0.0}))
+                answers.put(
+                    (
+                        subject,
+                        server.ask(asked)
+                        if asked.get("files", asked.get("chosen"))
+                        else {"end": "survived", "seconds": 0.0},
+                    )
+                )
         except BaseException as error:  # noqa: BLE001 - raised below, where somebody hears it
             answers.put(error)
         answers.put(None)
@@ -276,6 +283,8 @@ class Hunt:
         """Let each mutant meet tests that it has not met; their ends as they come. `last`: all that there are."""
         asked = ((mutant, partial(self._question, mutant, last=last)) for mutant in mutants)
         for mutant, answer in ask_all(self.servers, asked, until):
+            if answer["end"] == "broken":
+                raise RuntimeError(f"{mutant.file} {mutant.function}: {mutant.after}: {answer['by']}")
             verdict = Verdict(
                 mutant,
                 answer["end"],
@@ -295,7 +304,6 @@ class Hunt:
         limits = {test.name: _GRACE_SECONDS + _PATIENCE * test.seconds for test in tests}
         return {
             "texts": {mutant.file: mutant.of(self.sources[mutant.file])},
-            "files": sorted({test.name.partition("::")[0] for test in tests}),
             "chosen": [test.name for test in tests],
             "limits": {"": 60.0, **limits},
         }

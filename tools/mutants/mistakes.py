@@ -136,7 +136,7 @@ class _Finder(ast.NodeVisitor):
         if other in self.found or other == self._source:
             return
         try:
-            ast.parse(other)
+            compile(other, self._file, "exec", dont_inherit=True)
         except SyntaxError:
             return
         before, after = changed_lines(self._source, other)

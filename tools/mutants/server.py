@@ -33,6 +33,10 @@ CODE = Path.cwd() / "functions"
 #: What the fork is called in the code that it looks at.
 _PROBE = "_tidegate_seen"
 _MEMORY_BYTES = 6 * 2**30
+#: How many of the chosen tests are run before the others are collected.
+_LIKELY = 6
+#: No test that is left is no test that failed.
+_LIVES = frozenset({pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED})
 _SMALLEST = {"function_name": "checkout", "alias_name": "live", "strategy": "AllAtOnce"}
 _ARGUMENTS = (
     *("-q", "-x", "--no-header", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "--hypothesis-seed=0"),
@@ -157,15 +161,29 @@ def _live(question: Mapping[str, Any], answers: IO[str]) -> None:
             for name in question["probed"]:
                 path = str(CODE.parent / name)
                 _CODES[path] = probed(Path(path).read_text(encoding="utf-8"), name, path)
-        listener = _Listener(answers, seen, question.get("chosen"))
-        arguments = list(_ARGUMENTS)
-        if question.get("probed"):
-            arguments.remove("-x")
-        status = pytest.main([*arguments, *question["files"]], plugins=[listener])
-        listener.end(int(status))
+        _run(question, answers, seen)
+    except BaseException as error:  # noqa: BLE001 - no mutant's fault, and told as such
+        print(json.dumps({"end": "broken", "by": repr(error)}), file=answers)
     finally:
         answers.flush()
         os._exit(0)
+
+
+def _run(question: Mapping[str, Any], answers: IO[str], seen: set[str]) -> None:
+    if "chosen" not in question:
+        all_of_them = [argument for argument in _ARGUMENTS if argument != "-x"]
+        listener = _Listener(answers, seen, None)
+        listener.end(pytest.main([*all_of_them, *question["files"]], plugins=[listener]))
+        return
+    # To collect all files takes longer than the few tests that mostly kill.
+    parts = [part for part in (question["chosen"][:_LIKELY], question["chosen"][_LIKELY:]) if part]
+    for part in parts:
+        listener = _Listener(answers, seen, part)
+        files = sorted({name.partition("::")[0] for name in part})
+        status = pytest.main([*_ARGUMENTS, *files], plugins=[listener])
+        if status not in _LIVES or part is parts[-1]:
+            listener.end(status)
+            return
 
 
 class _Listener:
@@ -206,9 +224,9 @@ class _Listener:
             self._failed = self._failed or f"the import of {report.nodeid}"
 
     def end(self, status: int) -> None:
-        """Say how all of it ended: no test that is left is no test that failed."""
-        lives = status in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}
-        self._say(end="survived" if lives else "killed", by=self._failed or f"pytest, which ended with {status}")
+        """Say how all of it ended."""
+        by = self._failed or f"pytest, which ended with {int(status)}"
+        self._say(end="survived" if status in _LIVES else "killed", by=by)
 
 
 def probed(source: str, name: str, path: str) -> CodeType:

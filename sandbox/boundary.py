@@ -42,6 +42,8 @@ Check = Callable[[str, str, Params], None]
 
 #: The handler that runs, named after its module ("check_health"); None for everybody else.
 caller: ContextVar[str | None] = ContextVar("caller", default=None)
+#: The payload, JSON, that it was invoked with; None for everybody else.
+invoked_with: ContextVar[bytes | None] = ContextVar("invoked_with", default=None)
 #: The ARN of the role session that signs the calls of whoever runs; None for the account's owner, who may do all.
 identity: ContextVar[str | None] = ContextVar("identity", default=None)
 

@@ -27,7 +27,7 @@ from typing import Any
 
 from botocore.response import StreamingBody
 
-from sandbox.boundary import AwsError, Boundary, caller, identity
+from sandbox.boundary import AwsError, Boundary, caller, identity, invoked_with
 from sandbox.clock import Clock
 from sandbox.faults import Faults
 from sandbox.iam import session_arn
@@ -270,6 +270,7 @@ class _Run:
     def _live(self) -> None:
         """Runs in the actor, inside the process. A process that died is not used again."""
         caller.set(self._function.module)
+        invoked_with.set(self._payload)
         identity.set(self._function.session_arn)
         try:
             if self._fault == "timeout":

@@ -1,4 +1,7 @@
-"""`make chaos`: play random cases, hold each end against the invariants, and make what fails small."""
+"""`make chaos`: play random cases, hold each end against the invariants, and make what fails small.
+
+`--restarts` plays another kind: a rollout is stopped and the next one started within seconds, with its guard late.
+"""
 
 from __future__ import annotations
 
@@ -20,9 +23,12 @@ from typing import NoReturn
 from tests.chaos.case import Case
 from tests.chaos.generator import generate
 from tests.chaos.invariants import broken
+from tests.chaos.kinds import table
 from tests.chaos.observe import observe
+from tests.chaos.restarts import restart, undone
 from tests.chaos.shrink import shrink
 
+RESTART = "restart "
 FOUND = Path(__file__).parent / "found"
 #: A case takes seconds; one that takes minutes of real time hangs.
 _PATIENCE_SECONDS = 120
@@ -32,16 +38,26 @@ _CASES_A_PROCESS = 40
 Verdict = tuple[Case, str, dict[str, str], float]
 
 
-def judge(case: Case) -> Verdict:
-    """A case, how it ended, what it broke, and the processor's seconds; a sandbox that fails is broken too."""
+def judge(asked: Case | str) -> Verdict:
+    """A case, or the one of that name: how it ended, what it broke, and the processor's seconds.
+
+    A sandbox that fails is broken too.
+    """
     began = time.process_time()
+    case = asked if isinstance(asked, Case) else _made(asked)
     try:
         with _alarm_clock():
             seen = observe(case)
         outcome, broke = seen.outcome, broken(case, seen)
+        if case.name.startswith(RESTART):
+            outcome, broke = str(seen.executions[-1].outcome), {**undone(case, seen), **broke}
     except Exception:  # noqa: BLE001 - whatever the sandbox fails with is what was looked for
         outcome, broke = "none", {"sandbox": traceback.format_exc(limit=-3)}
     return case, outcome, broke, time.process_time() - began
+
+
+def _made(name: str) -> Case:
+    return restart(name.removeprefix(RESTART)) if name.startswith(RESTART) else generate(name)
 
 
 @contextmanager
@@ -67,16 +83,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; 1 where anything was broken."""
     options = _options(arguments)
     if options.replay:
-        cases = [Case.read(path) for path in options.replay]
+        asked: list[Case | str] = [Case.read(path) for path in options.replay]
     elif options.case:
-        cases = [generate(name) for name in options.case]
+        asked = list(options.case)
     else:
-        cases = [generate(f"{options.seed}.{number}") for number in range(options.count)]
+        kind, count = (RESTART, options.restarts) if options.restarts else ("", options.count)
+        asked = [f"{kind}{options.seed}.{number}" for number in range(count)]
+    cases: list[Case] = []
     began, ends, spent, failed = time.perf_counter(), Counter[str](), 0.0, list[Verdict]()
     context = multiprocessing.get_context("fork")
     with context.Pool(options.jobs, maxtasksperchild=_CASES_A_PROCESS) as pool:
-        for verdict in pool.imap_unordered(judge, cases):
+        for verdict in pool.imap_unordered(judge, asked):
             case, outcome, broke, seconds = verdict
+            cases.append(case)
             ends[outcome], spent = ends[outcome] + 1, spent + seconds
             if broke:
                 failed.append(verdict)
@@ -84,6 +103,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for case, _, broke, _ in failed[: options.shrink]:
         smaller = shrink(case, partial(fails_alike, broke))
         _print(_save(smaller, judge(smaller)[2], options.out))
+    _print(table(cases))
     _print(", ".join(f"{count} {outcome}" for outcome, count in ends.most_common()))
     _print(
         f"{len(cases)} rollouts of seed {options.seed}, {len(failed)} broke an invariant;"
@@ -96,6 +116,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--count", type=int, default=200, help="how many rollouts")
     parser.add_argument("--seed", type=int, default=int(time.time()), help="another seed, other rollouts")
+    parser.add_argument("--restarts", type=int, default=0, help="so many rollouts restarted within seconds instead")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--shrink", type=int, default=3, help="how many failures are made small")
     parser.add_argument("--out", type=Path, default=FOUND, help="where a small failure is written")

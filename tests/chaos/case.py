@@ -10,6 +10,9 @@ from typing import Any, Self
 
 Fault = Mapping[str, Any]
 
+#: How long a handler waits for most answers.
+READ_TIMEOUT_SECONDS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -53,5 +56,14 @@ class Case:
         return tuple(self.scenario.get("timeline", ()))
 
     def endless(self, kind: str) -> Iterator[Fault]:
-        """The faults of that kind ("call", "handler" or "event") that never stop."""
-        return (fault for fault in self.faults if kind in fault and fault.get("times") == "always")
+        """The faults of that kind ("call", "handler" or "event") that never stop, and leave nobody an answer."""
+        return (
+            fault
+            for fault in self.faults
+            if kind in fault and fault.get("times") == "always" and not _is_answered(fault)
+        )
+
+
+def _is_answered(fault: Fault) -> bool:
+    """Whether an answer comes, though late or an old one."""
+    return fault["error"] == "stale" or (fault["error"] == "slow" and fault["seconds"] < READ_TIMEOUT_SECONDS)

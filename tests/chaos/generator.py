@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from tests.chaos import operators
+from tests.chaos import meddlers, operators
 from tests.chaos.case import Case
 
 OPERATIONS = {
@@ -65,6 +65,8 @@ HANDLERS = [
     "command",
 ]
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+#: So many of all cases have others in them, beside or instead of what else happens.
+MEDDLED = 0.45
 
 
 def generate(name: str) -> Case:
@@ -73,6 +75,8 @@ def generate(name: str) -> Case:
     request, scenario = _request(random), _scenario(random)
     if isinstance(request, dict) and "function_name" in request:
         request, scenario = _with_people(random, request, scenario)
+        if _perhaps(random, MEDDLED):
+            scenario = meddlers.meddled(random, scenario)
     return Case(name, request, scenario, random.randrange(1_000_000))
 
 

@@ -1,8 +1,4 @@
-"""What must hold however a rollout ends. Each check yields what is broken, one sentence each, with numbers.
-
-Faults that have not stopped at the end excuse what nobody could do: an alias that can never be written or read stays
-as it is (and somebody must have been told), and a dead ledger keeps no books.
-"""
+"""What must hold however a rollout ends. Each check yields what is broken, one sentence each, with numbers."""
 
 from __future__ import annotations
 
@@ -14,16 +10,22 @@ from typing import Any
 
 from sandbox.lambda_rules import Routing
 from sandbox.world import STARTED_AT
-from tests.chaos import people
+from tests.chaos import others, people
 from tests.chaos.case import Case
-from tests.chaos.observe import Execution, Observation, Write
+from tests.chaos.excuses import (
+    COMMAND,
+    alias_is_unreachable,
+    event_may_be_lost,
+    ledger_is_dead,
+    needs_a_person,
+    nobody_is_left,
+    weight_is_not_ours,
+)
+from tests.chaos.observe import LAMBDA_ITSELF, Execution, Observation, Write
 
 #: What a success may not rest on: so large a part of so many requests failed, and the judge had to see it.
 HARMFUL_RATE, HARMFUL_REQUESTS = 0.3, 500
 
-_COMMAND = "aws lambda update-alias"
-#: Errors by which AWS answers the question that was asked.
-_ANSWERS = frozenset({"ConditionalCheckFailedException", "TransactionCanceledException", "PreconditionFailedException"})
 _BUGS = frozenset({"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MarshalError"})
 #: The end of an execution -> what its history item may say. A guard may restore what RollBack could not.
 _AGREE: Mapping[str | None, frozenset[str]] = {
@@ -53,61 +55,13 @@ def broken(case: Case, seen: Observation) -> dict[str, str]:
     return {name: sentences for name, sentences in found.items() if sentences}
 
 
-# --- What excuses -----------------------------------------------------------------------------------------------------
-
-
-def ledger_is_dead(case: Case, seen: Observation) -> bool:
-    """Whether some call of the ledger fails for ever, or failed to the end."""
-    endless = any(str(fault["call"]).startswith(("*", "dynamodb.")) for fault in case.endless("call"))
-    # Who looks for locks may find them to the end, and never read one.
-    return endless or any(_failed_to_the_end(seen, call) for call in ("dynamodb.*", "dynamodb.GetItem"))
-
-
-def alias_is_unreachable(case: Case, seen: Observation) -> bool:
-    """Whether the alias can never be read or never be written, or could not to the end."""
-    calls = ("lambda.GetAlias", "lambda.UpdateAlias")
-    endless = any(fnmatchcase(call, fault["call"]) for fault in case.endless("call") for call in calls)
-    return endless or any(_failed_to_the_end(seen, call) for call in calls if not _is_not_there(seen, call))
-
-
-def nobody_is_left(case: Case, seen: Observation) -> bool:
-    """Whether whoever restores after an end is gone: the sweeper, or what it reads, and the guard with its event."""
-    dead = {fault["handler"] for fault in case.endless("handler")}
-    blind = any(fnmatchcase("stepfunctions.DescribeExecution", fault["call"]) for fault in case.endless("call"))
-    return ("sweep" in dead or blind or ledger_is_dead(case, seen)) and (
-        "guard_execution" in dead or _event_may_be_lost(case)
-    )
-
-
-def _event_may_be_lost(case: Case) -> bool:
-    return any(fault["error"] == "lost" for fault in case.faults if fault.get("event") == "execution")
-
-
-def _failed_to_the_end(seen: Observation, pattern: str) -> bool:
-    """Whether the last of these calls failed, and not for the reasons that are answers."""
-    last = next((call.error for call in reversed(seen.calls) if fnmatchcase(call.name, pattern)), None)
-    return last is not None and last not in _ANSWERS
-
-
-def _is_not_there(seen: Observation, call: str) -> bool:
-    """Whether an alias that is not there was rightly not found."""
-    last = next((each.error for each in reversed(seen.calls) if each.name == call), None)
-    return seen.final is None and call == "lambda.GetAlias" and last == "ResourceNotFoundException"
-
-
-def _needs_a_person(seen: Observation) -> bool:
-    """Whether a rollout ended in the words that call a person, with the command to run."""
-    return any(each.error == "RollbackFailed" and _COMMAND in (each.cause or "") for each in seen.executions)
-
-
 # --- The alias --------------------------------------------------------------------------------------------------------
 
 
 def _one_version(case: Case, seen: Observation) -> Broken:
-    if seen.final is None or not seen.final[1] or seen.final == seen.initial or _needs_a_person(seen):
+    if seen.final is None or not seen.final[1] or seen.final == seen.initial or needs_a_person(seen):
         return
-    foreign = [write for write in seen.writes if write.foreign]
-    if foreign and foreign[-1].routing == seen.final:
+    if weight_is_not_ours(case, seen):
         return
     if alias_is_unreachable(case, seen):
         # Interrupted tells to look at the alias: all that can be said where Lambda says that there is none.
@@ -158,15 +112,17 @@ def _good_end(_: Case, seen: Observation) -> Broken:
     for each in ends:
         promoted: Routing = (each.output["to_version"], {})
         upto = [write for write in seen.writes if write.at <= (each.ended_at or 0)]
-        if upto and upto[-1].by == "command" and upto[-1].routing == (each.output["from_version"], {}):
+        if upto and upto[-1].by == "command" and upto[-1].routing[0] == each.output["from_version"]:
             continue  # reverted as soon as it was done
         if upto and not upto[-1].foreign and upto[-1].routing != promoted:
             yield f"promoted {promoted[0]} at {each.ended_at} s, when the alias was {upto[-1].routing}"
     if ends:
         last = max(ends, key=lambda each: each.ended_at or 0)
         ended_at = last.ended_at or 0.0
-        later = [write for write in seen.writes if write.foreign and write.at >= _last_own_write(seen, ended_at)]
-        if not later and seen.final != (_left(seen, last.output["from_version"], last.output["to_version"]), {}):
+        if not _moved_since(seen, _last_own_write(seen, ended_at)) and seen.final != (
+            _left(seen, last.output["from_version"], last.output["to_version"]),
+            {},
+        ):
             yield f"promoted {last.output['to_version']} at {ended_at} s, and in the end the alias is {seen.final}"
 
 
@@ -174,9 +130,16 @@ def _left(seen: Observation, stable: str, candidate: str) -> str:
     """The version that a promotion left: the one before, where somebody reverted it after."""
     after: list[Write] = []
     for write in seen.writes:
-        promotes = write.by == "promote" and write.routing == (candidate, {})
+        promotes = write.by == "promote" and write.routing[0] == candidate
         after = [] if promotes else [*after, write]
-    return stable if any(write.by == "command" and write.routing == (stable, {}) for write in after) else candidate
+    return stable if any(write.by == "command" and write.routing[0] == stable for write in after) else candidate
+
+
+def _moved_since(seen: Observation, since: float) -> bool:
+    """Whether somebody else moved or deleted the alias from that moment on."""
+    return any(at >= since for at in seen.deleted) or any(
+        write.foreign and write.at >= since for _, write in seen.moves
+    )
 
 
 def _last_own_write(seen: Observation, until: float) -> float:
@@ -185,7 +148,7 @@ def _last_own_write(seen: Observation, until: float) -> float:
 
 def _bad_end(case: Case, seen: Observation) -> Broken:
     """Where nobody promoted and nobody else wrote, the alias is what it was."""
-    if any(write.foreign for write in seen.writes) or seen.final == seen.initial or _needs_a_person(seen):
+    if seen.moved_by_others or seen.final == seen.initial or needs_a_person(seen):
         return
     if any(each.outcome == "promoted" for each in seen.executions) or _was_made(seen):
         return
@@ -204,18 +167,19 @@ def _was_made(seen: Observation) -> bool:
 def _leaves_others_alone(_: Case, seen: Observation) -> Broken:
     """Whoever deploys another version during a rollout keeps it, until a rollout takes that for its stable version."""
     planned_on = {json.loads(item["document"])["plan"]["stable"] for item in _planned(seen)}
+    candidates = {json.loads(item["document"])["candidate"] for item in _planned(seen)}
     for number, write in enumerate(seen.writes):
-        if not write.foreign or write.routing[1]:
-            continue
-        before = seen.writes[:number]
-        split = before[-1].routing if before else seen.initial
-        if split is None or write.routing[0] in {*_versions(split), *planned_on}:
+        before = seen.writes[number - 1].routing if number else seen.initial
+        # A weight of our candidate is looked at elsewhere, whoever left it there.
+        ours = write.routing[1].keys() & candidates
+        if not write.foreign or before is None or write.routing[0] in {*_versions(before), *planned_on}:
             continue
         until = min((each.started_at for each in seen.executions if each.started_at >= write.at), default=float("inf"))
         for later in seen.writes[number + 1 :]:
             if later.foreign:
                 break
-            if later.at < until:
+            kept = later.routing == write.routing or (ours and later.routing == (write.routing[0], {}))
+            if later.at < until and later.by != LAMBDA_ITSELF and not kept:
                 yield f"version {write.routing[0]} was deployed at {write.at} s and undone at {later.at} s"
                 break
 
@@ -224,13 +188,6 @@ def _planned(seen: Observation) -> Iterator[Mapping[str, Any]]:
     """The history items of executions that had a plan."""
     for each in seen.executions:
         yield from (item for item in each.history if json.loads(item["document"])["plan"])
-
-
-def _interrupted_by_somebody(_: Case, seen: Observation) -> Broken:
-    if len(seen.executions) == 1 and not any(write.foreign for write in seen.writes):
-        for each in seen.executions:
-            if each.outcome == "interrupted":
-                yield f"nobody else acted: {each.cause}"
 
 
 # --- The books --------------------------------------------------------------------------------------------------------
@@ -283,8 +240,7 @@ def _books_and_alias(_: Case, seen: Observation) -> Broken:
         return
     last = max((json.loads(item["document"]) for item in items), key=lambda document: float(document["ended_at"]))
     since = _last_own_write(seen, float(last["ended_at"]) - STARTED_AT)
-    later = [write for write in seen.writes if write.foreign and write.at >= since]
-    if not later and seen.final != (_left(seen, last["plan"]["stable"], last["candidate"]), {}):
+    if not _moved_since(seen, since) and seen.final != (_left(seen, last["plan"]["stable"], last["candidate"]), {}):
         yield f"the history says that {last['candidate']} was promoted, and in the end the alias is {seen.final}"
 
 
@@ -298,7 +254,7 @@ def _event_tells(case: Case, seen: Observation) -> Broken:
     for each in seen.executions:
         said = set(each.told) - ({"rollback_failed"} if len(set(each.told)) > 1 else set())
         # Of an execution that never had the lock only its own event tells: lost, or buried where a person looks.
-        unheard = not each.locked and (_event_may_be_lost(case) or seen.dead_letters)
+        unheard = not each.locked and (event_may_be_lost(case) or seen.dead_letters)
         truths = {item["outcome"] for item in each.history} or ({each.outcome} if each.outcome else set())
         if not each.told and not excused and not unheard:
             yield f"none of {_named(each)} ({', '.join(sorted(truths))})"
@@ -346,7 +302,7 @@ def _ends_in_its_state(_: Case, seen: Observation) -> Broken:
             yield f"ended {each.error}: {each.cause}"
         elif each.outcome and each.last_state != _LAST_STATE[each.outcome]:
             yield f"{each.outcome} in {each.last_state}"
-        if each.error == "RollbackFailed" and _COMMAND not in (each.cause or ""):
+        if each.error == "RollbackFailed" and COMMAND not in (each.cause or ""):
             yield f"RollbackFailed without the command to run: {each.cause}"
 
 
@@ -375,7 +331,7 @@ CHECKS: Mapping[str, Callable[[Case, Observation], Broken]] = {
     "good end": _good_end,
     "bad end": _bad_end,
     "leaves others alone": _leaves_others_alone,
-    "interrupted by somebody": _interrupted_by_somebody,
+    "interrupted by somebody": others.interrupted_by_somebody,
     "lock free": _lock_free,
     "history once": _history_once,
     "history agrees": _history_agrees,
@@ -394,5 +350,8 @@ CHECKS: Mapping[str, Callable[[Case, Observation], Broken]] = {
     "bakes out": people.bakes_out,
     "rejected untouched": people.rejected_untouched,
     "reverts": people.reverts,
-    "nobody else moved it": people.nobody_else_moved_it,
+    "nobody else moved it": others.nobody_else_moved_it,
+    "no weight of ours on theirs": others.no_weight_of_ours_on_theirs,
+    "undoes only its own": others.undoes_only_its_own,
+    "the deleted are not mourned": others.the_deleted_are_not_mourned,
 }

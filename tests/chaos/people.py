@@ -142,11 +142,8 @@ def rejected_untouched(_: Case, seen: Observation) -> Broken:
     for each in seen.executions:
         if each.outcome != "rejected" or seen.initial is None:
             continue
-        # While another one runs, a write may be that one's.
-        others = [other for other in seen.executions if other is not each]
         for _before, write in forward_writes(seen, each):
-            anothers = any(one.started_at <= write.at <= (one.ended_at or write.at) for one in others)
-            if write.at <= (each.ended_at or 0.0) and not anothers:
+            if write.at <= (each.ended_at or 0.0):
                 yield f"rejected at {each.ended_at} s, and {write.by} wrote {write.routing} at {write.at} s"
 
 
@@ -171,15 +168,6 @@ def _is_back(write: Write, plan: Mapping[str, Any], candidate: str) -> bool:
     """Whether a write made the stable version the alias's own; Lambda hands traffic over once it is provisioned."""
     handing_over = {candidate: 1.0} if plan["provisioned"] else {}
     return write.routing[0] == plan["stable"] and write.routing[1] in ({}, handing_over)
-
-
-def nobody_else_moved_it(_: Case, seen: Observation) -> Broken:
-    """Nobody is accused who was not there."""
-    if len(seen.executions) > 1 or any(write.foreign for write in seen.writes):
-        return
-    for each in seen.executions:
-        if "somebody else" in (each.cause or "") and each.error != "RollbackFailed":
-            yield f"nobody else wrote: {each.cause}"
 
 
 # --- What they rest on ------------------------------------------------------------------------------------------------
@@ -221,13 +209,12 @@ def _pauses(seen: Observation, each: Execution) -> Iterator[tuple[float, float]]
 
 
 def forward_writes(seen: Observation, each: Execution) -> list[tuple[Any, Write]]:
-    """The writes that gave a candidate more traffic, or promoted it, while that execution ran: over what, and which."""
+    """The writes for that execution that gave a candidate more traffic, or promoted it: over what, and which."""
     found = []
     before = seen.initial
     for write in seen.writes:
-        ran = each.started_at <= write.at <= (each.ended_at or float("inf"))
         forward = write.by == "promote" or (write.by == "shift_traffic" and _share(before, write) > _share(before))
-        if ran and forward and write.routing != before:
+        if write.serves == each.arn and forward and write.routing != before:
             found.append((before, write))
         before = write.routing
     return found

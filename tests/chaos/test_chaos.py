@@ -10,8 +10,11 @@ from sandbox.scenario import Scenario
 from tests.chaos.case import Case
 from tests.chaos.generator import HANDLERS, generate
 from tests.chaos.invariants import CHECKS, broken
-from tests.chaos.observe import Said, Write, observe
+from tests.chaos.kinds import MEDDLING, kinds_of
+from tests.chaos.meddlers import SLOW_CALLS, STALE_READS
+from tests.chaos.observe import Said, Stored, Write, observe
 from tests.chaos.operators import COMMANDS, MOMENTS
+from tests.chaos.restarts import restart, undone
 from tests.chaos.shrink import shrink
 
 FOUND = sorted((Path(__file__).parent / "found").glob("*.json"))
@@ -24,6 +27,13 @@ SPLIT = ("1", {"2": 0.1})
 def test_a_random_rollout_under_random_faults_keeps_every_invariant(number):
     case = generate(f"suite.{number}")
     assert broken(case, observe(case)) == {}
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_a_rollout_that_begins_while_the_last_ones_guard_is_late_is_not_undone(number):
+    case = restart(f"suite.{number}")
+    seen = observe(case)
+    assert {**undone(case, seen), **broken(case, seen)} == {}
 
 
 @pytest.mark.parametrize("path", FOUND, ids=lambda path: path.stem)
@@ -47,6 +57,45 @@ def test_every_kind_of_fault_and_every_handler_is_struck_some_time():
     assert {fault["error"] for fault in faults if "event" in fault} == {"lost", "duplicated", "late"}
     calls = {fault["error"] for fault in faults if "call" in fault}
     assert calls >= {"lost_response", "held", "crash_before", "crash_after", "AccessDeniedException"}
+
+
+def test_everybody_who_meddles_does_so_some_time():
+    cases = [generate(f"any.{number}") for number in range(600)]
+    actions = [action for case in cases for action in case.timeline]
+    assert {action["do"] for action in actions} == {
+        "command",
+        "delete_alias",
+        "delete_function",
+        "delete_version",
+        "describe_alias",
+        "redrive",
+        "set_alarm",
+        "start_execution",
+        "stop_execution",
+        "update_alias",
+    }
+    partial = {one.get("function_version") for one in actions if one["do"] == "update_alias" and "weights" not in one}
+    assert partial >= {"2", "3", "7"}
+    assert {one["version"] for one in actions if one["do"] == "delete_version"} == {"1", "2", "3"}
+    assert any({"weights": {"9": 0.0}}.items() <= case.scenario.get("alias", {}).items() for case in cases)
+    kinds = [kinds_of(case) for case in cases]
+    assert {"restart within seconds", "redrive beside another one", "describe_alias, provisioned"} <= set().union(
+        *kinds
+    )
+
+
+def test_every_read_is_old_and_every_call_late_some_time():
+    faults = [fault for number in range(600) for fault in generate(f"any.{number}").faults if "call" in fault]
+    assert {fault["call"] for fault in faults if fault["error"] == "stale"} == set(STALE_READS)
+    assert any(fault["error"] == "stale" and fault["times"] == "always" for fault in faults)
+    assert {fault["call"] for fault in faults if fault["error"] == "slow"} == set(SLOW_CALLS)
+
+
+def test_what_was_tested_before_is_not_starved():
+    cases = [generate(f"any.{number}") for number in range(600)]
+    plain = [case for case in cases if not kinds_of(case) & MEDDLING]
+    assert 0.4 < len(plain) / len(cases) < 0.7
+    assert sum(bool(case.faults) for case in cases) > 0.8 * len(cases)
 
 
 def test_every_command_hook_gate_and_profile_is_there_some_time():
@@ -104,8 +153,33 @@ def answered(seen, command):
     return dataclasses.replace(seen, answers=({"accepted": True, "command": command, "rollout_id": "story-1"},))
 
 
+def wrote(seen, *writes, final=None):
+    return dataclasses.replace(seen, writes=(*seen.writes, *writes), final=final or seen.final)
+
+
+def left_on_theirs(seen):
+    """Somebody moves the alias at 4 s and says nothing of the weight that is there."""
+    ours = Write(3, ("1", {"2": 0.1}), foreign=False, by="shift_traffic", serves=seen.executions[0].arn)
+    theirs = Write(4, ("9", {"2": 0.1}), foreign=True, partial=True)
+    return dataclasses.replace(seen, writes=(ours, theirs), final=theirs.routing, stored=seen.stored[:1])
+
+
+def undone_by_a_guard(seen):
+    """The second rollout has shifted and goes on, and the guard of the first one restores."""
+    first = seen.executions[0]
+    second = dataclasses.replace(first, arn="second-2", ended_at=None)
+    shifted = Write(8, SPLIT, foreign=False, by="shift_traffic", serves=second.arn, holder=second.arn)
+    guard = Write(9, ("1", {}), foreign=False, by="guard_execution", serves=first.arn, holder=second.arn)
+    return dataclasses.replace(seen, executions=(first, second), writes=(shifted, guard))
+
+
+def mourned(seen):
+    paged = of_first(seen, status="FAILED", error="RollbackFailed", cause="has no alias", ended_at=9.0)
+    return dataclasses.replace(paged, deleted=(5.0,), final=None)
+
+
 ALTERED = {
-    "one version": lambda seen: dataclasses.replace(seen, final=SPLIT),
+    "one version": lambda seen: wrote(seen, Write(9, SPLIT, foreign=False), final=SPLIT),
     "known versions": lambda seen: dataclasses.replace(seen, writes=(*seen.writes, Write(9, ("7", {}), foreign=False))),
     "good end": lambda seen: dataclasses.replace(seen, final=("1", {})),
     "bad end": lambda seen: of_first(seen, status="ABORTED", output={}, history=()),
@@ -132,6 +206,9 @@ ALTERED = {
     "rejected untouched": lambda seen: of_first(seen, status="FAILED", error="Rejected"),
     "reverts": lambda seen: answered(seen, "revert"),
     "nobody else moved it": lambda seen: of_first(seen, cause="somebody else moved it"),
+    "no weight of ours on theirs": left_on_theirs,
+    "undoes only its own": undone_by_a_guard,
+    "the deleted are not mourned": mourned,
 }
 
 
@@ -146,6 +223,39 @@ def test_every_invariant_is_altered_below():
 @pytest.mark.parametrize("name", CHECKS)
 def test_an_end_that_breaks_an_invariant_is_told_by_its_name(seen, name):
     assert name in broken(PLAIN, ALTERED[name](seen))
+
+
+def test_a_weight_of_ours_on_their_version_is_no_one_version_either(seen):
+    assert "one version" in broken(PLAIN, left_on_theirs(seen))
+
+
+def test_a_weight_that_somebody_gave_himself_is_his(seen):
+    theirs = Write(4, ("9", {"2": 0.1}), foreign=True)
+    left = dataclasses.replace(left_on_theirs(seen), writes=(*seen.writes[:1], theirs))
+    assert not {"one version", "no weight of ours on theirs"} & set(broken(PLAIN, left))
+
+
+def test_a_weight_of_a_promotion_is_left_where_it_was_found(seen):
+    promoting = Stored(3.5, seen.executions[0].arn, None)
+    left = left_on_theirs(seen)
+    left = dataclasses.replace(left, stored=(*left.stored, promoting))
+    assert not {"one version", "no weight of ours on theirs"} & set(broken(PLAIN, left))
+
+
+def test_whoever_restores_the_rollout_that_has_the_lock_undoes_his_own(seen):
+    shifted, guard = undone_by_a_guard(seen).writes
+    own = dataclasses.replace(guard, serves=shifted.serves)
+    marked = dataclasses.replace(guard, restored=True)
+    for write in (own, marked):
+        assert "undoes only its own" not in broken(
+            PLAIN, dataclasses.replace(undone_by_a_guard(seen), writes=(shifted, write))
+        )
+
+
+def test_a_description_interrupts_nobody(seen):
+    described = Write(3, seen.writes[0].routing, foreign=True, partial=True)
+    seen = dataclasses.replace(of_first(seen, status="FAILED", error="Interrupted"), writes=(seen.writes[0], described))
+    assert "interrupted by somebody" in broken(PLAIN, seen)
 
 
 def test_a_failing_case_loses_every_fault_action_and_key_that_does_not_matter():

@@ -91,7 +91,7 @@ _PLACES: Final = {
     "RollBack": _Place(_BACK, 5, "all traffic back"),
     "HowItEnded?": _Place(_BACK, 6),
     "RolledBack": _Place(_BACK, 7, "as it was before"),
-    "Interrupted": _Place(_BACK, 8, "left as found"),
+    "Interrupted": _Place(_BACK, 8, "theirs stays"),
 }
 
 _DOWN: Final = _Route("candidate", "bottom top")

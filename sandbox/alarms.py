@@ -22,7 +22,7 @@ from sandbox.alarm_actions import actions
 from sandbox.alarm_rule import ALARM_ARN, STATES, AlarmRule
 from sandbox.boundary import AwsError, Boundary
 from sandbox.clock import Clock
-from sandbox.scenario import MissingDataTreatment
+from sandbox.shapes import MissingDataTreatment
 
 NAMES_PER_CALL: Final = 100
 KINDS: Final = {"MetricAlarm": "MetricAlarms", "CompositeAlarm": "CompositeAlarms", "LogAlarm": "LogAlarms"}

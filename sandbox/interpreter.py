@@ -14,7 +14,7 @@ import json
 import logging
 import random
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from unittest.mock import patch
 
 import moto
 from moto.core.responses import ActionResult
-from moto.stepfunctions.exceptions import ExecutionDoesNotExist, InvalidToken
+from moto.stepfunctions.exceptions import ExecutionDoesNotExist
 from moto.stepfunctions.parser import utils as parser_utils
 from moto.stepfunctions.parser.api import (
     ExecutionStatus,
@@ -48,15 +48,15 @@ from moto.stepfunctions.parser.asl.eval.environment import Environment
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramTimedOut
 from moto.stepfunctions.parser.asl.eval.variable_store import VariableStore
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
-from moto.stepfunctions.parser.asl.utils import boto_client
 from moto.stepfunctions.parser.backend.execution import BaseExecutionWorkerCommunication, Execution
 from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from sandbox import jsonata, redrive
+from sandbox import jsonata, redrive, shortcuts
 from sandbox.boundary import AwsError, Boundary, caller, identity
 from sandbox.clock import Actor, Clock, Signal
+from sandbox.execution_history import events_of, get_execution_history
 from sandbox.iam import session_arn
 from sandbox.stack import ACCOUNT_ID, REGION
 
@@ -65,9 +65,7 @@ MOTO_VERSION = "5.2.5"
 #: A value of moto's whose own annotations do not tell its attributes.
 Moto = Any
 
-_PAGE, _LARGEST_PAGE = 100, 1000
 _MILLISECONDS = 1000
-_EXECUTION_DATA = frozenset({"input", "inputDetails", "output", "outputDetails"})
 
 #: The actors of the execution that runs here; a handler's actor is none of them.
 _execution: ContextVar[list[Actor]] = ContextVar("execution")
@@ -138,7 +136,7 @@ class Interpreter:
         yield BaseExecutionWorkerCommunication, "terminated", _method(self._ended)
         yield StepFunctionResponse, "stop_execution", _stop_execution
         yield StepFunctionResponse, "describe_execution", _method(self._describe_execution)
-        yield StepFunctionResponse, "get_execution_history", _get_execution_history
+        yield StepFunctionResponse, "get_execution_history", get_execution_history
 
     def _language(self) -> Iterator[tuple[Any, str, Any]]:
         """JSONata, which moto leaves out, and rules of the Amazon States Language."""
@@ -146,7 +144,7 @@ class Interpreter:
         yield StringJSONata, "_eval_body", _method(self._evaluate)
         yield VariableStore, "get_assigned_variables", _assigned_variables
         yield ErrorEqualsDecl, "_eval_body", _error_equals
-        yield lambda_eval_utils, "boto_client_for", _boto_client_for()
+        yield lambda_eval_utils, "boto_client_for", shortcuts.boto_client_for()
         # Both describe whole components for a log that nobody reads here.
         yield EvalComponent, "_log_failure_event_exception", lambda _, failure_event_exception: None  # noqa: ARG005
         yield EvalComponent, "_log_exception", lambda _, exception: None  # noqa: ARG005
@@ -251,7 +249,7 @@ class Interpreter:
         The state's time-out, its retries and the machine's time-out begin anew; so does a Wait for so many seconds.
         That the state is entered once more, with an event, is documented of Fail alone (chosen).
         """
-        events, worker = _events(execution), execution.exec_worker
+        events, worker = events_of(execution), execution.exec_worker
         left = redrive.reentry(events)
         env, program = worker._get_evaluation_environment(), copy.copy(worker._get_evaluation_entrypoint())
         env.event_manager = worker.env.event_manager
@@ -425,34 +423,6 @@ def _stop_execution(response: Moto) -> ActionResult:
     return ActionResult({"stopDate": execution.stop_date})
 
 
-def _get_execution_history(response: Moto) -> ActionResult:
-    """In pages, and newest first if asked; moto returns everything, whatever was asked for."""
-    events = _events(response.stepfunction_backend.describe_execution(response._get_param("executionArn")))
-    if response._get_param("reverseOrder"):
-        events = events[::-1]
-    size = min(response._get_int_param("maxResults") or _PAGE, _LARGEST_PAGE)
-    token = response._get_param("nextToken") or "0"
-    if not token.isdigit():
-        raise InvalidToken(f"Invalid Token: '{token}'")
-    end = int(token) + size
-    page = copy.deepcopy(events[int(token) : end])
-    if response._get_param("includeExecutionData") is False:
-        page = [_without_data(event) for event in page]
-    rest = {"nextToken": str(end)} if end < len(events) else {}
-    return ActionResult({"events": page, **rest})
-
-
-def history(arn: str) -> list[dict[str, Any]]:
-    """Every event of an execution, oldest first. As GetExecutionHistory has them, which takes longer for a long one."""
-    execution = stepfunctions_parser_backends[ACCOUNT_ID][REGION].describe_execution(arn)
-    return [{**event, "timestamp": datetime.fromisoformat(event["timestamp"])} for event in _events(execution)]
-
-
-def _events(execution: Moto) -> list[dict[str, Any]]:
-    events: list[dict[str, Any]] = execution.exec_worker.env.event_manager._history_event_list
-    return events
-
-
 def _context(env: Moto) -> dict[str, Any]:
     """What `$states.context.Execution` holds."""
     context: dict[str, Any] = env.states.context_object.context_object_data["Execution"]
@@ -460,20 +430,11 @@ def _context(env: Moto) -> dict[str, Any]:
 
 
 def _not_redrivable(execution: Moto) -> str | None:
-    return redrive.refusal(execution.status, execution.stop_date, len(_events(execution)), datetime.now(UTC))
+    return redrive.refusal(execution.status, execution.stop_date, len(events_of(execution)), datetime.now(UTC))
 
 
 def _milliseconds(moment: datetime) -> int:
     return round(moment.timestamp() * _MILLISECONDS)
-
-
-def _without_data(event: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        key: {name: each for name, each in value.items() if name not in _EXECUTION_DATA}
-        if isinstance(value, dict)
-        else value
-        for key, value in event.items()
-    }
 
 
 def _add_event(env: Moto, event_type: HistoryEventType, **details: Any) -> None:
@@ -487,17 +448,6 @@ def _method(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(*args, **kwargs)
 
     return method
-
-
-def _boto_client_for() -> Callable[..., Any]:
-    """One client per service and Region, where moto makes one per Task."""
-    make = boto_client.boto_client_for
-
-    @functools.cache
-    def cached(region: str, service: str) -> Any:
-        return make(region=region, service=service)
-
-    return lambda region, service, state_credentials=None: cached(region, service)  # noqa: ARG005
 
 
 # --- The language -----------------------------------------------------------------------------------------------------

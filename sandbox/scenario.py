@@ -12,38 +12,20 @@ from dataclasses import fields
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar, cast, dataclass_transform
+from typing import Annotated, Any, Literal, Self
 
 from botocore.exceptions import UnknownServiceError
 from botocore.session import get_session
-from pydantic import ConfigDict, Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
+from pydantic import Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
 from pydantic import model_validator as validator
-from pydantic.dataclasses import dataclass
 
 from sandbox.alarm_rule import AlarmState
 from sandbox.faults import STALE_CALLS
 from sandbox.scenario_keys import nearest
+from sandbox.shapes import Count, MissingDataTreatment, Name, Qualifier, Rate, Second, VersionNumber, Weights, shape
+from sandbox.timeline import Action, UpdateAlias
 
 SHIPPED = Path(__file__).parent / "scenarios"
-
-_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-T = TypeVar("T")
-
-
-@dataclass_transform(kw_only_default=True, frozen_default=True, field_specifiers=(Field,))
-def _shape(cls: type[T]) -> type[T]:
-    return cast("type[T]", dataclass(frozen=True, slots=True, kw_only=True, config=_STRICT)(cls))
-
-
-Rate = Annotated[float, Field(ge=0, le=1)]
-Second = Annotated[float, Field(ge=0)]
-Count = Annotated[int, Field(ge=0)]
-Name = Annotated[str, StringConstraints(min_length=1)]
-VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]*$")]
-Qualifier = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]*|\$LATEST)$")]
-Weights = Annotated[dict[VersionNumber, Rate], Field(max_length=1)]
-MissingDataTreatment = Literal["missing", "ignore", "breaching", "notBreaching"]
 
 
 class ScenarioInvalid(Exception):
@@ -54,7 +36,7 @@ class ScenarioInvalid(Exception):
         self.reasons = reasons
 
 
-@_shape
+@shape
 class Duration:
     """How long an invocation takes: log-normal, given by two of its percentiles in milliseconds. None: as Version."""
 
@@ -68,7 +50,7 @@ class Duration:
         return self
 
 
-@_shape
+@shape
 class Version:
     """How one version behaves and what Lambda says of it. None: as the other version, or as Lambda's default."""
 
@@ -101,14 +83,14 @@ def _given(shape: Version | Duration | None) -> dict[str, Any]:
 _SERVED = Version(error_rate=0.001, duration_ms=Duration(median=80, p99=400), cold_start_ms=0, cold_starts=0)
 
 
-@_shape
+@shape
 class VersionState:
     """What Lambda says of a published version. An invocation of an Inactive one fails, and has it made ready again."""
 
     state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
 
 
-@_shape
+@shape
 class Publish:
     """What there is to publish: a change in $LATEST by default."""
 
@@ -116,7 +98,7 @@ class Publish:
     last_update_status: Literal["Successful", "Failed", "InProgress"] | None = None
 
 
-@_shape
+@shape
 class Stack:
     """The CloudFormation stack that has the alias, and what its template says of the alias's version."""
 
@@ -124,7 +106,7 @@ class Stack:
     function_version: str | dict[str, Any]
 
 
-@_shape
+@shape
 class Alias:
     """The target's alias at second 0. `weights` holds at most one version, as Lambda allows."""
 
@@ -143,7 +125,7 @@ class Alias:
         return self
 
 
-@_shape
+@shape
 class Outage:
     """A dependency of both versions fails: `error_rate` of their requests from one second up to another."""
 
@@ -158,7 +140,7 @@ class Outage:
         return self
 
 
-@_shape
+@shape
 class Counts:
     """What one version did in one minute; `slow` requests are the ones over the request's latency limit."""
 
@@ -173,7 +155,7 @@ class Counts:
         return self
 
 
-@_shape
+@shape
 class ReplayMinute:
     """Minute `t` of the rollout as it was recorded: b the stable version, c the candidate."""
 
@@ -182,7 +164,7 @@ class ReplayMinute:
     c: Counts
 
 
-@_shape
+@shape
 class MetricAlarm:
     """An alarm on one of the alias's metrics; it compares with GreaterThanThreshold."""
 
@@ -197,7 +179,7 @@ class MetricAlarm:
     treat_missing_data: MissingDataTreatment = "missing"
 
 
-@_shape
+@shape
 class CompositeAlarm:
     """An alarm whose rule speaks of other alarms."""
 
@@ -206,7 +188,7 @@ class CompositeAlarm:
     state: AlarmState = "OK"
 
 
-@_shape
+@shape
 class Function:
     """A function beside the target, such as a hook: `answers` are used in turn instead of `answer`, the last one holds
     on. With `error` it fails, with that message. Its version 1 is published.
@@ -219,109 +201,11 @@ class Function:
     duration_ms: Second = 100
 
 
-@_shape
-class StopExecution:
-    """Somebody presses Stop."""
-
-    at_second: Second
-    do: Literal["stop_execution"]
-
-
-@_shape
-class SetAlarm:
-    """An alarm changes state; its next evaluation may change it back."""
-
-    at_second: Second
-    do: Literal["set_alarm"]
-    name: Name
-    state: AlarmState
-
-
-@_shape
-class UpdateAlias:
-    """Somebody else moves the alias; as in Lambda, what is not given stays as it is."""
-
-    at_second: Second
-    do: Literal["update_alias"]
-    function_version: Qualifier | None = None
-    weights: Weights | None = None
-
-    @validator(mode="after")
-    def _something(self) -> Self:
-        if self.function_version is None and self.weights is None:
-            raise ValueError("update_alias gives neither function_version nor weights")
-        return self
-
-
-@_shape
-class DescribeAlias:
-    """Somebody else writes the alias's description and nothing else: its RevisionId changes all the same."""
-
-    at_second: Second
-    do: Literal["describe_alias"]
-    description: Annotated[str, StringConstraints(max_length=256)]
-
-
-@_shape
-class DeleteAlias:
-    """Somebody deletes the alias."""
-
-    at_second: Second
-    do: Literal["delete_alias"]
-
-
-@_shape
-class DeleteFunction:
-    """Somebody deletes the function, with its versions and aliases."""
-
-    at_second: Second
-    do: Literal["delete_function"]
-
-
-@_shape
-class DeleteVersion:
-    """Somebody deletes a version, which Lambda refuses while an alias names it."""
-
-    at_second: Second
-    do: Literal["delete_version"]
-    version: VersionNumber
-
-
-@_shape
-class Redrive:
-    """Somebody has the first execution go on where it ended; refused while it runs, and where it succeeded."""
-
-    at_second: Second
-    do: Literal["redrive"]
-
-
-@_shape
-class Command:
-    """An operator's word on the rollout of the target, by Tidegate's own `command` function."""
-
-    at_second: Second
-    do: Literal["command"]
-    command: Literal["pause", "resume", "approve", "reject", "advance", "finish", "abort", "revert"]
-    author: Name = "somebody"
-    reason: Name = "the scenario says so"
-    rollout_id: Name | None = None
-
-
-@_shape
-class StartExecution:
-    """A second execution starts; without a request, with that of the first."""
-
-    at_second: Second
-    do: Literal["start_execution"]
-    request: Any = None
-
-
-#: What SSM keeps under /tidegate/profiles/: a text as it is, anything else as JSON.
 Profiles = dict[Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,100}$")], Any]
 Times = Annotated[int, Field(ge=1)] | Literal["always"]
 
 
-@_shape
+@shape
 class CallFault:
     """Attempts at an AWS call go wrong; `call` is `service.Operation` and may hold wildcards."""
 
@@ -344,7 +228,7 @@ class CallFault:
         return self
 
 
-@_shape
+@shape
 class HandlerFault:
     """A handler's invocations go wrong."""
 
@@ -354,7 +238,7 @@ class HandlerFault:
     skip: Count = 0
 
 
-@_shape
+@shape
 class EventFault:
     """Events of the execution's or of an alarm's status go astray."""
 
@@ -380,11 +264,6 @@ def _fault_kind(value: Any) -> str | None:
     return f"<{kinds[0]}>" if len(kinds) == 1 else None
 
 
-def _action_kind(value: Any) -> str | None:
-    do = value.get("do") if isinstance(value, Mapping) else None
-    return f"<{do}>" if isinstance(do, str) else None
-
-
 Alarm = Annotated[
     Annotated[MetricAlarm, Tag("<metric>")] | Annotated[CompositeAlarm, Tag("<composite>")], Discriminator(_alarm_kind)
 ]
@@ -398,27 +277,9 @@ Fault = Annotated[
         custom_error_message="a fault has exactly one of call, handler, event",
     ),
 ]
-Action = Annotated[
-    Annotated[StopExecution, Tag("<stop_execution>")]
-    | Annotated[SetAlarm, Tag("<set_alarm>")]
-    | Annotated[UpdateAlias, Tag("<update_alias>")]
-    | Annotated[DescribeAlias, Tag("<describe_alias>")]
-    | Annotated[DeleteAlias, Tag("<delete_alias>")]
-    | Annotated[DeleteFunction, Tag("<delete_function>")]
-    | Annotated[DeleteVersion, Tag("<delete_version>")]
-    | Annotated[Command, Tag("<command>")]
-    | Annotated[StartExecution, Tag("<start_execution>")]
-    | Annotated[Redrive, Tag("<redrive>")],
-    Discriminator(
-        _action_kind,
-        custom_error_type="action_kind",
-        custom_error_message="do is one of stop_execution, set_alarm, update_alias, describe_alias, delete_alias, "
-        "delete_function, delete_version, command, start_execution, redrive",
-    ),
-]
 
 
-@_shape
+@shape
 class Scenario:
     """Everything that a rollout meets. Both versions' behaviours are complete here: defaults are filled in."""
 

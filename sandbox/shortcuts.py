@@ -6,7 +6,7 @@ Nothing here is a rule of AWS: a world gives the same story without it, and take
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +20,7 @@ from moto.core.serialize import XFormedAttributePicker
 from moto.core.utils import method_names_from_class
 from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined] # moto hides it from mypy
+from moto.stepfunctions.parser.asl.utils import boto_client
 
 
 @contextmanager
@@ -72,3 +73,14 @@ _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
     (UserAgentString, "to_string", _user_agent),
     (RequestSigner, "sign", _unsigned),
 )
+
+
+def boto_client_for() -> Callable[..., Any]:
+    """One client per service and Region, where moto makes one per Task."""
+    make = boto_client.boto_client_for
+
+    @functools.cache
+    def cached(region: str, service: str) -> Any:
+        return make(region=region, service=service)
+
+    return lambda region, service, state_credentials=None: cached(region, service)  # noqa: ARG005

@@ -11,7 +11,7 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from sandbox.cloudwatch import MINUTE_SECONDS
-from sandbox.interpreter import history
+from sandbox.execution_history import history
 from sandbox.lambda_rules import Routing
 from sandbox.scenario import Scenario
 from sandbox.stack import client

@@ -15,7 +15,7 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox import faults, shortcuts
+from sandbox import faults, shortcuts, timeline
 from sandbox import scenario as scenarios
 from sandbox.alarm_rule import ALARM_ARN
 from sandbox.boundary import Boundary
@@ -47,12 +47,12 @@ PATIENCE_SECONDS = 6 * 3600
 _ENDS = frozenset({"SUCCEEDED", "FAILED", "TIMED_OUT", "ABORTED"})
 #: What somebody does to the alias, or has a state machine do.
 _INTERVENTIONS = (
-    scenarios.UpdateAlias,
-    scenarios.DescribeAlias,
-    scenarios.DeleteAlias,
-    scenarios.DeleteFunction,
-    scenarios.StartExecution,
-    scenarios.Redrive,
+    timeline.UpdateAlias,
+    timeline.DescribeAlias,
+    timeline.DeleteAlias,
+    timeline.DeleteFunction,
+    timeline.StartExecution,
+    timeline.Redrive,
 )
 
 
@@ -251,7 +251,7 @@ class World:
 
         self.clock.run(until=settled, limit=limit)
 
-    def _act(self, action: scenarios.Action, arn: str) -> Callable[[], None]:
+    def _act(self, action: timeline.Action, arn: str) -> Callable[[], None]:
         """What one entry of the timeline does. What AWS refuses to somebody else is no fault of the story."""
 
         def act() -> None:
@@ -265,25 +265,25 @@ class World:
 
         return act
 
-    def _perform(self, action: scenarios.Action, arn: str) -> None:
-        if isinstance(action, scenarios.StopExecution):
+    def _perform(self, action: timeline.Action, arn: str) -> None:
+        if isinstance(action, timeline.StopExecution):
             client("stepfunctions").stop_execution(executionArn=arn)
-        elif isinstance(action, scenarios.SetAlarm):
+        elif isinstance(action, timeline.SetAlarm):
             set_alarm(action.name, action.state)
-        elif isinstance(action, scenarios.StartExecution):
+        elif isinstance(action, timeline.StartExecution):
             self._start_execution(self.request if action.request is None else action.request)
-        elif isinstance(action, scenarios.Redrive):
+        elif isinstance(action, timeline.Redrive):
             client("stepfunctions").redrive_execution(executionArn=arn)
-        elif isinstance(action, scenarios.DeleteFunction):
+        elif isinstance(action, timeline.DeleteFunction):
             client("lambda").delete_function(FunctionName=self.target.function_name)
-        elif isinstance(action, scenarios.DeleteVersion):
+        elif isinstance(action, timeline.DeleteVersion):
             client("lambda").delete_function(FunctionName=self.target.function_name, Qualifier=action.version)
-        elif isinstance(action, scenarios.Command):
+        elif isinstance(action, timeline.Command):
             self._command(action)
         else:
             self._write_alias(action)
 
-    def _command(self, action: scenarios.Command) -> None:
+    def _command(self, action: timeline.Command) -> None:
         said = {key: getattr(action, key) for key in ("command", "author", "reason", "rollout_id")}
         event = {**said, "function_name": self.target.function_name, "alias_name": self.target.alias_name}
         response = client("lambda").invoke(
@@ -294,12 +294,12 @@ class World:
         message = answer.get("message") or f"{answer.get('errorType')}: {answer.get('errorMessage')}"
         self.spoken.append((self.clock.now(), f"{action.command}: {message}"))
 
-    def _write_alias(self, action: scenarios.UpdateAlias | scenarios.DescribeAlias | scenarios.DeleteAlias) -> None:
+    def _write_alias(self, action: timeline.UpdateAlias | timeline.DescribeAlias | timeline.DeleteAlias) -> None:
         alias: dict[str, Any] = {"FunctionName": self.target.function_name, "Name": self.target.alias_name}
-        if isinstance(action, scenarios.DeleteAlias):
+        if isinstance(action, timeline.DeleteAlias):
             client("lambda").delete_alias(**alias)
             return
-        if isinstance(action, scenarios.DescribeAlias):
+        if isinstance(action, timeline.DescribeAlias):
             alias["Description"] = action.description
         else:
             if action.function_version is not None:

@@ -20,7 +20,7 @@
     │   ├── VersionKnownBad         a verdict spoke against this version before
     │   ├── VersionsIncompatible    Lambda would not let one alias hold both versions
     │   └── SmokeTestFailed         the candidate failed before it got any traffic
-    ├── Interrupted                 somebody else acted: stop, restore only what is still ours
+    ├── Interrupted                 somebody else acted: stop, take back only what is still ours
     │   ├── AliasMoved              the alias is not as this rollout left it
     │   └── LockLost                another execution holds this alias's lock
     ├── Transient                   try again soon

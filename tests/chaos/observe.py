@@ -10,7 +10,7 @@ from typing import Any
 
 from sandbox import story
 from sandbox.boundary import Call, caller, invoked_with
-from sandbox.interpreter import history
+from sandbox.execution_history import history
 from sandbox.lambda_rules import Routing
 from sandbox.scenario import Scenario
 from sandbox.stack import client

@@ -53,12 +53,22 @@ STORIES = {
         },
         {"RollbackFailed"},
     ),
+    "put right after its end": (
+        {"version": "2"},
+        {
+            "candidate": {"error_rate": 0.5},
+            "timeline": [
+                {"at_second": 260, "do": "update_alias", "function_version": "1", "weights": {"2": 0.1}},
+            ],
+        },
+        {"RolloutRolledBack", "AliasRestored"},
+    ),
 }
 
 
 def test_the_page_names_every_event_that_is_sent():
     assert set(TOLD) == set.union(*(events for *_, events in STORIES.values()))
-    assert set(TOLD) == set(re.findall(r'"(WeightShifted|ApprovalNeeded|RollbackFailed|Rollout[A-Z]\w+)"', SOURCE))
+    assert set(TOLD) == set(re.findall(r'"(WeightShifted|ApprovalNeeded|RollbackFailed|AliasRestored|Rollout[A-Z]\w+)"', SOURCE))
 
 
 def test_the_page_says_which_events_become_notices():

@@ -43,6 +43,7 @@ PLACES = {
     "parameter/tidegate/profiles/*": "profiles",
     "stack/*/*": "stacks",
     "execution:tidegate-rollout:*": "executions",
+    "stateMachine:tidegate-rollout": "machine",
     "table/tidegate-RolloutTable": "books",
     "table/tidegate-RolloutTable/index/watched": "index",
     "event-bus/default": "bus",

@@ -12,9 +12,9 @@ from sandbox.scenario import (
     MetricAlarm,
     Scenario,
     ScenarioInvalid,
-    StopExecution,
     shipped,
 )
+from sandbox.timeline import StopExecution
 
 
 def reasons(raw: object) -> list[str]:

@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from sandbox import shortcuts
-from sandbox.interpreter import history
+from sandbox.execution_history import history
 from sandbox.scenario import Scenario
 from sandbox.stack import archive, client
 from sandbox.world import World

@@ -280,9 +280,14 @@ class Hunt:
     met: dict[Mutant, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def turn(self, mutants: Iterable[Mutant], until: float | None = None, *, last: bool = False) -> Iterator[Verdict]:
-        """Let each mutant meet tests that it has not met; their ends as they come. `last`: all that there are."""
-        asked = ((mutant, partial(self._question, mutant, last=last)) for mutant in mutants)
+        """Let each mutant meet tests that it has not met; their ends as they come. `last`: all that there are.
+
+        Who is not through with them at `until` (time.monotonic) has no end here.
+        """
+        asked = ((mutant, partial(self._question, mutant, until, last=last)) for mutant in mutants)
         for mutant, answer in ask_all(self.servers, asked, until):
+            if answer["end"] == "unfinished":
+                continue
             if answer["end"] == "broken":
                 raise RuntimeError(f"{mutant.file} {mutant.function}: {mutant.after}: {answer['by']}")
             verdict = Verdict(
@@ -296,7 +301,7 @@ class Hunt:
             self.choice.learn(verdict)
             yield verdict
 
-    def _question(self, mutant: Mutant, *, last: bool) -> Mapping[str, Any]:
+    def _question(self, mutant: Mutant, until: float | None, *, last: bool) -> Mapping[str, Any]:
         met = self.met[mutant]
         left = [test for test in self.choice.of(mutant) if test.name not in met]
         tests = left if last else first_turn(left)
@@ -306,4 +311,5 @@ class Hunt:
             "texts": {mutant.file: mutant.of(self.sources[mutant.file])},
             "chosen": [test.name for test in tests],
             "limits": {"": 60.0, **limits},
+            **({} if until is None else {"within": max(0.0, until - time.monotonic())}),
         }

@@ -107,14 +107,17 @@ def _ask(question: Mapping[str, Any]) -> dict[str, Any]:
         _live(question, os.fdopen(writing, "w", encoding="utf-8"))
     os.close(writing)
     _FORKS.append(process)
-    said, late = _listen(reading, question["limits"])
+    ends_at = time.monotonic() + question.get("within", float("inf"))
+    said, late = _listen(reading, question["limits"], ends_at)
     if late:
         os.kill(process, signal.SIGKILL)
     os.close(reading)
     _, status = os.waitpid(process, 0)
     _FORKS.clear()
     last = said[-1] if said else {}
-    if late:
+    if late and time.monotonic() >= ends_at:
+        end = {"end": "unfinished"}
+    elif late:
         end = {"end": "timed out", "by": last.get("begins", "")}
     elif "end" in last:
         end = last
@@ -123,12 +126,12 @@ def _ask(question: Mapping[str, Any]) -> dict[str, Any]:
     return {**end, "tests": [one for one in said if "test" in one], "seconds": time.perf_counter() - began}
 
 
-def _listen(reading: int, limits: Mapping[str, float]) -> tuple[list[dict[str, Any]], bool]:
+def _listen(reading: int, limits: Mapping[str, float], ends_at: float) -> tuple[list[dict[str, Any]], bool]:
     said: list[dict[str, Any]] = []
     rest, limit = b"", limits[""]
     deadline = time.monotonic() + limit
     while True:
-        ready, _, _ = select.select([reading], [], [], max(0.0, deadline - time.monotonic()))
+        ready, _, _ = select.select([reading], [], [], max(0.0, min(deadline, ends_at) - time.monotonic()))
         if not ready:
             return said, True
         chunk = os.read(reading, 1 << 20)

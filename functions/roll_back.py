@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from datetime import datetime
 
 from application.books import close, tell
@@ -30,6 +31,16 @@ from rollout.progress import Progress
 _MOVED = frozenset({AliasMoved.__name__, AliasNotFound.__name__})
 
 
+@dataclass(frozen=True, slots=True)
+class _Ended:
+    """How the rollout ended, why, and what the lock had to say of it; `booked`: the books said so already."""
+
+    outcome: str
+    cause: str
+    found: Trace | None = None
+    booked: bool = False
+
+
 @task("RollBack")
 def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate` (null before there is one), `progress`, `failure`, `exposed`, `promoting`.
@@ -43,14 +54,18 @@ def handler(event: Document) -> Document:
     plan, candidate = Plan.from_json(event["plan"]), event["candidate"] or None
     failure = Failure.from_error_output(event["failure"])
     cause = str(failure) if failure else str(event["progress"]["reason"])
-    outcome, said, found = _restore(plan, candidate, failure, cause, event)
+    ended = _restore(plan, candidate, failure, cause, event)
+    outcome, found = ended.outcome, ended.found
     if outcome in SUCCESSES:
-        return _succeed(plan, candidate, outcome, said, event)
+        return _succeed(plan, candidate, outcome, ended.cause, event)
+    if ended.booked and event["redrives"]:
+        # It had ended before somebody redrove it, and was told then.
+        return {"outcome": outcome, "cause": ended.cause}
+    cause = ended.cause
     convicts = failure.error_name in CONVICTING if failure else bool(event["progress"]["convicts"])
     if outcome != "interrupted" and found and _was_marked_before(found, cause):
         # Somebody restored first, and said why; what failed here since is only what followed.
-        said, convicts = str(found.restoring), found.convicted
-    cause = said
+        cause, convicts = str(found.restoring), found.convicted
     weights = found.weights if found else frozenset()
     closing = Closing(plan, candidate, outcome, cause, convicts=convicts, weights=weights)
     try:
@@ -75,16 +90,14 @@ def _succeed(plan: Plan, candidate: str | None, outcome: str, cause: str, event:
     return {"outcome": outcome, "cause": cause}
 
 
-def _restore(
-    plan: Plan, candidate: str | None, failure: Failure | None, cause: str, event: Document
-) -> tuple[str, str, Trace | None]:
-    """Restore where traffic may have moved; the outcome, its cause, and what the lock had to say."""
+def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: str, event: Document) -> _Ended:
+    """Restore where traffic may have moved."""
     if failure and failure.error_name == LockLost.__name__ and _is_held_by_another(plan):
-        return "interrupted", cause, None
+        return _Ended("interrupted", cause)
     if not _may_be_exposed(event):
-        return "rejected", cause, _own_lock(plan)
+        return _Ended("rejected", cause, _own_lock(plan))
     entered_at = datetime.fromisoformat(event["entered_at"]).timestamp()
-    marked = mark(_trace(plan, candidate, event), cause)
+    marked = mark(_trace(plan, candidate, event), cause, hasty=True)
     try:
         done = restore(
             marked,
@@ -94,15 +107,15 @@ def _restore(
             is_alone=lambda: not event["redrives"],
         )
     except (Interrupted, AliasNotFound) as error:
-        return "interrupted", f"{error} (after {cause})", marked.found
+        return _Ended("interrupted", f"{error} (after {cause})", marked.found)
     except (PermissionDenied, AwsRefused) as error:
         raise RestoreFailed(f"{error} (after {cause})") from error
     if isinstance(done, Booked):
-        return done.outcome, done.cause, marked.found
+        return _Ended(done.outcome, done.cause, marked.found, booked=True)
     if done.theirs:
-        return "interrupted", f"{done.theirs} (after {cause})", marked.found
+        return _Ended("interrupted", f"{done.theirs} (after {cause})", marked.found)
     measure("RollbackSeconds", max(0.0, time.time() - entered_at))
-    return "rolled_back", cause, marked.found
+    return _Ended("rolled_back", cause, marked.found)
 
 
 def _own_lock(plan: Plan) -> Trace | None:

@@ -39,12 +39,13 @@ class Holder(Enum):
 @dataclass(frozen=True, slots=True)
 class Mark:
     """What is known once the lock was to be marked: where `holder` is OURS, it is marked now; where it is not, `booked`
-    is how somebody closed the books, None where nobody did.
+    is how somebody closed the books, None where nobody did. `hasty`: a ledger that hangs is not waited for.
     """
 
     found: Trace
     holder: Holder
     booked: Booked | None = None
+    hasty: bool = False
 
 
 def left_open(lock: Lock) -> Trace | None:
@@ -70,22 +71,23 @@ def has_ended_as_meant(lock: Lock) -> bool:
     return end is not None and end.left_as_meant
 
 
-def mark(found: Trace, why: str, *, convicts: bool = False) -> Mark:
+def mark(found: Trace, why: str, *, convicts: bool = False, hasty: bool = False) -> Mark:
     """Say in the lock that the stable version is being restored: no forward write follows, and no promotion is closed.
 
     What the lock has come to say until then counts. A lock that is no longer this execution's was closed by somebody.
+    `hasty`: whoever may restore without the ledger does not wait long for one that hangs.
     """
     plan = found.plan
     with best_effort("mark the lock"):
-        lock = ledger.mark_restoring(plan.target, plan.execution_arn, why, convicts=convicts)
+        lock = ledger.mark_restoring(plan.target, plan.execution_arn, why, convicts=convicts, hasty=hasty)
         seen = left_open(lock) if lock else None
         if seen:
-            return Mark(seen, Holder.OURS)
+            return Mark(seen, Holder.OURS, hasty=hasty)
         # A lock without a plan was taken late, by a handler in flight, after this one's own had been closed.
         booked = history.booked(plan)
         taken = lock or booked or locks.read(plan.target)
-        return Mark(found, Holder.ANOTHER if taken else Holder.NOBODY, booked)
-    return Mark(found, Holder.UNKNOWN)
+        return Mark(found, Holder.ANOTHER if taken else Holder.NOBODY, booked, hasty)
+    return Mark(found, Holder.UNKNOWN, hasty=hasty)
 
 
 def nobody_knows() -> bool:
@@ -127,7 +129,7 @@ def restore(
     plan = marked.found.plan
     for _ in range(_ATTEMPTS):
         alias = aliases.read(plan.function_name, plan.alias_name)
-        marked = mark(marked.found, why)
+        marked = mark(marked.found, why, hasty=marked.hasty)
         if booked := _let_go(marked):
             return booked
         if marked.holder is Holder.UNKNOWN and not is_alone():

@@ -161,12 +161,18 @@ def going_on(plan: Plan) -> Lock | None:
 
 
 def mark_restoring(
-    target: str, execution_arn: str, why: str, *, convicts: bool = False, word: Word | None = None
+    target: str,
+    execution_arn: str,
+    why: str,
+    *,
+    convicts: bool = False,
+    word: Word | None = None,
+    hasty: bool = False,
 ) -> Lock | None:
     """Say that the stable version is being restored, before it is: no forward write of this rollout follows.
 
     The lock as it is now, or None where this execution no longer holds it. The first reason is kept. `word` is the
-    command that asks for it, where one does and there is room for it.
+    command that asks for it, where one does and there is room for it; `hasty` gives up soon where nobody answers.
     """
     changes = ["restoring = if_not_exists(restoring, :why)", *["convicted = :yes"] * convicts]
     values: dict[str, Any] = {
@@ -177,7 +183,7 @@ def mark_restoring(
     if word is not None:
         changes.append("commands = list_append(if_not_exists(commands, :none), :said)")
         values |= {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
-    return _speak(target, f"mark the lock of {target}", f"SET {', '.join(changes)}", _MINE, values)
+    return _speak(target, f"mark the lock of {target}", f"SET {', '.join(changes)}", _MINE, values, hasty=hasty)
 
 
 def record_restored(target: str, execution_arn: str, restored: Restored) -> None:
@@ -231,6 +237,8 @@ def _speak(
     condition: str,
     values: Mapping[str, Any],
     names: Mapping[str, str] | None = None,
+    *,
+    hasty: bool = False,
 ) -> Lock | None:
     """Change a lock by somebody's word, and count it; the lock then, None where the condition does not hold.
 
@@ -245,18 +253,19 @@ def _speak(
         **({"ExpressionAttributeNames": dict(names)} if names else {}),
     }
     try:
-        return _changed(doing, request, f"{changes} ADD words :one")
+        return _changed(doing, request, f"{changes} ADD words :one", hasty=hasty)
     except AwsRefused as error:
         if error.code != NO_ROOM:
             raise
     spared = f"{changes}, verdicts" if " REMOVE " in changes else f"{changes} REMOVE verdicts"
-    return _changed(doing, request, f"{spared} ADD words :one")
+    return _changed(doing, request, f"{spared} ADD words :one", hasty=hasty)
 
 
-def _changed(doing: str, request: Mapping[str, Any], changes: str) -> Lock | None:
+def _changed(doing: str, request: Mapping[str, Any], changes: str, *, hasty: bool) -> Lock | None:
+    client = table.hasty_client() if hasty else table.client()
     try:
         with sdk.refusals(doing):
-            return parse(table.client().update_item(**request, UpdateExpression=changes)["Attributes"])
+            return parse(client.update_item(**request, UpdateExpression=changes)["Attributes"])
     except AwsRefused as error:
         if error.code == _CHANGED:
             return None

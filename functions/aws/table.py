@@ -29,6 +29,11 @@ def client() -> Any:
     return sdk.client("dynamodb")
 
 
+def hasty_client() -> Any:
+    """One that gives up soon."""
+    return sdk.hasty_client("dynamodb")
+
+
 def name() -> str:
     """The table's name."""
     return os.environ["ROLLOUT_TABLE"]

@@ -11,6 +11,7 @@ from aws.history import Closing
 from rollout.check import Check, Finding
 from rollout.decision import Decision
 from rollout.errors import AwsUnavailable
+from rollout.health import AlarmGate
 from rollout.judge import Judge
 from rollout.look import Look
 from rollout.observation import Counts, History, Minute, Shift
@@ -18,6 +19,7 @@ from rollout.progress import Progress
 from rollout.smoke_test import SmokeTest
 from rollout.strategy import Step
 from rollout.verdict import hear
+from rollout.wheel import Word
 from sandbox.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests import plans
@@ -112,3 +114,87 @@ def test_closing_whose_response_was_lost_closed_it(inhabit):
     inhabit(faults=[{"call": "dynamodb.TransactWriteItems", "error": "lost_response"}])
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     assert history.close(Closing(PLAN, "2", "promoted", "x"), STARTED_AT + 60)
+
+
+# Room, in bytes.
+
+LONG = "漢" * 300
+
+
+def word(number, command="pause"):
+    return Word(f"{number}", command, LONG, LONG, STARTED_AT + number)
+
+
+def full(world, somebody):
+    """A lock that an older Tidegate has filled to the last byte."""
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+    ledger.record_plan(PLAN)
+    ledger.record_shift(PLAN, 0, 50)
+    rest = ITEM_BYTES - 8_000
+    verdict = json.dumps({"convicts": False, "action": "wait", "at": STARTED_AT, "reason": "x" * 3_000})
+    somebody(
+        "dynamodb.update_item",
+        TableName=world.table_name,
+        Key={"target": {"S": TARGET}, "record": {"S": "lock"}},
+        UpdateExpression="SET verdicts = :verdicts",
+        ExpressionAttributeValues={":verdicts": {"L": [{"S": f"{verdict} "}] * (rest // len(verdict))}},
+    )
+
+
+def test_whoever_restores_marks_a_lock_that_is_full(inhabit, somebody):
+    full(inhabit(), somebody)
+    lock = ledger.mark_restoring(TARGET, ARN, "漢" * 2_000, word=word(1, "abort"))
+    assert lock.restoring.startswith("漢漢")
+    assert len(lock.restoring.encode()) <= 1_200
+    assert [json.loads(kept)["command"] for kept in lock.commands] == ["abort"]
+
+
+def test_a_command_is_kept_in_a_lock_that_is_full(inhabit, somebody):
+    full(inhabit(), somebody)
+    assert ledger.say(locks.read(TARGET), word(1))
+    assert locks.read(TARGET).wheel.pause == word(1)
+
+
+def test_a_verdict_is_the_last_one_in_a_lock_that_is_full(inhabit, somebody, items):
+    world = inhabit()
+    full(world, somebody)
+    for minute in range(60):
+        said = Decision("advance", f"{minute} " * 200, PROGRESS)
+        assert verdicts.record(PLAN, said, Look(STARTED_AT + 60 * minute)) is None
+        assert json.loads(items(world)["lock"]["last_verdict"])["at"] == STARTED_AT + 60 * minute
+
+
+def test_a_lock_that_is_full_is_closed_with_what_has_room(inhabit, somebody, items):
+    world = inhabit()
+    full(world, somebody)
+    assert history.close(Closing(PLAN, "2", "rolled_back", LONG * 20), STARTED_AT + 60).first
+    (finished,) = items(world).values()
+    assert len(finished["cause"].encode()) <= 4_096
+    assert json.loads(finished["document"])["outcome"] == "rolled_back"
+
+
+def test_the_newest_words_are_kept_and_every_one_counts(inhabit):
+    inhabit()
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+    ledger.record_plan(PLAN)
+    for number in range(60):
+        assert ledger.say(locks.read(TARGET), word(number, ("pause", "resume")[number % 2]))
+    lock = locks.read(TARGET)
+    assert lock.wheel.count == 60
+    kept = [json.loads(text)["id"] for text in lock.commands]
+    assert kept == [str(number) for number in range(60 - len(kept), 60)]
+    assert sum(map(len, lock.commands)) <= 48 * 1024
+
+
+def test_verdicts_leave_room_for_what_people_say(inhabit):
+    """A plan of a hundred alarms with the longest names, and looks that each find much to say."""
+    inhabit()
+    plan = replace(PLAN, alarms=tuple(AlarmGate(f"{number:03}".ljust(255, "警")) for number in range(100)))
+    ledger.take_lock(TARGET, ARN, STARTED_AT)
+    ledger.record_plan(plan)
+    for minute in range(200):
+        look(minute, [Check("警" * 255, "OK", "OK", "", Finding.HEALTHY)] * 5, plan, "advance")
+    for number in range(60):
+        assert ledger.say(locks.read(TARGET), word(number, ("pause", "resume")[number % 2]))
+    assert ledger.mark_restoring(TARGET, ARN, LONG, word=word(61, "abort")).verdicts
+    assert history.close(Closing(plan, "2", "rolled_back", LONG), STARTED_AT + 60).first

@@ -68,7 +68,9 @@ STORIES = {
 
 def test_the_page_names_every_event_that_is_sent():
     assert set(TOLD) == set.union(*(events for *_, events in STORIES.values()))
-    assert set(TOLD) == set(re.findall(r'"(WeightShifted|ApprovalNeeded|RollbackFailed|AliasRestored|Rollout[A-Z]\w+)"', SOURCE))
+    assert set(TOLD) == set(
+        re.findall(r'"(WeightShifted|ApprovalNeeded|RollbackFailed|AliasRestored|Rollout[A-Z]\w+)"', SOURCE)
+    )
 
 
 def test_the_page_says_which_events_become_notices():

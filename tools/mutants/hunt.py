@@ -211,27 +211,39 @@ def _digests(copy: Path, probed: Sequence[str]) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Choice:
-    """Which tests a mutant meets, likeliest killers first: those that killed its like, then the quick ones."""
+    """Which tests a mutant meets, likeliest killers first.
+
+    Those that killed its like; then layer by layer, first those that run what few run of its function, then the quick.
+    """
 
     tests: Sequence[Passed]
     kills: dict[tuple[str, str], Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    runners: Counter[str] = field(default_factory=Counter)
+
+    def __post_init__(self) -> None:
+        self.runners = Counter(place for test in self.tests for place in test.ran)
 
     def of(self, mutant: Mutant) -> list[Passed]:
         """Every test that runs what the mutant changes."""
         places = {f"{mutant.file}:{line}" for line in mutant.lines}
+        hidden = {f"{mutant.file}:{line}" for line in mutant.unnoticed_by}
         anywhere = f"{mutant.file}:"
+        around = {f"{mutant.file}:{line}" for line in range(mutant.around[0], mutant.around[1] + 1)}
         ran = [
             test
             for test in self.tests
             if (test.ran & places if places else any(place.startswith(anywhere) for place in test.ran))
         ]
+        # In tenths: tests that run nearly the same are told apart by how long they take.
+        rarity = {test.name: round(10 * sum(1 / self.runners[place] for place in test.ran & around)) for test in ran}
         killers = self.kills[mutant.file, mutant.function]
         turns: Counter[str] = Counter()
         ranked = []
-        for test in sorted(ran, key=lambda test: (test.seconds, test.name)):
+        for test in sorted(ran, key=lambda test: (-rarity[test.name], test.seconds, test.name)):
             base = test.name.partition("[")[0]
             # Of one test's many parameters one comes before another test's first.
-            ranked.append(((-killers[test.name], targets.layer(test.name), turns[base], test.seconds), test))
+            likely = (-killers[test.name], bool(test.ran & hidden), targets.layer(test.name), turns[base])
+            ranked.append(((*likely, -rarity[test.name], test.seconds), test))
             turns[base] += 1
         return [test for _, test in sorted(ranked, key=lambda pair: pair[0])]
 

@@ -6,6 +6,7 @@ import ast
 import difflib
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 MODULE = "<module>"
@@ -44,8 +45,10 @@ class Edit:
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One mistake in `function` (its qualified name) of `file`; `lines`: the statements it is in, by their first lines.
+    """One mistake in `function` (its qualified name) of `file`.
 
+    Statements are known by their first lines: who runs none of `lines` cannot notice it, who runs one of `unnoticed_by`
+    hardly can, and `around` are the function's first line and its last.
     `before` and `after` are the lines that differ, without indentation and line ends: they tell a mutant again in a
     later state of the file.
     """
@@ -58,6 +61,8 @@ class Mutant:
     before: str
     after: str
     name: str = ""
+    unnoticed_by: tuple[int, ...] = ()
+    around: tuple[int, int] = (0, 0)
 
     @property
     def key(self) -> tuple[str, str, str, str]:
@@ -119,6 +124,8 @@ class _Finder(ast.NodeVisitor):
         self._functions: list[str] = []
         self._depth = 0
         self._lines: tuple[int, ...] = ()
+        self._unnoticed_by: tuple[int, ...] = ()
+        self._around = (0, 0)
 
     # --- Text ---------------------------------------------------------------------------------------------------------
 
@@ -141,7 +148,17 @@ class _Finder(ast.NodeVisitor):
             return
         before, after = changed_lines(self._source, other)
         function = ".".join(self._functions) or MODULE
-        self.found[other] = Mutant(self._file, function, kind, edits, self._lines, before, after)
+        self.found[other] = Mutant(
+            self._file,
+            function,
+            kind,
+            edits,
+            self._lines,
+            before,
+            after,
+            unnoticed_by=self._unnoticed_by,
+            around=self._around,
+        )
 
     def _instead(self, kind: str, node: ast.expr | ast.stmt, text: str) -> None:
         start, end = self._span(node)
@@ -176,6 +193,15 @@ class _Finder(ast.NodeVisitor):
         super().visit(node)
         self._lines = before
 
+    @contextmanager
+    def _in(self, statement: ast.stmt | None) -> Iterator[None]:
+        """What is kept inside can be noticed only by who runs that statement, of a function."""
+        before = self._lines
+        if statement and self._depth:
+            self._lines = (statement.lineno,)
+        yield
+        self._lines = before
+
     def _readers(self, node: ast.stmt) -> tuple[int, ...]:
         """The statements that read what one outside functions sets."""
         targets = node.targets if isinstance(node, ast.Assign) else [node.target] if hasattr(node, "target") else []
@@ -197,10 +223,14 @@ class _Finder(ast.NodeVisitor):
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._functions.append(node.name)
         self._depth += 1
+        around = self._around
+        if self._depth == 1:
+            self._around = (node.lineno, node.end_lineno or node.lineno)
         body = _without_docstring(node.body)
         self._lines = (body[0].lineno,) if body else ()
         self._visit_all([default for default in (*node.args.defaults, *node.args.kw_defaults) if default])
         self._visit_all(body)
+        self._around = around
         self._depth -= 1
         self._functions.pop()
 
@@ -262,30 +292,34 @@ class _Finder(ast.NodeVisitor):
         self._instead("loop goes on", node, "continue")
 
     def visit_If(self, node: ast.If) -> None:
-        self._condition(node.test)
+        self._condition(node.test, node.body[0])
         self._visit_all([*node.body, *node.orelse])
 
     def visit_While(self, node: ast.While) -> None:
-        self._condition(node.test)
+        self._condition(node.test, node.body[0])
         self._visit_all(node.body)
 
     def visit_ExceptHandler(self, node: ast.ExceptHandler) -> None:
         if node.type is not None:
-            self._instead("not caught", node.type, "()")
             self._instead("caught too", node.type, "Exception")
-            if isinstance(node.type, ast.Tuple):
-                self._members("not caught", node.type.elts, [self._span(one) for one in node.type.elts])
+            with self._in(node.body[0]):
+                self._instead("not caught", node.type, "()")
+                if isinstance(node.type, ast.Tuple):
+                    self._members("not caught", node.type.elts, [self._span(one) for one in node.type.elts])
         self._visit_all(node.body)
 
     # --- Expressions --------------------------------------------------------------------------------------------------
 
-    def _condition(self, test: ast.expr) -> None:
-        """Always and never."""
+    def _condition(self, test: ast.expr, body: ast.stmt | None = None) -> None:
+        """Always and never; `body` is the first statement that it guards."""
         if isinstance(test, ast.Constant):
             return
         text = self._text(test)
-        self._instead("never", test, f"({text}) and False")
+        with self._in(body):
+            self._instead("never", test, f"({text}) and False")
+        self._unnoticed_by = (body.lineno,) if body and self._depth else ()
         self._instead("always", test, f"({text}) or True")
+        self._unnoticed_by = ()
         if isinstance(test, ast.UnaryOp):
             self.visit(test.operand)
         elif isinstance(test, ast.Compare) and len(test.ops) == 1 and isinstance(test.ops[0], _WHOLE):

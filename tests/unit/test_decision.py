@@ -216,6 +216,17 @@ def test_a_conviction_goes_before_a_step_back(plan):
     assert decision(plan, Finding.HARMFUL, verdict=tripped).action == "roll_back"
 
 
+def test_what_stepped_back_goes_up_again_only_once_it_is_cleared(plan):
+    hinted = Verdict((evidence(hinted=True),))
+    assert decision(plan, Finding.UNKNOWN, step=0, verdict=hinted).action == "advance"
+    waiting = decision(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1)
+    assert (waiting.action, waiting.progress.extended_seconds) == ("wait", 60)
+    given_up = decision(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1, extended=600)
+    assert (given_up.action, given_up.convicts) == ("roll_back", False)
+    assert given_up.reason.startswith("stepped back, and not cleared")
+    assert decision(plan, Finding.UNKNOWN, step=0, now=3000.0, step_backs=1).action == "advance"
+
+
 def test_after_a_step_back_no_weight_bakes_longer_than_the_comparison_needs(plan):
     days = replace(plan, steps=(Step(10, 86_400), Step(50, 60), Step(100, 86_400)))
     again = {step: bake_seconds(days, at_step(step, step_backs=1, last_baked_seconds=80_000.0)) for step in range(3)}

@@ -30,7 +30,8 @@ _ALL_AT_ONCE = {"function_name": "checkout", "alias_name": "live", "strategy": "
 def meddled(random: Random, scenario: dict[str, Any]) -> dict[str, Any]:
     """The world with one or two of them in it: with all else that happens there, or with little else."""
     alone = random.random() < 0.5
-    world = {key: value for key, value in scenario.items() if not alone or key not in {"timeline", "faults"}}
+    noise = {"timeline", "faults", "publish", "alias", random.choice(["candidate", "requests_per_minute"])}
+    world = {key: value for key, value in scenario.items() if not alone or key not in noise}
     timeline, faults = list(world.get("timeline", ())), list(world.get("faults", ()))
     if alone and random.random() < 0.3:
         faults = list(scenario.get("faults", ()))[:1]

@@ -9,7 +9,7 @@ from datetime import datetime
 from application.books import close, tell
 from application.restoration import left_open, mark, restore
 from application.telemetry import Document, best_effort, logger, measure, task
-from aws import locks
+from aws import executions, locks
 from aws.executions import SUCCESSES, Trace
 from aws.history import Booked, Closing
 from rollout.errors import (
@@ -104,7 +104,7 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
             cause,
             ended_at=entered_at,
             alias_moved=failure is not None and failure.error_name in _MOVED,
-            is_alone=lambda: not event["redrives"],
+            is_alone=lambda: _still_runs(plan, event),
         )
     except (Interrupted, AliasNotFound) as error:
         return _Ended("interrupted", f"{error} (after {cause})", marked.found)
@@ -116,6 +116,19 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
         return _Ended("interrupted", f"{done.theirs} (after {cause})", marked.found)
     measure("RollbackSeconds", max(0.0, time.time() - entered_at))
     return _Ended("rolled_back", cause, marked.found)
+
+
+def _still_runs(plan: Plan, event: Document) -> bool:
+    """Whether this execution runs, and always has: then nobody can have taken its alias over.
+
+    A handler goes on for a while when its execution is stopped, and one that was redriven may have lost the alias
+    before. Where Step Functions does not answer either, it runs: a rollback does not wait for that.
+    """
+    if event["redrives"]:
+        return False
+    with best_effort("see whether the execution still runs"):
+        return executions.end_of(plan.execution_arn, 0.0) is None
+    return True
 
 
 def _own_lock(plan: Plan) -> Trace | None:

@@ -113,7 +113,7 @@ def contested(random: Random) -> list[Fault]:
     call, skip, error = random.choice(_CONTESTED), random.randint(0, 12), random.choice(["slow", "slow", "held"])
     if call == "lambda.GetAlias" and random.random() < 0.3:
         error = "stale"
-    return [{"call": call, "error": error, "seconds": seconds, "skip": skip, "times": random.choice([1, 1, 2, 3])}]
+    return [{"call": call, "error": error, "seconds": seconds, "skip": skip, "times": random.choice([1, 1, 2, 3, 8])}]
 
 
 # --- Whose answers are old, or late -----------------------------------------------------------------------------------

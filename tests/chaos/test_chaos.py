@@ -85,7 +85,7 @@ def test_everybody_who_meddles_does_so_some_time():
 
 
 def test_every_read_is_old_and_every_call_late_some_time():
-    faults = [fault for number in range(600) for fault in generate(f"any.{number}").faults if "call" in fault]
+    faults = [fault for number in range(2000) for fault in generate(f"any.{number}").faults if "call" in fault]
     assert {fault["call"] for fault in faults if fault["error"] == "stale"} == set(STALE_READS)
     assert any(fault["error"] == "stale" and fault["times"] == "always" for fault in faults)
     assert {fault["call"] for fault in faults if fault["error"] == "slow"} == set(SLOW_CALLS)

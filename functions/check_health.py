@@ -9,13 +9,12 @@ from application.announcement import tell_waiting
 from application.telemetry import Document, logger, task
 from aws import alarms, aliases, metrics, verdicts
 from rollout.decision import Decision, decide
-from rollout.errors import AliasMoved, AwsUnavailable, RolloutError
+from rollout.errors import AliasMoved, AwsUnavailable, LockLost, RolloutError
 from rollout.look import Look
 from rollout.observation import Minute
 from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.routing import Routing
-from rollout.wheel import Wheel
 
 #: How often a look decides anew because somebody spoke meanwhile.
 _TRIES = 5
@@ -26,7 +25,7 @@ def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate` and `progress`. Result: the new progress with `action` and `reason`."""
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     progress = Progress.from_json(event["progress"])
-    progress = replace(progress, revision_id=_require_unmoved(plan, candidate, progress))
+    revision_id = _require_unmoved(plan, candidate, progress)
     now = time.time()
     readings = alarms.read(
         (gate.name for gate in plan.alarms),
@@ -38,7 +37,7 @@ def handler(event: Document) -> Document:
     )
     minutes, blind = _minutes(plan, candidate, progress, now)
     look = Look.of(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now, blind)
-    decision = _decide(plan, progress.seeing(readings), look)
+    decision = _decide(plan, progress.seeing(readings), look, revision_id)
     if decision.progress.gate not in {None, progress.gate}:
         tell_waiting(plan, candidate, decision.reason)
     logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in look.checks])
@@ -83,27 +82,28 @@ def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tupl
     return minutes, ""
 
 
-def _decide(plan: Plan, progress: Progress, look: Look) -> Decision:
-    """Decide and write it down; once more where people said something meanwhile."""
+def _decide(plan: Plan, progress: Progress, look: Look, revision_id: str) -> Decision:
+    """Decide and write it down; once more where people said something meanwhile.
+
+    Only who could write it down still had the lock when the alias was read: the revision that it had then is this
+    rollout's.
+    """
     for _ in range(_TRIES):
         decision = decide(plan, progress, look)
-        wheel = _record(plan, decision, look)
-        if wheel is None:
+        try:
+            wheel = verdicts.record(plan, decision, look, revision_id)
+        except LockLost:
+            raise
+        except RolloutError as error:
+            # A verdict to roll back does not wait for the books.
+            if decision.action != "roll_back":
+                raise
+            logger.warning("verdict not recorded", reason=str(error))
             return decision
+        if wheel is None:
+            return replace(decision, progress=replace(decision.progress, revision_id=revision_id))
         progress = progress.told(wheel, look.now)
     raise AwsUnavailable(f"more is said of {plan.target} than can be heeded")
-
-
-def _record(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
-    """Write a verdict down; what people want, where this decision does not know it."""
-    try:
-        return verdicts.record(plan, decision, look)
-    except RolloutError as error:
-        # A verdict to roll back does not wait for the books.
-        if decision.action != "roll_back":
-            raise
-        logger.warning("verdict not recorded", reason=str(error))
-        return None
 
 
 def _result(decision: Decision) -> Document:

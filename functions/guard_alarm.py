@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from application.restoration import Holder, has_ended_as_meant, left_open, mark, restore_at_once
+from application.restoration import has_ended_as_meant, left_open, mark, restore_at_once
 from application.telemetry import Document, count, identify, logger, task
 from aws import locks
 from aws.history import Booked
 from aws.locks import Lock
-from rollout.errors import AliasNotFound, AwsUnavailable, Interrupted, RolloutError
+from rollout.errors import AliasNotFound, Interrupted, RolloutError
 
 
 @task("guard_alarm")
@@ -60,12 +60,10 @@ def _restore(lock: Lock, why: str) -> list[str]:
     if found is None or (found.promoting and has_ended_as_meant(lock)):
         return []
     marked = mark(found, why, convicts=found.exposed)
-    if marked.holder is Holder.UNKNOWN:
-        raise AwsUnavailable(f"whose {lock.target} is cannot be said while the ledger is silent: nothing is undone")
-    if marked.holder is not Holder.OURS or not marked.found.exposed:
+    if not marked.found.exposed:
         return []
     try:
-        done = restore_at_once(marked.found, why)
+        done = restore_at_once(marked, why)
     except (Interrupted, AliasNotFound) as error:
         # Not ours any more: the state machine says so at its next poll.
         logger.warning("left as found", reason=str(error))

@@ -15,9 +15,12 @@ from aws.executions import SUCCESSES, End, Execution, Trace
 from aws.history import Kept
 from aws.locks import Lock
 from rollout.errors import REFUSALS, RolloutError
+from rollout.plan import Plan
 
 #: A promotion that is older than this may be somebody's later one of the same version.
 _UNDONE_WITHIN_SECONDS = 15 * 60
+#: Later executions are listed by then.
+_LISTED_AFTER_SECONDS = 45
 _NOTHING = {"outcome": "nothing open"}
 
 
@@ -43,10 +46,11 @@ def handler(event: Document) -> Document:
         if found is None:
             # Nothing moved that is not back, and the books may be open all the same.
             raise
-        return {"outcome": settle(found, end, partial(executions.is_last, found.plan))}
+        return {"outcome": settle(found, end, partial(_is_alone, found.plan, end))}
     if lock is not None:
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
-        return {"outcome": take_over(lock, end, _request(detail))}
+        is_alone = partial(_is_alone, lock.plan, end) if lock.plan else None
+        return {"outcome": take_over(lock, end, _request(detail), is_alone)}
     if target is None and (found := _by_history(detail, end)):
         return {"outcome": settle(found, end)}
     return _tell_untold(detail, end, target)
@@ -69,8 +73,15 @@ def _by_history(detail: Document, end: End) -> Trace | None:
     if found is None:
         return None
     identify({"plan": found.plan.to_json(), "candidate": found.candidate})
-    late = time.time() - end.ended_at > _UNDONE_WITHIN_SECONDS
-    return replace(found, promoting=False) if late else found
+    late = found.promoting and time.time() - end.ended_at > _UNDONE_WITHIN_SECONDS
+    return replace(found, promoting=False, weights=frozenset()) if late else found
+
+
+def _is_alone(plan: Plan, end: End) -> bool:
+    """Whether no later execution can be at the alias; "eventually consistent" (API reference, ListExecutions), so that
+    one which was started a moment ago may not be listed.
+    """
+    return time.time() - end.ended_at > _LISTED_AFTER_SECONDS and executions.is_last(plan)
 
 
 def _tell_untold(detail: Document, end: End, target: str | None) -> Document:

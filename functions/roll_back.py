@@ -9,7 +9,7 @@ from datetime import datetime
 from application.books import close, tell
 from application.restoration import left_open, mark, restore
 from application.telemetry import Document, best_effort, logger, measure, task
-from aws import executions, locks
+from aws import executions, history, locks
 from aws.executions import SUCCESSES, Trace
 from aws.history import Booked, Closing
 from rollout.errors import (
@@ -33,12 +33,11 @@ _MOVED = frozenset({AliasMoved.__name__, AliasNotFound.__name__})
 
 @dataclass(frozen=True, slots=True)
 class _Ended:
-    """How the rollout ended, why, and what the lock had to say of it; `booked`: the books said so already."""
+    """How the rollout ended, why, and what the lock had to say of it."""
 
     outcome: str
     cause: str
     found: Trace | None = None
-    booked: bool = False
 
 
 @task("RollBack")
@@ -52,15 +51,15 @@ def handler(event: Document) -> Document:
     that failed had closed the books before, they say how it ended: promoted or unchanged.
     """
     plan, candidate = Plan.from_json(event["plan"]), event["candidate"] or None
+    if event["redrives"] and (before := _booked(plan)):
+        # It had ended before somebody redrove it, and was told then.
+        return {"outcome": before.outcome, "cause": before.cause}
     failure = Failure.from_error_output(event["failure"])
     cause = str(failure) if failure else str(event["progress"]["reason"])
     ended = _restore(plan, candidate, failure, cause, event)
     outcome, found = ended.outcome, ended.found
     if outcome in SUCCESSES:
         return _succeed(plan, candidate, outcome, ended.cause, event)
-    if ended.booked and event["redrives"]:
-        # It had ended before somebody redrove it, and was told then.
-        return {"outcome": outcome, "cause": ended.cause}
     cause = ended.cause
     convicts = failure.error_name in CONVICTING if failure else bool(event["progress"]["convicts"])
     if outcome != "interrupted" and found and _was_marked_before(found, cause):
@@ -97,13 +96,16 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
     if not _may_be_exposed(event):
         return _Ended("rejected", cause, _own_lock(plan))
     entered_at = datetime.fromisoformat(event["entered_at"]).timestamp()
-    marked = mark(_trace(plan, candidate, event), cause, hasty=True)
+    moved = failure is not None and failure.error_name in _MOVED
+    # Promote says that the alias has moved where it has not written it.
+    promoting = bool(event["promoting"]) and not moved
+    marked = mark(_trace(plan, candidate, event, promoting=promoting), cause, hasty=True)
     try:
         done = restore(
             marked,
             cause,
             ended_at=entered_at,
-            alias_moved=failure is not None and failure.error_name in _MOVED,
+            alias_moved=moved,
             is_alone=lambda: _still_runs(plan, event),
         )
     except (Interrupted, AliasNotFound) as error:
@@ -111,11 +113,17 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
     except (PermissionDenied, AwsRefused) as error:
         raise RestoreFailed(f"{error} (after {cause})") from error
     if isinstance(done, Booked):
-        return _Ended(done.outcome, done.cause, marked.found, booked=True)
+        return _Ended(done.outcome, done.cause, marked.found)
     if done.theirs:
         return _Ended("interrupted", f"{done.theirs} (after {cause})", marked.found)
     measure("RollbackSeconds", max(0.0, time.time() - entered_at))
     return _Ended("rolled_back", cause, marked.found)
+
+
+def _booked(plan: Plan) -> Booked | None:
+    with best_effort("read how it ended before it was redriven"):
+        return history.booked(plan)
+    return None
 
 
 def _still_runs(plan: Plan, event: Document) -> bool:
@@ -139,14 +147,14 @@ def _own_lock(plan: Plan) -> Trace | None:
     return None
 
 
-def _trace(plan: Plan, candidate: str | None, event: Document) -> Trace:
+def _trace(plan: Plan, candidate: str | None, event: Document, *, promoting: bool) -> Trace:
     """What the execution itself knows of the rollout; the lock, where it answers, knows better."""
     progress = Progress.from_json(event["progress"]) if "shifts" in event["progress"] else None
     return Trace(
         plan,
         candidate,
         exposed=True,
-        promoting=bool(event["promoting"]),
+        promoting=promoting,
         weights=frozenset(shift.weight_percent for shift in progress.shifts) if progress else frozenset(),
         revision_id=progress.revision_id if progress else plan.revision_id,
     )

@@ -14,13 +14,15 @@ from aws.executions import End
 from aws.history import ROLLBACK_FAILED, Ended
 from aws.locks import Lock
 from rollout.claim import Claim
-from rollout.errors import AliasNotFound, RolloutError
+from rollout.errors import AliasNotFound, RestoreFailed, RolloutError
 from rollout.plan import Plan
 from rollout.routing import Routing
-from rollout.strategy import COMPARISON
+from rollout.strategy import ALL_PERCENT, COMPARISON
 
 #: No handler runs longer: Lambda ends it after 15 minutes, and an SDK call of its may land a moment later.
 _IN_FLIGHT_SECONDS = 16 * 60
+#: An alias that cannot be read is not asked about for ever: a role that may not, may not.
+_UNREADABLE_SECONDS = 3600
 #: A younger end is still its guard's, or waits for a handler in flight: a sweep that cannot settle it proves nothing.
 _SETTLED_AFTER_SECONDS = 300
 
@@ -48,16 +50,16 @@ def handler(_event: Document) -> Document:
         except RolloutError as error:
             failed = _note(lock.target, error)
             left_open += overdue
-    if left_open:
-        gauge(OPEN_ROLLBACKS, left_open)
     for rollout in history.ended():
         try:
             restored += _look_again(rollout, now)
         except RolloutError as error:
             failed = _note(rollout.target, error)
+            left_open += isinstance(error, RestoreFailed)
+    if left_open or not failed:
+        gauge(OPEN_ROLLBACKS, left_open)
     if failed:
         raise failed
-    gauge(OPEN_ROLLBACKS, 0)
     return {"settled": settled, "restored": restored}
 
 
@@ -77,18 +79,32 @@ def _settle(seen: Lock, end: End) -> bool:
 
 
 def _look_again(rollout: Ended, now: float) -> bool:
-    """Whether something of a rollout was on its alias after it had ended, and is taken back; watched until no write of
-    its own can be in flight.
+    """Whether something of a rollout was on its alias after it had ended, and is taken back.
 
-    On its stable version only a weight that the rollout itself sets is a late write of its own, on somebody else's only
-    one that it has set; another one is somebody else's release. The alias is read before its lock: whoever takes that
-    later changes the revision that the write names.
+    It is watched until no write of its own can be in flight, and let go of by a look that has seen nothing of it. The
+    alias is read before its lock: whoever takes that later changes the revision that the write names.
+
+    Raises:
+        RestoreFailed: something is there, and cannot be taken back now.
     """
-    if now - rollout.ended_at > _IN_FLIGHT_SECONDS:
+    age_seconds = now - rollout.ended_at
+    is_over = age_seconds > _IN_FLIGHT_SECONDS
+    try:
+        watched = rollout.outcome not in {"promoted", "unchanged", ROLLBACK_FAILED}
+        if watched and _take_back(rollout, is_over=is_over):
+            return True
+    except RestoreFailed:
+        raise
+    except RolloutError:
+        if age_seconds > _UNREADABLE_SECONDS:
+            history.let_go(rollout)
+        raise
+    if is_over:
         history.let_go(rollout)
-        return False
-    if rollout.outcome in {"promoted", "unchanged", ROLLBACK_FAILED}:
-        return False
+    return False
+
+
+def _take_back(rollout: Ended, *, is_over: bool) -> bool:
     function_name, _, alias_name = rollout.target.rpartition(":")
     try:
         alias = aliases.read(function_name, alias_name)
@@ -97,22 +113,32 @@ def _look_again(rollout: Ended, now: float) -> bool:
     if alias.routing.additional is None or alias.routing.additional != rollout.candidate:
         return False
     left = history.left_by(rollout)
-    whole = _whole(left, rollout, alias.routing) if left else None
+    whole = _whole(left, rollout, alias.routing, is_over=is_over) if left else None
     if left is None or whole is None or locks.read(rollout.target) is not None:
         return False
-    if aliases.write(function_name, alias_name, whole, alias.revision_id) is None:
-        return False
+    try:
+        if aliases.write(function_name, alias_name, whole, alias.revision_id) is None:
+            return False
+    except RolloutError as error:
+        raise RestoreFailed(f"{rollout.target} serves {alias.routing} after its rollout's end, and {error}") from error
     _tell_taken_back(rollout, left[0], alias.routing, whole)
     return True
 
 
-def _whole(left: tuple[Plan, Claim], rollout: Ended, found: Routing) -> Routing | None:
+def _whole(left: tuple[Plan, Claim], rollout: Ended, found: Routing, *, is_over: bool) -> Routing | None:
+    """What the alias is to serve on one version; None where nothing of it is this rollout's.
+
+    On its stable version only a weight that the rollout itself sets is a late write of its own, on somebody else's only
+    one that it has set; another one is somebody else's release. Where the alias has provisioned concurrency, Lambda
+    shows all traffic on the version before until it has handed it over: that is not the rollout's, unless it stays.
+    """
     plan, claim = left
-    if found.version == rollout.stable:
-        sets = {step.weight_percent for step in (*plan.steps, COMPARISON)}
-        is_late = rollout.outcome != "interrupted" and found.weight_percent in sets
-        return Routing.alone(rollout.stable) if is_late else None
-    return claim.whole(found)
+    if found.version != rollout.stable:
+        return claim.whole(found)
+    hands_over = plan.provisioned and found.weight_percent == ALL_PERCENT and not is_over
+    sets = {step.weight_percent for step in (*plan.steps, COMPARISON)}
+    is_late = rollout.outcome != "interrupted" and found.weight_percent in sets and not hands_over
+    return Routing.alone(rollout.stable) if is_late else None
 
 
 def _tell_taken_back(rollout: Ended, plan: Plan, before: Routing, whole: Routing) -> None:

@@ -13,7 +13,7 @@ _HEADLINES = {
     "RolloutPromoted": "promoted",
     "RolloutRolledBack": "rolled back",
     "RolloutRejected": "rejected, no traffic moved",
-    "RolloutInterrupted": "interrupted, somebody else moved it",
+    "RolloutInterrupted": "interrupted, look at the alias",
     "RollbackFailed": "NOT restored, act now",
     "RolloutReverted": "promotion reverted",
     "AliasRestored": "put right after its rollout had ended",

@@ -1,9 +1,10 @@
 """The one restore, which guards, sweeper, RollBack and an operator's abort share: idempotent, from several at once.
 
-Nobody restores on the strength of what he knew a moment ago: a later rollout may have the alias by now. Each write
-names a RevisionId that is known to be this rollout's own. Either the lock keeps it, as that of the rollout's last
-write, and the alias at that revision is as the rollout left it. Or the alias is read first, and its lock is marked
-after: whoever still holds it then had it when the alias was read, and a later holder changes the revision.
+Nobody restores because an alias looks like this rollout's: a later rollout of the same versions may have it by now.
+Each write names a RevisionId that is known to be this rollout's own. Either the lock, or the execution itself, keeps it
+as that of the rollout's last write: at that revision the alias is as the rollout left it. Or the alias is read first,
+and its lock is marked, or at least read, after: whoever holds it then held it when the alias was read, and a later
+holder changes the revision.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from aws.aliases import Alias
 from aws.executions import Trace
 from aws.history import Booked
 from aws.locks import Lock, Restored
-from rollout.errors import AliasMoved, AwsUnavailable, LockLost, PermissionDenied
+from rollout.errors import AliasMoved, AwsUnavailable, LockLost, PermissionDenied, RolloutError
 from rollout.routing import Routing
 
 #: Promote's function runs for a minute at most, and its last call may land a moment later.
@@ -28,24 +29,27 @@ _ATTEMPTS = 5
 
 
 class Holder(Enum):
-    """Who holds the alias's lock, as far as it can be said."""
+    """Who holds the alias's lock."""
 
     OURS = "this execution"
     ANOTHER = "another execution"
     NOBODY = "nobody"
+    NOT_OURS = "not this execution, and no more is known"
     UNKNOWN = "the ledger does not say"
 
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What is known once the lock was to be marked: where `holder` is OURS, it is marked now; where it is not, `booked`
-    is how somebody closed the books, None where nobody did. `hasty`: a ledger that hangs is not waited for.
+    """What is known once the lock was to be marked.
+
+    Where it is ours, `found` is what it says now, and `marked` whether it says that somebody restores. Where it is not,
+    `booked` is how somebody closed the books, None where nobody did.
     """
 
     found: Trace
     holder: Holder
+    marked: bool = False
     booked: Booked | None = None
-    hasty: bool = False
 
 
 def left_open(lock: Lock) -> Trace | None:
@@ -74,25 +78,34 @@ def has_ended_as_meant(lock: Lock) -> bool:
 def mark(found: Trace, why: str, *, convicts: bool = False, hasty: bool = False) -> Mark:
     """Say in the lock that the stable version is being restored: no forward write follows, and no promotion is closed.
 
-    What the lock has come to say until then counts. A lock that is no longer this execution's was closed by somebody.
-    `hasty`: whoever may restore without the ledger does not wait long for one that hangs.
+    What the lock has come to say until then counts. A lock that cannot be written is read. `hasty`: whoever may restore
+    without the ledger does not wait long for one that hangs.
     """
     plan = found.plan
-    with best_effort("mark the lock"):
+    try:
         lock = ledger.mark_restoring(plan.target, plan.execution_arn, why, convicts=convicts, hasty=hasty)
-        seen = left_open(lock) if lock else None
-        if seen:
-            return Mark(seen, Holder.OURS, hasty=hasty)
-        # A lock without a plan was taken late, by a handler in flight, after this one's own had been closed.
-        booked = history.booked(plan)
-        taken = lock or booked or locks.read(plan.target)
-        return Mark(found, Holder.ANOTHER if taken else Holder.NOBODY, booked, hasty)
-    return Mark(found, Holder.UNKNOWN, hasty=hasty)
+    except RolloutError as error:
+        logger.warning("the lock could not be marked", reason=str(error))
+        return Mark(found, Holder.UNKNOWN) if hasty else _read(found)
+    seen = left_open(lock) if lock else None
+    return Mark(seen, Holder.OURS, marked=True) if seen else _not_ours(found)
 
 
-def nobody_knows() -> bool:
-    """Whether nobody but this rollout can be at its alias, for who cannot say: no."""
-    return False
+def _read(found: Trace) -> Mark:
+    """Who holds the lock, where it could not be marked."""
+    with best_effort("read the lock"):
+        lock = locks.read(found.plan.target)
+        seen = left_open(lock) if lock and lock.execution_arn == found.plan.execution_arn else None
+        return Mark(seen, Holder.OURS) if seen else _not_ours(found)
+    return Mark(found, Holder.UNKNOWN)
+
+
+def _not_ours(found: Trace) -> Mark:
+    with best_effort("read how the rollout was closed"):
+        booked = history.booked(found.plan)
+        taken = booked or locks.read(found.plan.target)
+        return Mark(found, Holder.ANOTHER if taken else Holder.NOBODY, booked=booked)
+    return Mark(found, Holder.NOT_OURS)
 
 
 def restore(
@@ -101,13 +114,14 @@ def restore(
     *,
     ended_at: float | None,
     alias_moved: bool = False,
-    is_alone: Callable[[], bool] = nobody_knows,
+    is_alone: Callable[[], bool] | None = None,
 ) -> Restored | Booked:
     """Put all traffic on the stable version; or, where somebody else has moved the alias to a version of his, take the
     weight away that is this rollout's own. The books instead, where they say already how the rollout ended.
 
-    `alias_moved`: the alias is known not to be at the revision that the lock keeps. `is_alone` is asked where the
-    ledger is silent: whether nobody but this rollout can be at the alias.
+    `alias_moved`: the alias is known not to be at the revision of this rollout's last write. `is_alone` is asked, once
+    the alias was read, where the ledger is silent: whether nobody but this rollout can be at it; without it, that is
+    not known.
 
     A promotion is undone only by whoever marked the lock. Where nobody could, it is undone only if the books do not
     say promoted, once no Promote can be in flight that might still write so; `ended_at` is when the last one may have
@@ -119,7 +133,7 @@ def restore(
         AwsUnavailable: whose the alias is cannot be said now, a promotion may still be closed, or somebody keeps
             writing to the alias.
     """
-    if booked := _let_go(marked):
+    if booked := _booked(marked):
         return booked
     if marked.found.restored:
         return marked.found.restored
@@ -129,47 +143,59 @@ def restore(
     plan = marked.found.plan
     for _ in range(_ATTEMPTS):
         alias = aliases.read(plan.function_name, plan.alias_name)
-        marked = mark(marked.found, why, hasty=marked.hasty)
-        if booked := _let_go(marked):
+        marked = mark(marked.found, why)
+        if booked := _booked(marked) or _closed_promotion(marked, alias, ended_at):
             return booked
-        if marked.holder is Holder.UNKNOWN and not is_alone():
+        if marked.holder is Holder.UNKNOWN and not (is_alone and is_alone()):
             raise AwsUnavailable(f"whose {plan.target} is cannot be said while the ledger is silent: nothing is undone")
-        whole = marked.found.claim.whole(alias.routing)
-        if whole is None:
-            raise AliasMoved(
-                f"{plan.target} serves {alias.routing}, which this rollout of version {marked.found.candidate} over"
-                f" version {plan.stable} did not write: left as found"
-            )
-        if booked := _closed_promotion(marked, alias, ended_at):
-            return booked
+        whole = _whole(marked.found, alias)
         if _write(marked.found, alias, whole):
             return _done(marked.found, alias.routing, whole)
     raise AwsUnavailable(f"{plan.target} changes faster than it can be restored")
 
 
-def restore_at_once(found: Trace, why: str) -> Restored | Booked:
-    """The same while the execution goes on, by whoever has marked its lock; what was done is kept in the lock, so that
-    it is not done again.
+def restore_at_once(marked: Mark, why: str) -> Restored | Booked:
+    """The same while the execution goes on; what was done is kept in the lock, so that it is not done again.
 
     Raises:
         RolloutError: as `restore`.
     """
-    done = restore(Mark(found, Holder.OURS), why, ended_at=None)
+    found = marked.found
+    done = restore(marked, why, ended_at=None)
     if isinstance(done, Restored) and done is not found.restored:
         with best_effort("keep what was restored"):
             ledger.record_restored(found.plan.target, found.plan.execution_arn, done)
     return done
 
 
-def _let_go(marked: Mark) -> Booked | None:
+def _booked(marked: Mark) -> Booked | None:
     """The books, where they are closed.
 
     Raises:
         LockLost: they do not say so, and another execution has the lock.
+        AwsUnavailable: the lock is not this execution's, and the books do not answer.
     """
+    target = marked.found.plan.target
+    if marked.holder is Holder.NOT_OURS:
+        raise AwsUnavailable(f"the lock of {target} is not this rollout's any more, and its history does not answer")
     if marked.booked is None and marked.holder is Holder.ANOTHER:
-        raise LockLost(f"another rollout of {marked.found.plan.target} has its lock: nothing is undone")
+        raise LockLost(f"another rollout of {target} has its lock: nothing is undone")
     return marked.booked
+
+
+def _whole(found: Trace, alias: Alias) -> Routing:
+    """What the alias is to serve on one version.
+
+    Raises:
+        AliasMoved: nothing of it is this rollout's.
+    """
+    whole = found.claim.whole(alias.routing)
+    if whole is None:
+        raise AliasMoved(
+            f"{found.plan.target} serves {alias.routing}, which this rollout of version {found.candidate} over version"
+            f" {found.plan.stable} did not write: left as found"
+        )
+    return whole
 
 
 def _restore_as_left(found: Trace) -> bool:
@@ -225,7 +251,7 @@ def _closed_promotion(marked: Mark, alias: Alias, ended_at: float | None) -> Boo
         AwsUnavailable: it may still be closed.
     """
     plan, found = marked.found.plan, marked.found
-    if marked.holder is Holder.OURS or not alias.routing.was_promoted_by(plan.stable, found.candidate):
+    if marked.marked or not (found.promoting and alias.routing.was_promoted_by(plan.stable, found.candidate)):
         return None
     if ended_at is None:
         raise AwsUnavailable(f"{plan.target} is being promoted, and its lock cannot be marked: nothing may be undone")

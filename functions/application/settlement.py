@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from application.books import close, tell, tell_refused
-from application.restoration import left_open, mark, nobody_knows, restore
+from application.restoration import left_open, mark, restore
 from application.telemetry import logger
 from aws import history
 from aws.executions import End, Execution, Trace
@@ -17,8 +17,11 @@ from aws.history import ROLLBACK_FAILED, Booked, Closing
 from aws.locks import Lock
 from rollout.errors import AliasNotFound, Interrupted, RolloutError, Transient
 
+#: Whether nobody but that rollout can be at its alias, where the ledger is silent; None: whoever asks cannot say.
+IsAlone = Callable[[], bool] | None
 
-def take_over(lock: Lock, end: End, request: object = None) -> str:
+
+def take_over(lock: Lock, end: End, request: object = None, is_alone: IsAlone = None) -> str:
     """Close what an ended execution's lock still holds; how the rollout ended. `request` is the execution's input.
 
     Raises:
@@ -26,7 +29,7 @@ def take_over(lock: Lock, end: End, request: object = None) -> str:
     """
     found = left_open(lock)
     if found is not None:
-        return settle(found, end)
+        return settle(found, end, is_alone)
     if history.refuse(lock.target, Execution.parse(lock.execution_arn), lock.started_at, end.cause):
         function_name, _, alias_name = lock.target.rpartition(":")
         asked = request or {"function_name": function_name, "alias_name": alias_name}
@@ -34,7 +37,7 @@ def take_over(lock: Lock, end: End, request: object = None) -> str:
     return "rejected"
 
 
-def settle(found: Trace, end: End, is_alone: Callable[[], bool] = nobody_knows) -> str:
+def settle(found: Trace, end: End, is_alone: IsAlone = None) -> str:
     """Restore where the end did not, close and tell; how the rollout ended. `is_alone` as in `restore`.
 
     Raises:
@@ -58,7 +61,7 @@ def settle(found: Trace, end: End, is_alone: Callable[[], bool] = nobody_knows) 
     return booked.outcome
 
 
-def _succeeded(found: Trace, end: End, is_alone: Callable[[], bool]) -> Closing | Booked:
+def _succeeded(found: Trace, end: End, is_alone: IsAlone) -> Closing | Booked:
     """The books of a success that could not be closed; its alias is where it should be, unless somebody restored it."""
     outcome = end.outcome or ("promoted" if found.promoting else "unchanged")
     if outcome == "promoted" and found.restoring:
@@ -67,7 +70,7 @@ def _succeeded(found: Trace, end: End, is_alone: Callable[[], bool]) -> Closing 
     return replace(closing, proven=end.proven, convicts=False)
 
 
-def _ended_badly(found: Trace, end: End, is_alone: Callable[[], bool]) -> Closing | Booked:
+def _ended_badly(found: Trace, end: End, is_alone: IsAlone) -> Closing | Booked:
     marked = mark(found, end.cause)
     found = marked.found
     why = found.restoring or end.cause

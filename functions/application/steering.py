@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from application.restoration import has_ended_as_meant, left_open, restore_at_once
+from application.restoration import Holder, Mark, has_ended_as_meant, left_open, restore_at_once
 from application.telemetry import Document, identify
 from aws import ledger, locks
 from aws.executions import Trace
@@ -100,9 +100,13 @@ def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document |
 def _restored(found: Trace, why: str) -> str:
     """What became of it. Who asks for it again may have a reason to: it is done again."""
     try:
-        done = restore_at_once(found, why)
+        done = restore_at_once(Mark(found, Holder.OURS, marked=True), why)
     except (Interrupted, AliasNotFound) as error:
         return f", but {error}"
     if isinstance(done, Booked):
         return f", and was closed before: {done.cause}"
-    return f", but {done.theirs}" if done.theirs else f": version {found.plan.stable} serves all traffic again"
+    if done.theirs:
+        return f", but {done.theirs}"
+    # Lambda hands the traffic of a promoted alias back once the version before has its environments.
+    when = " as soon as it is provisioned" if found.promoting and found.plan.provisioned else ""
+    return f": version {found.plan.stable} serves all traffic again{when}"

@@ -151,6 +151,15 @@ def record_promotion(plan: Plan) -> None:
         raise PromotionPaused(f"{plan.target} is {lock.wheel.pause or 'no longer paused'}: look again") from None
 
 
+def forget_promotion(plan: Plan) -> None:
+    """Store that the candidate was not made the alias's own version: its write was refused.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    _write(plan.target, plan.execution_arn, {}, remove=["promoting"], conditions=[_UNRESTORED])
+
+
 def going_on(plan: Plan) -> Lock | None:
     """The lock where it is this execution's and nobody restores: then something else stood against a write.
 
@@ -309,7 +318,7 @@ def _write(
     for name, text in (append or {}).items():
         changes.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
         bound = {**bound, f":{name}": {"L": [table.text(text)]}, ":none": {"L": []}}
-    clauses = [f"SET {', '.join(changes)}", *[f"REMOVE {', '.join(remove)}"] * bool(remove)]
+    clauses = [f"SET {', '.join(changes)}"] * bool(changes) + [f"REMOVE {', '.join(remove)}"] * bool(remove)
     clauses += ["ADD " + ", ".join(f"#{name} :{name}" for name in added)] * bool(added)
     try:
         with sdk.refusals(f"record the rollout of {target}"):
@@ -318,8 +327,8 @@ def _write(
                 Key=table.key(target, table.LOCK),
                 UpdateExpression=" ".join(clauses),
                 ConditionExpression=" AND ".join([_MINE, *conditions]),
-                ExpressionAttributeNames=names,
                 ExpressionAttributeValues={**bound, ":me": table.text(execution_arn)},
+                **({"ExpressionAttributeNames": names} if names else {}),
             )
     except AwsRefused as error:
         if error.code == _CHANGED:

@@ -139,7 +139,7 @@ def _parse(item: dict[str, Any], target: str) -> Lock:
         promoting="promoting" in item,
         restoring=item["restoring"]["S"] if "restoring" in item else None,
         convicted="convicted" in item or bool(last["convicts"]),
-        weights=frozenset(float(weight) for weight in item.get("weights", {}).get("NS", [])),
+        weights=_weights(item),
         revision_id=item["revision_id"]["S"] if "revision_id" in item else None,
         restored=Restored(**json.loads(item["restored"]["S"])) if "restored" in item else None,
         # A lost response makes the SDK append a verdict twice.
@@ -149,6 +149,12 @@ def _parse(item: dict[str, Any], target: str) -> Lock:
         wheel=_wheel(item),
         commands=tuple(dict.fromkeys(word["S"] for word in item.get("commands", {}).get("L", []))),
     )
+
+
+def _weights(item: dict[str, Any]) -> frozenset[float]:
+    """All that were set; of a lock that does not say so, by an earlier Tidegate, the last one."""
+    last = [item["weight_percent"]["N"]] if "weight_percent" in item else []
+    return frozenset(float(weight) for weight in item.get("weights", {}).get("NS", last))
 
 
 def parse_plan(text: str, target: str, *path: str) -> Plan:

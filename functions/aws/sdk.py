@@ -59,6 +59,12 @@ def hasty_client(service: str) -> Any:
 
 
 @lru_cache
+def slow_client(service: str, read_timeout_seconds: int) -> Any:
+    """A client that waits so long for an answer, and asks again as the others do where it is refused one."""
+    return _new_client(service, config=_CONFIG.merge(Config(read_timeout=read_timeout_seconds)))
+
+
+@lru_cache
 def patient_client(service: str, read_timeout_seconds: int) -> Any:
     """A client that waits so long for an answer and never asks twice: for calls with effects of their own."""
     config = Config(connect_timeout=3, read_timeout=read_timeout_seconds, retries={"total_max_attempts": 1})

@@ -20,10 +20,10 @@ _MAX_CHECKS = 5
 _HAS_ROOM = "(attribute_not_exists(verdict_bytes) OR verdict_bytes < :room)"
 
 
-def record(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
+def record(plan: Plan, decision: Decision, look: Look, revision_id: str) -> Wheel | None:
     """Append one verdict with its numbers, as long as there is room for it; the last one is always kept beside.
 
-    Beside it the alias's revision, at which this look has found it as the rollout left it. None: it is stored. What
+    Beside it `revision_id`: at that one this look has found the alias as the rollout left it. None: it is stored. What
     people want, where they said something that this verdict does not know: nothing is stored.
 
     Raises:
@@ -32,7 +32,7 @@ def record(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
     document = json.dumps(_document(decision, look), separators=(",", ":"))
     if _is_kept(plan, decision, look):
         try:
-            _store(plan, decision, document, append=True)
+            _store(plan, decision, document, revision_id, append=True)
         except LockLost:
             wheel = _other_words(plan, decision)
             if wheel is not None:
@@ -44,7 +44,7 @@ def record(plan: Plan, decision: Decision, look: Look) -> Wheel | None:
             return None
     # No room left, or not worth it: what is not written down must not end a healthy rollout.
     try:
-        _store(plan, decision, document)
+        _store(plan, decision, document, revision_id)
     except LockLost:
         lock = ledger.going_on(plan)
         if lock is None:
@@ -65,9 +65,9 @@ def _other_words(plan: Plan, decision: Decision) -> Wheel | None:
     return lock.wheel if lock.wheel.count != decision.progress.words else None
 
 
-def _store(plan: Plan, decision: Decision, document: str, *, append: bool = False) -> None:
+def _store(plan: Plan, decision: Decision, document: str, revision_id: str, *, append: bool = False) -> None:
     known, gate = decision.progress.words, decision.progress.gate
-    values = {"last_verdict": table.text(document), "revision_id": table.text(decision.progress.revision_id)}
+    values = {"last_verdict": table.text(document), "revision_id": table.text(revision_id)}
     values |= {} if gate is None else {"gate": table.number(gate)}
     conditions = ["words = :words" if known else "attribute_not_exists(words)"]
     bound: dict[str, Any] = {":words": table.number(known)} if known else {}

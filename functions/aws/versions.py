@@ -20,6 +20,8 @@ from rollout.smoke_test import Answer, SmokeTest
 from rollout.version import Provisioning, Version
 
 _ATTEMPTS = 5
+#: Lambda may take its time with a large package; the function that asks has a minute.
+_PUBLISH_SECONDS = 40
 _OTHER_REVISION, _OTHER_CODE = "PreconditionFailedException", "InvalidParameterValueException"
 #: What every write to a function changes, or none does; a description is for people.
 _NOT_MADE_OF = ("CodeSha256", "Description", "LastModified", "LastUpdate", "ResponseMetadata", "RevisionId", "State")
@@ -111,7 +113,7 @@ def publish(function_name: str, latest: Version, description: str) -> str:
 
 def _publish(function_name: str, code_sha256: str, revision_id: str, description: str) -> str:
     with sdk.refusals(f"publish function {function_name}"):
-        response = sdk.client("lambda").publish_version(
+        response = sdk.slow_client("lambda", _PUBLISH_SECONDS).publish_version(
             FunctionName=function_name, CodeSha256=code_sha256, RevisionId=revision_id, Description=description
         )
     return str(response["Version"])

@@ -44,7 +44,9 @@ def inhabit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inhabit]:
         yield enter
         caller.reset(nobody)
     sdk.client.cache_clear()
+    sdk.slow_client.cache_clear()
     sdk.patient_client.cache_clear()
+    sdk.hasty_client.cache_clear()
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ VERDICT = hear(
 
 def look(minute, checks=(), plan=PLAN, action="wait"):
     seen = Look(STARTED_AT + 60 * minute, (*checks, *VERDICT.checks()), VERDICT)
-    verdicts.record(plan, Decision(action, "50 % bakes on " * 50, PROGRESS), seen)
+    verdicts.record(plan, Decision(action, "50 % bakes on " * 50, PROGRESS), seen, "r2")
 
 
 @pytest.mark.parametrize(("alarms", "seconds", "kept"), [(100, HOUR, range(61, 62)), (10, DAY, range(81, 122))])
@@ -160,7 +160,7 @@ def test_a_verdict_is_the_last_one_in_a_lock_that_is_full(inhabit, somebody, ite
     full(world, somebody)
     for minute in range(60):
         said = Decision("advance", f"{minute} " * 200, PROGRESS)
-        assert verdicts.record(PLAN, said, Look(STARTED_AT + 60 * minute)) is None
+        assert verdicts.record(PLAN, said, Look(STARTED_AT + 60 * minute), "r2") is None
         assert json.loads(items(world)["lock"]["last_verdict"])["at"] == STARTED_AT + 60 * minute
 
 

@@ -39,7 +39,7 @@ def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), ver
     progress = Progress(1, 50.0, "r2", started, started, shifts=(Shift(started, 50.0),))
     served = {"in_rollout": Counts(100, 1, 100, 2), "stable_in_rollout": Counts(900, 3, 900, 7)}
     look = Look(now, tuple(checks), verdict or Verdict(), **served)
-    verdicts.record(plan, Decision(action, "50 % bakes 4 min more", progress), look)
+    verdicts.record(plan, Decision(action, "50 % bakes 4 min more", progress), look, "r2")
 
 
 #: Each thing that a rollout writes while it runs.

@@ -244,7 +244,7 @@ def test_an_alias_that_was_deleted_is_told_as_that(inhabit, somebody):
 def test_what_was_restored_is_not_restored_again(inhabit, move):
     """Whoever splits the alias since has a reason to: it is not this rollout's any more."""
     world = inhabit(**SPLIT)
-    restore_at_once(held().found, WHY)
+    restore_at_once(held(), WHY)
     move("1", v2=0.3)
     again = mark(Trace(PLAN, "2", exposed=True, promoting=False), "what followed")
     assert (again.found.restored, again.found.restoring) == (Restored(), WHY)
@@ -254,7 +254,7 @@ def test_what_was_restored_is_not_restored_again(inhabit, move):
 
 def test_what_was_cleared_is_said_again_by_who_comes_later(inhabit):
     inhabit(**THEIRS)
-    done = restore_at_once(held(revision=False).found, WHY)
+    done = restore_at_once(held(revision=False), WHY)
     again = mark(Trace(PLAN, "2", exposed=True, promoting=False), "what followed")
     assert restore(again, WHY, ended_at=None) == done
     assert "version 3 serves alone" in done.theirs
@@ -294,6 +294,58 @@ def test_a_lock_that_a_person_deleted_leaves_the_alias_to_who_last_had_it(inhabi
     assert (freed.holder, freed.booked) == (Holder.NOBODY, None)
     assert restore(freed, WHY, ended_at=None) == Restored()
     assert world.routing == ("1", {})
+
+
+@pytest.mark.parametrize("call", ["dynamodb.GetItem", "dynamodb.UpdateItem"])
+def test_a_lock_that_is_not_ours_is_never_unknown(inhabit, move, call):
+    """Its condition has failed: whoever has it, it is not this rollout, though nothing else answers."""
+    world = inhabit(**SPLIT)
+    marked = held()
+    ledger.take_lock(LATER.target, LATER.execution_arn, STARTED_AT + 6, ended_holder=PLAN.execution_arn)
+    move("1", v2=0.1)
+    world.boundary.correct(call, refuse)
+    late = mark(marked.found, WHY)
+    assert late.holder is {"dynamodb.GetItem": Holder.NOT_OURS, "dynamodb.UpdateItem": Holder.ANOTHER}[call]
+    with pytest.raises((AwsUnavailable, LockLost)):
+        restore(late, WHY, ended_at=None, is_alone=lambda: True)
+    assert world.routing == ("1", {"2": 0.1})
+
+
+def refuse(_params, _proceed):
+    raise AwsError("AccessDeniedException", "not authorized", 400)
+
+
+def test_a_lock_that_can_be_read_and_not_written_says_whose_the_alias_is(inhabit):
+    world = inhabit(**SPLIT)
+    marked = held(revision=False)
+    world.boundary.correct("dynamodb.UpdateItem", refuse)
+    late = mark(marked.found, WHY)
+    assert (late.holder, late.marked) == (Holder.OURS, False)
+    assert restore(late, WHY, ended_at=None) == Restored()
+    assert world.routing == ("1", {})
+
+
+def test_a_promotion_is_not_undone_by_who_could_only_read_the_lock(inhabit):
+    world = inhabit(**PROMOTED)
+    marked = held(2, promoting=True)
+    world.boundary.correct("dynamodb.UpdateItem", refuse)
+    with pytest.raises(AwsUnavailable, match="its lock cannot be marked"):
+        restore(mark(marked.found, WHY), WHY, ended_at=None)
+    assert world.routing == ("2", {"1": 1.0})
+
+
+def test_a_lock_of_an_earlier_tidegate_says_the_last_weight(inhabit, somebody):
+    """It has no list of all that were set: a rollout may take weeks, and its guards are newer than it is."""
+    world = inhabit(**THEIRS)
+    held(revision=False)
+    somebody(
+        "dynamodb.update_item",
+        TableName=world.table_name,
+        Key={"target": {"S": PLAN.target}, "record": {"S": "lock"}},
+        UpdateExpression="REMOVE weights",
+    )
+    done = restore(mark(Trace(PLAN, "2", exposed=True, promoting=False), WHY), WHY, ended_at=None)
+    assert (world.routing, "version 3 serves alone" in done.theirs) == (("3", {}), True)
 
 
 SILENT = {"call": "dynamodb.*", "error": "AccessDeniedException", "times": "always"}

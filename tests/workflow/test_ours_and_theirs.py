@@ -94,7 +94,7 @@ def test_the_event_and_the_notice_say_what_was_found_and_what_was_cleared():
     for said in (event["detail"]["cause"], *(notice for notice in notices if "interrupted" in notice)):
         assert "served version 3 with 10 % to version 4" in said
         assert "version 3 serves alone" in said
-    assert any("interrupted, somebody else moved it" in notice for notice in notices)
+    assert any("interrupted, look at the alias" in notice for notice in notices)
 
 
 def test_nobody_is_hurt_by_a_candidate_that_somebody_elses_deploy_has_kept(tell):

@@ -172,6 +172,22 @@ def test_who_no_longer_has_the_lock_before_any_traffic_is_interrupted():
         assert (end.error, world.routing) == ("Interrupted", ("1", {}))
 
 
+def test_a_guard_that_loses_the_lock_before_it_can_mark_it_restores_nothing():
+    handed = []
+
+    def handed_over(_params, proceed):
+        if caller.get() == "guard_execution" and not handed:
+            handed.append(by_somebody(lambda: hand_over(world)))
+        return proceed()
+
+    with World(Scenario.of({"timeline": [stops(30)]}), BRIEF) as world:
+        world.boundary.correct("dynamodb.UpdateItem", handed_over)
+        world.follow(world.start())
+        world.clock.sleep(5)
+        assert handed, "no guard came"
+        assert (world.routing, outcomes(world)) == (("1", {"2": 0.1}), ["interrupted"])
+
+
 def hand_over(world):
     """Somebody has deleted the lock, and another execution has taken it."""
     held = lock(world)

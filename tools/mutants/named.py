@@ -75,7 +75,7 @@ NAMED = (
     ),
     _named(
         "the sweeper restores while another rollout runs",
-        ("sweep.py", "_look_again", r" or locks\.read\(rollout\.target\) is not None", ""),
+        ("sweep.py", "_take_back", r" or locks\.read\(rollout\.target\) is not None", ""),
     ),
     _named(
         "the sweeper settles a rollout that runs",
@@ -107,11 +107,11 @@ NAMED = (
     ),
     _named(
         "a lost lock is no end",
-        ("application/restoration.py", "_let_go", r"return marked\.booked", "return None"),
+        ("application/restoration.py", "_booked", r"return marked\.booked", "return None"),
     ),
     _named(
         "a lock that another rollout has is no end",
-        ("application/restoration.py", "_let_go", r"marked\.holder is Holder\.ANOTHER", "False"),
+        ("application/restoration.py", "_booked", r"marked\.holder is Holder\.ANOTHER", "False"),
     ),
     _named(
         "who lost the lock to another rollout rolls back",

@@ -201,6 +201,7 @@ class Function:
     duration_ms: Second = 100
 
 
+#: What SSM keeps under /tidegate/profiles/: a text as it is, anything else as JSON.
 Profiles = dict[Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9_.-]{1,100}$")], Any]
 Times = Annotated[int, Field(ge=1)] | Literal["always"]
 

@@ -109,9 +109,6 @@ class StartExecution:
     request: Any = None
 
 
-#: What SSM keeps under /tidegate/profiles/: a text as it is, anything else as JSON.
-
-
 def _action_kind(value: Any) -> str | None:
     do = value.get("do") if isinstance(value, Mapping) else None
     return f"<{do}>" if isinstance(do, str) else None

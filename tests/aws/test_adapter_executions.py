@@ -228,3 +228,63 @@ def test_a_history_that_cannot_be_read_is_not_taken_for_none(inhabit):
     world.clock.sleep(100)
     with pytest.raises(AwsUnavailable, match="read the history of"):
         executions.trace(arn)
+
+
+def test_the_history_of_a_stopped_rollout_says_its_last_revision_and_every_weight(inhabit, stop):
+    world = inhabit()
+    arn = start(world)
+    world.clock.sleep(400)
+    recorded = locks.read("checkout:live")
+    stop(arn)
+    found = executions.trace(arn)
+    assert (found.weights, found.revision_id) == (recorded.weights, recorded.revision_id)
+    assert found.weights == {10.0, 50.0}
+
+
+def test_a_weight_that_was_about_to_be_set_counts_as_set(inhabit, stop):
+    world = inhabit(faults=[{"call": "lambda.UpdateAlias", "error": "held", "seconds": 20}])
+    arn = start(world)
+    world.clock.sleep(3)
+    stop(arn)
+    assert executions.trace(arn).weights == {10.0}
+
+
+# Whether a later one may be at the alias.
+
+
+def later_than(inhabit, *inputs, **scenario):
+    """The plan of a rollout that was stopped, once executions with those inputs were started after it."""
+    world = inhabit(**scenario)
+    start(world)
+    world.clock.sleep(10)
+    plan = locks.read("checkout:live").plan
+    for document in inputs:
+        Context().run(world._start_execution, document)
+    world.clock.sleep(1)
+    return plan
+
+
+def test_the_last_execution_about_an_alias_knows_that_it_is(inhabit):
+    plan = later_than(inhabit)
+    assert executions.is_last(plan)
+
+
+@pytest.mark.parametrize(
+    ("document", "last"),
+    [
+        ({"function_name": "checkout", "alias_name": "live"}, False),
+        ({"function_name": "arn:aws:lambda:us-east-1:123456789012:function:checkout", "alias_name": "live"}, False),
+        ({"function_name": "checkout", "profile": "usual"}, False),
+        ({"function_name": "checkout", "alias_name": "beta"}, True),
+        ({"function_name": "basket", "alias_name": "live"}, True),
+    ],
+    ids=["the same alias", "by its ARN", "a profile may say so", "another alias", "another function"],
+)
+def test_an_execution_that_was_started_later_may_have_the_alias(inhabit, document, last):
+    plan = later_than(inhabit, document)
+    assert executions.is_last(plan) is last
+
+
+def test_too_many_later_executions_are_not_asked(inhabit):
+    plan = later_than(inhabit, *[{"function_name": "basket", "alias_name": "live"}] * 21)
+    assert not executions.is_last(plan)

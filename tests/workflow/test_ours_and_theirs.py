@@ -111,10 +111,16 @@ def test_a_deploy_between_the_last_look_and_the_promotion_is_kept_too():
         assert world.routing == ("3", {})
 
 
-def test_with_the_ledger_gone_the_rollout_itself_still_clears_its_weight(tell):
-    dead = call("dynamodb.*", "InternalServerError", times="always", skip=20)
-    story = tell(STEPS, timeline=[at(80, **THEIRS)], faults=[dead])
-    assert story.alias == ON_THEIRS
+def test_with_the_ledger_gone_the_rollout_itself_still_clears_its_weight():
+    with world_of(STEPS, timeline=[at(80, **THEIRS)]) as world:
+        without_the_ledger(world, 81)
+        assert world.follow(world.start()).error == "Interrupted"
+        assert world.routing == ("3", {})
+
+
+def without_the_ledger(world, second):
+    """From that second on there is no table any more."""
+    later(world, second, lambda: client("dynamodb").delete_table(TableName=world.table_name))
 
 
 @pytest.mark.parametrize("lost", [False, True], ids=["heard", "unheard"])
@@ -125,10 +131,26 @@ def test_a_stop_a_second_later_clears_it_too(tell, lost):
     assert story.events[-1] == "RolloutInterrupted"
 
 
-def test_a_stop_with_the_ledger_gone_clears_it_by_the_executions_own_history(tell):
-    dead = call("dynamodb.*", "InternalServerError", times="always", skip=20)
-    story = tell(STEPS, timeline=[at(80, **THEIRS), at(81, do="stop_execution")], faults=[dead])
-    assert story.alias == ON_THEIRS
+def test_a_stop_with_the_ledger_gone_clears_it_by_the_executions_own_history():
+    """At the guard's second try: until then a later rollout might not be listed yet."""
+    with world_of(STEPS, timeline=[at(80, **THEIRS), at(81, do="stop_execution")]) as world:
+        without_the_ledger(world, 80.5)
+        world.follow(world.start())
+        world.settle()
+        assert world.routing == ("3", {})
+        assert world.boundary.calls["stepfunctions.GetExecutionHistory"]
+        assert world.boundary.calls["stepfunctions.ListExecutions"]
+
+
+def test_a_stop_with_the_ledger_gone_undoes_no_later_execution():
+    """Somebody else's rollout of the same alias may have it by now: nothing but the ledger could tell."""
+    timeline = [at(80, do="stop_execution"), at(80.2, do="start_execution")]
+    with world_of(STEPS, timeline=timeline, versions={"3": {}}) as world:
+        without_the_ledger(world, 79)
+        later(world, 79.5, lambda: client("lambda").update_alias(**split("4", 0.3)))
+        world.follow(world.start())
+        world.settle()
+        assert world.routing == ("1", {"4": 0.3})
 
 
 def test_an_alarm_clears_it_at_once_and_the_rollout_ends_interrupted(tell):
@@ -168,7 +190,7 @@ def test_the_sweeper_clears_it_where_it_comes_after_the_end():
     """The fence of the restore is denied, so a first weight that is in flight lands after the end; then they deploy."""
     held = call("lambda.UpdateAlias", "held", seconds=20)
     with world_of(STEPS, timeline=[at(3, do="stop_execution")], versions={"3": {}}, faults=[held]) as world:
-        world.boundary.correct("lambda.UpdateAlias", denied_to("guard_execution"))
+        world.boundary.correct("lambda.UpdateAlias", refused_to("guard_execution"))
         later(world, 30, move)
         world.follow(world.start())
         world.settle()
@@ -177,12 +199,12 @@ def test_the_sweeper_clears_it_where_it_comes_after_the_end():
         assert "served version 3 with 10 % to version 4" in event["detail"]["cause"]
 
 
-def denied_to(handler):
-    """A correction by which a handler may not write the alias."""
+def refused_to(handler):
+    """A correction by which AWS refuses a call to that handler."""
 
     def refuse(_params, proceed):
         if caller.get() == handler:
-            raise AwsError("AccessDeniedException", "not authorized to perform: lambda:UpdateAlias", 403)
+            raise AwsError("AccessDeniedException", "not authorized to perform this", 403)
         return proceed()
 
     return refuse
@@ -212,7 +234,7 @@ def test_lambdas_own_handover_is_left_alone():
 # A write that moves nothing.
 
 
-@pytest.mark.parametrize("second", [0.5, 0.95, 20, 61.5, 121.7, 182.5, 183.6])
+@pytest.mark.parametrize("second", [0.5, 0.95, 20, 121.7, 183.6])
 def test_a_description_ends_no_rollout(tell, second):
     """CI writes the build's number into it: serverless-heaven/serverless-aws-alias#74."""
     story = tell(STEPS, timeline=[at(second, do="describe_alias", description="build 7")])
@@ -247,11 +269,19 @@ def test_a_description_while_somebody_aborts_lets_no_weight_through():
         assert all(not (routing and routing[1]) for _, routing in world.routings)
 
 
-def test_a_description_with_the_ledger_silent_ends_on_the_stable_version(tell):
-    """Nobody may say then that he still may write."""
-    dead = call("dynamodb.UpdateItem", "InternalServerError", times="always", skip=8)
-    story = tell(STEPS, timeline=[at(60.9, do="describe_alias", description="build 7")], faults=[dead])
-    assert (story.status, story.alias) == ("FAILED", ON_STABLE)
+def test_a_description_with_the_ledger_silent_stops_the_rollout():
+    """Nobody may say then that he may still write."""
+
+    def describe():
+        client("lambda").update_alias(FunctionName="checkout", Name="live", Description="build 7")
+        world.boundary.correct("dynamodb.UpdateItem", refused_to("shift_traffic"))
+
+    with world_of(THREE_MINUTES) as world:
+        once(world, "lambda.UpdateAlias", "shift_traffic", describe)
+        end = world.follow(world.start())
+        world.settle()
+        assert (end.status, world.routing) == ("FAILED", ("1", {}))
+        assert all(not (routing and routing[1]) for _, routing in world.routings)
 
 
 def test_a_weight_of_zero_that_somebody_left_is_no_split(tell):
@@ -315,9 +345,18 @@ def test_what_is_deployed_while_it_is_published_is_not_published_by_mistake(chan
 # One who comes late, and one who is started again.
 
 
-@pytest.mark.parametrize("seconds", [4.5, 12, 20])
-@pytest.mark.parametrize("name", ["lambda.GetAlias", "lambda.UpdateAlias", "dynamodb.UpdateItem", "dynamodb.GetItem"])
-@pytest.mark.parametrize("error", ["slow", "held"])
+@pytest.mark.parametrize(
+    ("name", "error", "seconds"),
+    [
+        ("lambda.GetAlias", "slow", 4.5),
+        ("lambda.GetAlias", "held", 12),
+        ("lambda.UpdateAlias", "slow", 20),
+        ("lambda.UpdateAlias", "held", 20),
+        ("dynamodb.UpdateItem", "slow", 4.5),
+        ("dynamodb.UpdateItem", "held", 20),
+        ("dynamodb.GetItem", "held", 12),
+    ],
+)
 def test_a_guard_that_is_slow_changes_nothing_of_a_later_rollout(name, error, seconds):
     timeline = [at(30, do="stop_execution"), at(31.5, do="start_execution")]
     with world_of(
@@ -347,8 +386,7 @@ def delay(world, name, handler, error, seconds):
     world.boundary.correct(name, late)
 
 
-@pytest.mark.parametrize("second", [20, 61.4, 80, 121.6, 140])
-@pytest.mark.parametrize("after", [2, 45])
+@pytest.mark.parametrize(("second", "after"), [(20, 2), (61.4, 45), (80, 2), (121.6, 45)])
 def test_a_redriven_execution_changes_nothing_of_a_later_rollout(second, after):
     timeline = [
         at(second, do="stop_execution"),

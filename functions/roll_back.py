@@ -105,7 +105,6 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
             marked,
             cause,
             ended_at=entered_at,
-            alias_moved=moved,
             is_alone=lambda: _still_runs(plan, event),
         )
     except (Interrupted, AliasNotFound) as error:

@@ -20,7 +20,7 @@ from aws.aliases import Alias
 from aws.executions import Trace
 from aws.history import Booked
 from aws.locks import Lock, Restored
-from rollout.errors import AliasMoved, AwsUnavailable, LockLost, PermissionDenied, RolloutError
+from rollout.errors import AliasMoved, AwsRefused, AwsUnavailable, LockLost, PermissionDenied, RolloutError
 from rollout.routing import Routing
 
 #: Promote's function runs for a minute at most, and its last call may land a moment later.
@@ -113,15 +113,14 @@ def restore(
     why: str,
     *,
     ended_at: float | None,
-    alias_moved: bool = False,
     is_alone: Callable[[], bool] | None = None,
 ) -> Restored | Booked:
     """Put all traffic on the stable version; or, where somebody else has moved the alias to a version of his, take the
     weight away that is this rollout's own. The books instead, where they say already how the rollout ended.
 
-    `alias_moved`: the alias is known not to be at the revision of this rollout's last write. `is_alone` is asked, once
-    the alias was read, where the ledger is silent: whether nobody but this rollout can be at it; without it, that is
-    not known.
+    The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old.
+    `is_alone` is asked, once the alias was read, where the ledger is silent: whether nobody but this rollout can be at
+    it; without it, that is not known.
 
     A promotion is undone only by whoever marked the lock. Where nobody could, it is undone only if the books do not
     say promoted, once no Promote can be in flight that might still write so; `ended_at` is when the last one may have
@@ -137,7 +136,7 @@ def restore(
         return booked
     if marked.found.restored:
         return marked.found.restored
-    if not (alias_moved or marked.found.promoting) and _restore_as_left(marked.found):
+    if not marked.found.promoting and _restore_as_left(marked.found):
         logger.info("stable version restored")
         return Restored()
     plan = marked.found.plan
@@ -206,9 +205,10 @@ def _restore_as_left(found: Trace) -> bool:
     stable = Routing.alone(plan.stable)
     try:
         return aliases.write(plan.function_name, plan.alias_name, stable, found.revision_id) is not None
-    except PermissionDenied:
-        if aliases.read(plan.function_name, plan.alias_name).routing == stable:
-            return True
+    except (PermissionDenied, AwsRefused):
+        now = aliases.read(plan.function_name, plan.alias_name).routing
+        if now == stable or found.claim.whole(now) is None:
+            return now == stable  # where it is somebody else's by now, there is nothing to be refused
         raise
 
 

@@ -10,7 +10,7 @@ from aws import history, ledger, locks, verdicts, versions
 from aws.history import Closing
 from rollout.check import Check, Finding
 from rollout.decision import Decision
-from rollout.errors import AwsUnavailable
+from rollout.errors import AwsRefused, AwsUnavailable
 from rollout.health import AlarmGate
 from rollout.judge import Judge
 from rollout.look import Look
@@ -125,13 +125,13 @@ def word(number, command="pause"):
     return Word(f"{number}", command, LONG, LONG, STARTED_AT + number)
 
 
-def full(world, somebody):
-    """A lock that an older Tidegate has filled to the last byte."""
+def full(world, somebody, left=8_000):
+    """A lock that an older Tidegate has filled, but for so many bytes with the plan."""
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     ledger.record_plan(PLAN)
     ledger.record_shift(PLAN, 0, 50)
-    rest = ITEM_BYTES - 8_000
-    verdict = json.dumps({"convicts": False, "action": "wait", "at": STARTED_AT, "reason": "x" * 3_000})
+    rest = ITEM_BYTES - left
+    verdict = json.dumps({"convicts": False, "action": "wait", "at": STARTED_AT, "reason": "x" * 300})
     somebody(
         "dynamodb.update_item",
         TableName=world.table_name,
@@ -142,17 +142,28 @@ def full(world, somebody):
 
 
 def test_whoever_restores_marks_a_lock_that_is_full(inhabit, somebody):
-    full(inhabit(), somebody)
+    full(inhabit(), somebody, left=4_000)
     lock = ledger.mark_restoring(TARGET, ARN, "漢" * 2_000, word=word(1, "abort"))
+    assert (lock.execution_arn, lock.step, lock.verdicts) == (ARN, 0, ())
     assert lock.restoring.startswith("漢漢")
     assert len(lock.restoring.encode()) <= 1_200
     assert [json.loads(kept)["command"] for kept in lock.commands] == ["abort"]
 
 
 def test_a_command_is_kept_in_a_lock_that_is_full(inhabit, somebody):
-    full(inhabit(), somebody)
+    full(inhabit(), somebody, left=4_000)
     assert ledger.say(locks.read(TARGET), word(1))
     assert locks.read(TARGET).wheel.pause == word(1)
+    assert ledger.say(locks.read(TARGET), word(2, "finish"))
+    assert (locks.read(TARGET).wheel.pause, locks.read(TARGET).verdicts) == (None, ())
+
+
+def test_a_mark_that_is_refused_for_another_reason_than_room_costs_no_verdicts(inhabit, somebody):
+    world = inhabit(faults=[{"call": "dynamodb.UpdateItem", "error": "ResourceNotFoundException", "skip": 3}])
+    full(world, somebody)
+    with pytest.raises(AwsRefused):
+        ledger.mark_restoring(TARGET, ARN, "alarm errors is in ALARM")
+    assert locks.read(TARGET).verdicts
 
 
 def test_a_verdict_is_the_last_one_in_a_lock_that_is_full(inhabit, somebody, items):

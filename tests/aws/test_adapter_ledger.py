@@ -8,6 +8,7 @@ import pytest
 from aws import history, ledger, locks, verdicts
 from aws.executions import Execution
 from aws.history import Booked, Closing, Kept
+from aws.locks import Restored
 from rollout.check import Check, Finding
 from rollout.claim import Claim
 from rollout.decision import Decision
@@ -18,6 +19,7 @@ from rollout.observation import Counts, Shift
 from rollout.plan import Plan
 from rollout.progress import Progress
 from rollout.verdict import Verdict
+from rollout.wheel import Word
 from sandbox.world import STARTED_AT
 from tests import plans
 
@@ -34,12 +36,16 @@ def take(arn=FIRST, now=STARTED_AT, **how):
     return ledger.take_lock(TARGET, arn, now, **how)
 
 
-def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), verdict=None):
+def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), verdict=None, **decided):
     started = plan.started_at
     progress = Progress(1, 50.0, "r2", started, started, shifts=(Shift(started, 50.0),))
     served = {"in_rollout": Counts(100, 1, 100, 2), "stable_in_rollout": Counts(900, 3, 900, 7)}
     look = Look(now, tuple(checks), verdict or Verdict(), **served)
-    verdicts.record(plan, Decision(action, "50 % bakes 4 min more", progress), look, "r2")
+    verdicts.record(plan, Decision(action, "50 % bakes 4 min more", progress, **decided), look, "r2")
+
+
+def say(command):
+    assert ledger.say(locks.read(TARGET), Word(command, command, "ana", "a graph", STARTED_AT + 30))
 
 
 #: Each thing that a rollout writes while it runs.
@@ -73,6 +79,7 @@ def test_a_free_lock_is_taken_once(inhabit):
     held = locks.read(TARGET)
     assert (held.execution_arn, held.taken_at) == (FIRST, STARTED_AT)
     assert (held.plan, held.candidate, held.exposed, held.promoting, held.verdicts) == (None, None, False, False, ())
+    assert (held.restoring, held.convicted) == (None, False)
 
 
 def test_a_lock_is_kept_by_the_execution_that_holds_it(inhabit):
@@ -102,14 +109,31 @@ def test_a_lock_is_taken_over_only_from_the_execution_that_is_known_to_have_ende
     assert locks.read(TARGET).execution_arn == SECOND
 
 
-def test_a_lock_that_is_taken_over_forgets_the_rollout_before(inhabit):
-    inhabit()
-    take()
+def promoted_and_restored():
     for record in RECORDS.values():
         record()
-    take(SECOND, ended_holder=FIRST)
-    held = locks.read(TARGET)
-    assert (held.plan, held.candidate, held.exposed, held.promoting, held.verdicts) == (None, None, False, False, ())
+    ledger.mark_restoring(TARGET, FIRST, "alarm errors is in ALARM", convicts=True)
+    ledger.record_restored(TARGET, FIRST, Restored())
+
+
+def paused_at_a_gate():
+    ledger.record_plan(PLAN)
+    ledger.record_gate(PLAN, 1)
+    say("pause")
+    say("advance")
+
+
+@pytest.mark.parametrize("ended", [promoted_and_restored, paused_at_a_gate])
+def test_a_lock_that_is_taken_over_is_as_one_that_was_free(inhabit, items, ended):
+    world = inhabit()
+    take(SECOND)
+    free = items(world)
+    history.close(closing(plan=OTHER_PLAN), STARTED_AT)
+    take()
+    ended()
+    assert len(items(world)["lock"]) > len(free["lock"])
+    assert take(SECOND, ended_holder=FIRST)
+    assert items(world)["lock"] == free["lock"]
 
 
 def test_of_two_that_take_over_the_same_lock_one_gets_it(inhabit):
@@ -156,6 +180,39 @@ def test_a_weight_is_recorded_before_it_is_set(inhabit, items):
     lock = items(world)["lock"]
     assert (lock["step"], float(lock["weight_percent"])) == (0, 12.34)
     assert locks.read(TARGET).exposed
+
+
+def test_a_pause_keeps_the_next_weight_away_from_all_but_a_step_back(inhabit, items):
+    world = inhabit()
+    take()
+    ledger.record_plan(PLAN)
+    ledger.record_shift(PLAN, 1, 50.0)
+    say("pause")
+    before = items(world)
+    assert not ledger.record_shift(PLAN, 2, 100.0)
+    assert items(world) == before
+    assert ledger.record_shift(PLAN, 1, 50.0), "a second try of the one before"
+    assert ledger.record_shift(PLAN, 0, 10.0, unless_paused=False)
+    assert locks.read(TARGET).step == 0
+
+
+@pytest.mark.parametrize("unless_paused", [True, False])
+def test_a_weight_of_who_lost_the_lock_is_refused_and_not_only_paused(inhabit, unless_paused):
+    inhabit()
+    take(SECOND)
+    ledger.record_plan(OTHER_PLAN)
+    say("pause")
+    with pytest.raises(LockLost):
+        ledger.record_shift(PLAN, 1, 50.0, unless_paused=unless_paused)
+
+
+@pytest.mark.parametrize("convicts", [True, False])
+def test_the_last_verdict_says_whether_the_candidate_is_bad(inhabit, convicts):
+    inhabit()
+    take()
+    record_verdict(convicts=not convicts)
+    record_verdict(now=STARTED_AT + 120, convicts=convicts)
+    assert locks.read(TARGET).convicted is convicts
 
 
 @pytest.mark.parametrize("what", RECORDS)
@@ -242,6 +299,7 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     take()
     ledger.record_plan(PLAN)
     record_verdict()
+    ledger.record_shift(PLAN, 0, 10.0)
     now = STARTED_AT + 600
     assert history.close(closing(outcome="promoted", cause="every gate is healthy", proven=True), now)
     ((record, item),) = items(world).items()
@@ -253,6 +311,7 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     assert Plan.from_json(document["plan"]) == PLAN
     assert [verdict["at"] for verdict in document["verdicts"]] == [STARTED_AT + 60]
     assert (document["candidate"], document["proven"], document["ended_at"]) == ("2", True, now)
+    assert document["weights"] == [10.0]
     assert world.boundary.calls["dynamodb.TransactWriteItems"] == 1
     assert not world.boundary.calls["dynamodb.DeleteItem"]
 
@@ -275,6 +334,32 @@ def test_closing_a_second_time_changes_nothing_and_says_so(inhabit, items):
     late = history.close(closing(outcome="promoted", cause="late"), STARTED_AT + 700)
     assert late == Booked("rolled_back", closing().cause, None, first=False)
     assert items(world) == before
+
+
+def test_a_lock_that_comes_after_the_end_is_released_by_who_closes_again(inhabit):
+    """The answer of a handler that had taken it was late."""
+    inhabit()
+    take()
+    history.close(closing(), STARTED_AT + 600)
+    take()
+    assert not history.close(closing(), STARTED_AT + 700).first
+    assert locks.read(TARGET) is None
+
+
+def test_a_rollout_whose_lock_is_gone_is_closed_all_the_same(inhabit, items):
+    world = inhabit()
+    assert history.close(closing(), STARTED_AT + 600).first
+    assert set(items(world)) == {"history#2026-01-05T12:00:00Z#first"}
+
+
+def test_what_was_written_a_moment_ago_is_read(inhabit):
+    """DynamoDB answers a read that is not consistent with what was there before (API reference, GetItem)."""
+    inhabit(**fault("GetItem", "stale", seconds=30, times="always"))
+    take()
+    assert locks.read(TARGET).execution_arn == FIRST
+    history.close(closing(convicts=True), STARTED_AT + 600)
+    assert history.booked(PLAN).outcome == "rolled_back"
+    assert history.known_bad("checkout", "2") == closing().cause
 
 
 def test_a_failed_rollback_that_succeeds_after_all_is_closed_as_what_it_became(inhabit, items):
@@ -411,10 +496,15 @@ def test_closing_leaves_the_lock_of_another_execution_alone(inhabit, items):
     take()
     take(SECOND, ended_holder=FIRST)
     ledger.record_candidate(OTHER_PLAN, "3")
-    assert history.close(closing(), STARTED_AT + 600)
+    ledger.record_shift(OTHER_PLAN, 0, 10.0)
+    record_verdict(OTHER_PLAN)
+    before = items(world)["lock"]
+    for _ in range(2):
+        assert history.close(closing(), STARTED_AT + 600)
     left = items(world)
-    assert (left["lock"]["execution_arn"], left["lock"]["candidate"]) == (SECOND, "3")
-    assert json.loads(left["history#2026-01-05T12:00:00Z#first"]["document"])["verdicts"] == []
+    assert left["lock"] == before
+    document = json.loads(left["history#2026-01-05T12:00:00Z#first"]["document"])
+    assert (document["weights"], document["verdicts"]) == ([], [])
 
 
 def test_two_rollouts_of_one_alias_each_have_their_history(inhabit, items):

@@ -1,0 +1,170 @@
+"""Guards, RollBack and commands, each invoked alone, beside what the books say of a rollout by then."""
+
+import json
+from contextvars import Context
+from dataclasses import replace
+
+import pytest
+
+from aws import history, ledger, locks
+from aws.executions import Execution
+from aws.history import Closing, Kept
+from rollout.health import AlarmGate
+from rollout.strategy import Step
+from sandbox.stack import client
+from sandbox.world import STARTED_AT
+from tests import plans
+
+PLAN = replace(
+    plans.PLAN,
+    started_at=STARTED_AT - 60,
+    steps=(Step(10, 60), Step(100, 60)),
+    alarms=(AlarmGate("errors"),),
+    revert_window_seconds=3600,
+)
+LATER = replace(PLAN, rollout_id="later", execution_arn=PLAN.execution_arn + "-later")
+SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+ALARM = {
+    "detail": {
+        "alarmName": "errors",
+        "state": {"value": "ALARM", "timestamp": "2026-01-05T12:00:00.000+0000"},
+        "previousState": {"value": "OK"},
+    }
+}
+#: Versions 1 and 2, and the alias on 1.
+PUBLISHED = {"versions": {"2": {}}}
+
+
+def invoke(world, name, event):
+    """What that function answers."""
+    answer = Context().run(
+        client("lambda").invoke, FunctionName=world.stack.ref(f"{name}Function"), Payload=json.dumps(event)
+    )
+    said = json.loads(answer["Payload"].read())
+    assert "FunctionError" not in answer, said
+    return said
+
+
+def hold(plan=PLAN):
+    ledger.take_lock(plan.target, plan.execution_arn, STARTED_AT)
+    ledger.record_plan(plan)
+
+
+def told(world):
+    return [(each["detail-type"], each["detail"]) for each in world.eventbridge.put if each["source"] == "tidegate"]
+
+
+# An alarm.
+
+
+def test_an_alarm_before_any_weight_writes_nothing_to_the_alias_and_stops_the_rollout(inhabit):
+    world = inhabit(**PUBLISHED)
+    hold()
+    assert invoke(world, "GuardAlarm", ALARM) == {"restored": []}
+    assert world.boundary.calls["lambda.UpdateAlias"] == 0
+    assert locks.read(PLAN.target).restoring.startswith("alarm errors is in ALARM")
+
+
+def test_an_alarm_that_the_plan_no_longer_names_restores_nothing(inhabit):
+    """A second try of PlanRollout has found another profile: the lock still lists the alarms of the first."""
+    world = inhabit(**PUBLISHED)
+    hold()
+    ledger.record_plan(replace(PLAN, alarms=()))
+    ledger.record_shift(PLAN, 0, 10.0)
+    assert [lock.target for lock in locks.running(alarm="errors")[0]] == [PLAN.target]
+    assert invoke(world, "GuardAlarm", ALARM) == {"restored": []}
+    assert locks.read(PLAN.target).restoring is None
+
+
+# An execution that ended before it had a lock.
+
+
+def stopped(**more):
+    """EventBridge's event of such an execution."""
+    return {
+        "detail": {
+            "executionArn": PLAN.execution_arn,
+            "status": "ABORTED",
+            "startDate": STARTED_AT * 1000,
+            "stopDate": STARTED_AT * 1000 + 500,
+            **more,
+        }
+    }
+
+
+def test_an_execution_that_never_had_a_lock_is_written_down_and_told_once_for_two_events(inhabit):
+    world = inhabit()
+    event = stopped(input=json.dumps(SMALLEST), error="Boss", cause="not today")
+    assert invoke(world, "GuardExecution", event) == {"outcome": "rejected"}
+    cause = "execution ABORTED: Boss not today"
+    assert history.kept(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT) == Kept(cause)
+    ((name, detail),) = told(world)
+    assert (name, detail["function_name"], detail["cause"]) == ("RolloutRejected", "checkout", cause)
+
+
+def test_a_lock_that_is_taken_after_the_stop_is_closed_as_what_was_told(inhabit):
+    world = inhabit()
+    invoke(world, "GuardExecution", stopped(input=json.dumps(SMALLEST)))
+    ledger.take_lock(PLAN.target, PLAN.execution_arn, STARTED_AT, started_at=STARTED_AT)
+    assert invoke(world, "GuardExecution", stopped(input=json.dumps(SMALLEST))) == {"outcome": "rejected"}
+    assert locks.read(PLAN.target) is None
+    assert [name for name, _ in told(world)] == ["RolloutRejected"]
+
+
+@pytest.mark.parametrize("text", [None, "no JSON", "[" * 100_000, "[]"], ids=["left out", "no JSON", "deep", "a list"])
+def test_an_execution_whose_input_cannot_be_read_is_told_all_the_same(inhabit, text):
+    """EventBridge leaves a long one out: `"input": null, "inputDetails": {"included": false}`."""
+    world = inhabit()
+    world.boundary.serve("stepfunctions.GetExecutionHistory", lambda _params: {"events": []})
+    assert invoke(world, "GuardExecution", stopped(input=text)) == {"outcome": "rejected"}
+    ((name, detail),) = told(world)
+    assert (name, detail["function_name"]) == ("RolloutRejected", None)
+
+
+# RollBack, before any traffic.
+
+
+def rolls_back(**more):
+    return {
+        "plan": PLAN.to_json(),
+        "stable": "1",
+        "candidate": "2",
+        "progress": {},
+        "failure": {"Error": "VersionFailed", "Cause": "version 2 is Failed"},
+        "exposed": False,
+        "promoting": False,
+        "entered_at": "2026-01-05T12:00:00Z",
+        "redrives": 0,
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("holder", "cause"),
+    [(None, "VersionFailed: version 2 is Failed"), (LATER, "VersionFailed: version 2 is Failed"), (PLAN, "aborted")],
+    ids=["nobody's lock", "another rollout's", "its own"],
+)
+def test_only_a_rollouts_own_lock_says_why_it_was_restored(inhabit, holder, cause):
+    world = inhabit(**PUBLISHED)
+    if holder:
+        hold(holder)
+        ledger.mark_restoring(holder.target, holder.execution_arn, "aborted")
+    assert invoke(world, "RollBack", rolls_back()) == {"outcome": "rejected", "cause": cause}
+
+
+# A revert.
+
+
+@pytest.mark.parametrize("provisioned", [False, True])
+def test_a_revert_says_whether_the_version_before_must_be_provisioned_first(inhabit, provisioned):
+    environments = {"provisioned_concurrency": 5} if provisioned else {}
+    world = inhabit(alias={"function_version": "2", **environments})
+    plan = replace(PLAN, provisioned=provisioned)
+    hold(plan)
+    history.close(Closing(plan, "2", "promoted", "every gate is healthy", proven=True), STARTED_AT)
+    command = {**SMALLEST, "command": "revert", "author": "ana", "reason": "odd"}
+    answer = invoke(world, "Command", command)
+    assert answer["accepted"]
+    assert ("serves all traffic again as soon as it is provisioned, instead" in answer["message"]) is provisioned
+    world.clock.sleep(600)
+    assert world.routing == ("1", {})

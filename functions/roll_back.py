@@ -105,6 +105,7 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
             marked,
             cause,
             ended_at=entered_at,
+            alias_gone=failure is not None and failure.error_name == AliasNotFound.__name__,
             is_alone=lambda: _still_runs(plan, event),
         )
     except (Interrupted, AliasNotFound) as error:

@@ -113,13 +113,14 @@ def restore(
     why: str,
     *,
     ended_at: float | None,
+    alias_gone: bool = False,
     is_alone: Callable[[], bool] | None = None,
 ) -> Restored | Booked:
     """Put all traffic on the stable version; or, where somebody else has moved the alias to a version of his, take the
     weight away that is this rollout's own. The books instead, where they say already how the rollout ended.
 
-    The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old.
-    `is_alone` is asked, once the alias was read, where the ledger is silent: whether nobody but this rollout can be at
+    The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old. Where it
+    was not found at all (`alias_gone`), it is read once more instead. `is_alone` is asked, once the alias was read, where the ledger is silent: whether nobody but this rollout can be at
     it; without it, that is not known.
 
     A promotion is undone only by whoever marked the lock. Where nobody could, it is undone only if the books do not
@@ -136,7 +137,7 @@ def restore(
         return booked
     if marked.found.restored:
         return marked.found.restored
-    if not marked.found.promoting and _restore_as_left(marked.found):
+    if not (alias_gone or marked.found.promoting) and _restore_as_left(marked.found):
         logger.info("stable version restored")
         return Restored()
     plan = marked.found.plan

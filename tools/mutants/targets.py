@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-#: Decisions, restoring and reconciling, the ledger, guards and handlers that write, the alias.
+#: Decisions, restoring and reconciling, the ledger, guards and handlers that write, the alias, versions, executions.
 FILES = (
     "functions/rollout/claim.py",
     "functions/rollout/decision.py",
@@ -19,10 +19,12 @@ FILES = (
     "functions/application/settlement.py",
     "functions/application/steering.py",
     "functions/aws/aliases.py",
+    "functions/aws/executions.py",
     "functions/aws/history.py",
     "functions/aws/ledger.py",
     "functions/aws/locks.py",
     "functions/aws/verdicts.py",
+    "functions/aws/versions.py",
     "functions/check_health.py",
     "functions/guard_alarm.py",
     "functions/guard_execution.py",

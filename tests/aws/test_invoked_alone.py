@@ -92,14 +92,15 @@ def stopped(**more):
     }
 
 
-def test_an_execution_that_never_had_a_lock_is_written_down_and_told_once_for_two_events(inhabit):
+def test_an_execution_that_never_had_a_lock_is_written_down_and_told(inhabit):
     world = inhabit()
     event = stopped(input=json.dumps(SMALLEST), error="Boss", cause="not today")
     assert invoke(world, "GuardExecution", event) == {"outcome": "rejected"}
     cause = "execution ABORTED: Boss not today"
     assert history.kept(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT) == Kept(cause)
-    ((name, detail),) = told(world)
-    assert (name, detail["function_name"], detail["cause"]) == ("RolloutRejected", "checkout", cause)
+    versions = {"from_version": None, "to_version": None}
+    detail = {**SMALLEST, **versions, "version": "1", "outcome": "rejected", "proven": None, "cause": cause}
+    assert told(world) == [("RolloutRejected", {**detail, "execution_arn": PLAN.execution_arn})]
 
 
 def test_a_lock_that_is_taken_after_the_stop_is_closed_as_what_was_told(inhabit):
@@ -155,11 +156,13 @@ def test_only_a_rollouts_own_lock_says_why_it_was_restored(inhabit, holder, caus
 # A revert.
 
 
-@pytest.mark.parametrize("provisioned", [False, True])
-def test_a_revert_says_whether_the_version_before_must_be_provisioned_first(inhabit, provisioned):
+@pytest.mark.parametrize(("provisioned", "planned"), [(False, False), (True, True), (True, False)])
+def test_a_revert_says_whether_the_version_before_must_be_provisioned_first(inhabit, provisioned, planned):
+    """Also where it has come to be provisioned since its rollout, and the alias is read: an answer was lost."""
     environments = {"provisioned_concurrency": 5} if provisioned else {}
-    world = inhabit(alias={"function_version": "2", **environments})
-    plan = replace(PLAN, provisioned=provisioned)
+    lost = [] if planned else [{"call": "lambda.UpdateAlias", "error": "lost_response"}]
+    world = inhabit(alias={"function_version": "2", **environments}, faults=lost)
+    plan = replace(PLAN, provisioned=planned)
     hold(plan)
     history.close(Closing(plan, "2", "promoted", "every gate is healthy", proven=True), STARTED_AT)
     command = {**SMALLEST, "command": "revert", "author": "ana", "reason": "odd"}

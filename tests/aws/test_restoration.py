@@ -114,6 +114,16 @@ def test_a_fence_at_a_known_revision_that_is_denied_is_none_either(inhabit):
     assert restore(held(), WHY, ended_at=None) == Restored()
 
 
+@pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidParameterValueException"])
+def test_a_refusal_at_a_known_revision_is_no_failure_where_the_alias_is_somebody_elses(inhabit, move, code):
+    world = inhabit(**SPLIT, **fault(code, times="always"))
+    marked = held()
+    move("1", v3=0.2)
+    with pytest.raises(AliasMoved, match="left as found"):
+        restore(marked, WHY, ended_at=None)
+    assert world.routing == ("1", {"3": 0.2})
+
+
 @pytest.mark.parametrize("revision", [False, True])
 def test_a_restore_that_is_denied_is_told_apart_from_one_that_could_not_be(inhabit, revision):
     world = inhabit(**SPLIT)

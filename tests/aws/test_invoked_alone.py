@@ -122,6 +122,35 @@ def test_an_execution_whose_input_cannot_be_read_is_told_all_the_same(inhabit, t
     assert (name, detail["function_name"]) == ("RolloutRejected", None)
 
 
+@pytest.mark.parametrize(
+    ("status", "error", "last", "outcome"),
+    [
+        ("SUCCEEDED", None, None, "nothing open"),
+        ("FAILED", "Rejected", "FunctionNotFound", "nothing open"),
+        ("FAILED", "Rejected", "Sandbox.Timedout", "rejected"),
+        ("FAILED", "RolledBack", "Sandbox.Timedout", "nothing open"),
+    ],
+    ids=["a success", "a refusal that was told", "a refusal that nobody told", "a rollback"],
+)
+def test_an_end_without_a_lock_is_told_where_nobody_has(inhabit, status, error, last, outcome):
+    world = inhabit()
+    failed = {"taskFailedEventDetails": {"error": last}}
+    world.boundary.serve("stepfunctions.GetExecutionHistory", lambda _params: {"events": [failed]})
+    event = stopped(status=status, error=error, input=json.dumps(SMALLEST))
+    assert invoke(world, "GuardExecution", event) == {"outcome": outcome}
+    assert [name for name, _ in told(world)] == ["RolloutRejected"] * (outcome == "rejected")
+
+
+def test_what_was_closed_and_perhaps_not_told_is_told_after_a_stop(inhabit):
+    world = inhabit()
+    hold()
+    history.close(Closing(PLAN, "2", "rolled_back", "alarm errors is in ALARM"), STARTED_AT)
+    event = stopped(startDate=PLAN.started_at * 1000, input=json.dumps(SMALLEST))
+    assert invoke(world, "GuardExecution", event) == {"outcome": "rolled_back"}
+    ((name, detail),) = told(world)
+    assert (name, detail["cause"]) == ("RolloutRolledBack", "alarm errors is in ALARM")
+
+
 # RollBack, before any traffic.
 
 

@@ -124,6 +124,19 @@ def test_a_refusal_at_a_known_revision_is_no_failure_where_the_alias_is_somebody
     assert world.routing == ("1", {"3": 0.2})
 
 
+def test_a_fence_that_got_no_answer_is_none(inhabit):
+    """A forward write may still be in flight: that the stable version serves alone now is not enough."""
+    inhabit(versions={"2": {}}, **fault("TooManyRequestsException", times="always"))
+    with pytest.raises(AwsUnavailable):
+        restore(held(), WHY, ended_at=None)
+
+
+def test_a_refusal_is_told_as_that_with_the_ledger_silent(inhabit):
+    inhabit(**SPLIT, faults=[SILENT, {"call": "lambda.UpdateAlias", "error": "AccessDeniedException"}])
+    with pytest.raises(PermissionDenied):
+        restore(unknown(revision_id=read().revision_id), WHY, ended_at=None)
+
+
 @pytest.mark.parametrize("revision", [False, True])
 def test_a_restore_that_is_denied_is_told_apart_from_one_that_could_not_be(inhabit, revision):
     world = inhabit(**SPLIT)

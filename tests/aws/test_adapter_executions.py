@@ -118,7 +118,8 @@ def test_a_success_without_a_usable_output_says_nothing_more(output):
 @pytest.mark.parametrize("error", ["Rejected", "Interrupted", "RolledBack"])
 def test_only_an_end_state_of_ours_leaves_the_alias_as_meant(error):
     """StopExecution takes any error."""
-    assert End.parse(event("FAILED", error=error)).left_as_meant
+    ended = End.parse(event("FAILED", error=error))
+    assert (ended.left_as_meant, ended.cause) == (True, f"execution FAILED: {error}")
     stopped = End.parse(event("ABORTED", error=error, cause="by hand"))
     assert (stopped.outcome, stopped.left_as_meant) == (None, False)
     assert stopped.cause == f"execution ABORTED: {error} by hand"

@@ -119,9 +119,9 @@ def restore(
     """Put all traffic on the stable version; or, where somebody else has moved the alias to a version of his, take the
     weight away that is this rollout's own. The books instead, where they say already how the rollout ended.
 
-    The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old. Where it
-    was not found at all (`alias_gone`), it is read once more instead. `is_alone` is asked, once the alias was read, where the ledger is silent: whether nobody but this rollout can be at
-    it; without it, that is not known.
+    The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old. Where
+    it was not found at all (`alias_gone`), it is read once more instead. `is_alone` is asked, once the alias was read,
+    where the ledger is silent: whether nobody but this rollout can be at it; without it, that is not known.
 
     A promotion is undone only by whoever marked the lock. Where nobody could, it is undone only if the books do not
     say promoted, once no Promote can be in flight that might still write so; `ended_at` is when the last one may have

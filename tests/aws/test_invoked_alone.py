@@ -151,6 +151,21 @@ def test_what_was_closed_and_perhaps_not_told_is_told_after_a_stop(inhabit):
     assert (name, detail["cause"]) == ("RolloutRolledBack", "alarm errors is in ALARM")
 
 
+@pytest.mark.parametrize(("status", "outcome"), [("ABORTED", "rejected"), ("FAILED", "nothing open")])
+@pytest.mark.parametrize("planned", [False, True])
+def test_what_the_books_say_is_told_where_no_end_state_of_ours_did(inhabit, status, outcome, planned):
+    world = inhabit()
+    if planned:
+        history.close(Closing(PLAN, "2", "rejected", "aborted"), STARTED_AT)
+    else:
+        history.refuse(PLAN.target, Execution.parse(PLAN.execution_arn), PLAN.started_at, "aborted", held=False)
+    event = stopped(
+        status=status, error="Rejected", startDate=PLAN.started_at * 1000, input=json.dumps(SMALLEST), cause="late"
+    )
+    assert invoke(world, "GuardExecution", event) == {"outcome": outcome}
+    assert [detail["cause"] for _, detail in told(world)] == ["aborted"] * (status == "ABORTED")
+
+
 # RollBack, before any traffic.
 
 

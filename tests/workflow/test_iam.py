@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.boundary import AwsError, identity
+from sandbox.boundary import AwsError, caller, identity
 from sandbox.iam import Iam, session_arn
 from sandbox.scenario import Scenario
 from sandbox.stack import TEMPLATE, client
@@ -380,9 +380,24 @@ def lose_the_ledger(world: World) -> None:
     world.clock.spawn(lose, "the ledger is gone", 199.9)
 
 
+def refuse_the_guards_note(world: World) -> None:
+    """What cannot be noted in the lock is read from it."""
+
+    def refuse(_params: Any, proceed: Callable[[], Any]) -> Any:
+        if caller.get() == "guard_alarm":
+            raise AwsError("InternalServerError", "The scenario says so.", 500)
+        return proceed()
+
+    world.boundary.correct("dynamodb.UpdateItem", refuse)
+
+
 def test_no_role_may_more_than_its_handler_does():
     met = [used_in(request, scenario) for request, scenario in STORIES.values()]
-    met.append(used_in({}, {"timeline": [STOP]}, lose_the_ledger))
+    # Without the ledger, on an alias that somebody has written to: asked is who else may be at it.
+    moved, again = {"at_second": 199.95, "do": "update_alias", "weights": {"2": 0.3}}, {"do": "start_execution"}
+    met.append(used_in({}, {"timeline": [STOP, moved, {**again, "at_second": 215}]}, lose_the_ledger))
+    met.append(used_in({}, {"timeline": [moved]}, lose_the_ledger))
+    met.append(used_in({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES]}, refuse_the_guards_note))
     idle = set().union(*(iam.grants() for iam in met)) - set().union(*(iam.used for iam in met))
     assert not [grant for grant in idle if grant.statement not in UNSEEN]
     assert {grant.statement for grant in idle} == UNSEEN.keys(), "an exception that is none"

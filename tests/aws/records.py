@@ -1,0 +1,59 @@
+"""What the tests of the ledger write into it."""
+
+from dataclasses import replace
+
+from aws import ledger, locks, verdicts
+from aws.history import Closing
+from rollout.decision import Decision
+from rollout.health import AlarmGate
+from rollout.look import Look
+from rollout.observation import Counts, Shift
+from rollout.progress import Progress
+from rollout.verdict import Verdict
+from rollout.wheel import Word
+from sandbox.world import STARTED_AT
+from tests import plans
+
+TARGET = "checkout:live"
+ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:"
+FIRST, SECOND = ARN + "first", ARN + "second"
+DAY = 86_400
+
+PLAN = replace(plans.PLAN, started_at=STARTED_AT, longest_seconds=1500, alarms=(AlarmGate("errors"),))
+OTHER_PLAN = replace(PLAN, rollout_id="second", execution_arn=SECOND)
+
+
+def take(arn=FIRST, now=STARTED_AT, **how):
+    return ledger.take_lock(TARGET, arn, now, **how)
+
+
+def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), verdict=None, **decided):
+    started = plan.started_at
+    progress = Progress(1, 50.0, "r2", started, started, shifts=(Shift(started, 50.0),))
+    served = {"in_rollout": Counts(100, 1, 100, 2), "stable_in_rollout": Counts(900, 3, 900, 7)}
+    look = Look(now, tuple(checks), verdict or Verdict(), **served)
+    verdicts.record(plan, Decision(action, "50 % bakes 4 min more", progress, **decided), look, "r2")
+
+
+def say(command):
+    assert ledger.say(locks.read(TARGET), Word(command, command, "ana", "a graph", STARTED_AT + 30))
+
+
+#: Each thing that a rollout writes while it runs.
+RECORDS = {
+    "plan": lambda: ledger.record_plan(PLAN),
+    "candidate": lambda: ledger.record_candidate(PLAN, "2"),
+    "shift": lambda: ledger.record_shift(PLAN, 0, 10),
+    "promotion": lambda: ledger.record_promotion(PLAN),
+    "verdict": record_verdict,
+}
+
+
+def closing(**changes):
+    return Closing(
+        **{"plan": PLAN, "candidate": "2", "outcome": "rolled_back", "cause": "alarm errors is ALARM"} | changes
+    )
+
+
+def fault(call, error, **more):
+    return {"faults": [{"call": f"dynamodb.{call}", "error": error, **more}]}

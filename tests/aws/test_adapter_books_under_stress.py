@@ -169,7 +169,7 @@ def test_a_mark_that_is_refused_for_another_reason_than_room_costs_no_verdicts(i
 def test_a_verdict_is_the_last_one_in_a_lock_that_is_full(inhabit, somebody, items):
     world = inhabit()
     full(world, somebody)
-    for minute in range(60):
+    for minute in range(12):
         said = Decision("advance", f"{minute} " * 200, PROGRESS)
         assert verdicts.record(PLAN, said, Look(STARTED_AT + 60 * minute), "r2") is None
         assert json.loads(items(world)["lock"]["last_verdict"])["at"] == STARTED_AT + 60 * minute
@@ -203,7 +203,7 @@ def test_verdicts_leave_room_for_what_people_say(inhabit):
     plan = replace(PLAN, alarms=tuple(AlarmGate(f"{number:03}".ljust(255, "警")) for number in range(100)))
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     ledger.record_plan(plan)
-    for minute in range(200):
+    for minute in range(40):
         look(minute, [Check("警" * 255, "OK", "OK", "", Finding.HEALTHY)] * 5, plan, "advance")
     for number in range(60):
         assert ledger.say(locks.read(TARGET), word(number, ("pause", "resume")[number % 2]))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.books import close, tell
-from application.restoration import left_open, mark, restore
+from application.restoration import begin, left_open, mark, restore
 from application.telemetry import Document, best_effort, logger, measure, task
 from aws import executions, history, locks
 from aws.executions import SUCCESSES, Trace
@@ -99,13 +99,16 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
     moved = failure is not None and failure.error_name in _MOVED
     # Promote says that the alias has moved where it has not written it.
     promoting = bool(event["promoting"]) and not moved
-    marked = mark(_trace(plan, candidate, event, promoting=promoting), cause, hasty=True)
+    alias_gone = failure is not None and failure.error_name == AliasNotFound.__name__
+    known = _trace(plan, candidate, event, promoting=promoting)
+    # A later rollout may have planned on the revision that one knows which was redriven.
+    marked = (mark if event["redrives"] or alias_gone else begin)(known, cause, hasty=True)
     try:
         done = restore(
             marked,
             cause,
             ended_at=entered_at,
-            alias_gone=failure is not None and failure.error_name == AliasNotFound.__name__,
+            alias_gone=alias_gone,
             is_alone=lambda: _still_runs(plan, event),
         )
     except (Interrupted, AliasNotFound) as error:

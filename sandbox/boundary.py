@@ -124,6 +124,8 @@ class Boundary:
 
     def __init__(self, clock: Clock, faults: Faults, call_seconds: float = 0.05) -> None:
         self.calls: Counter[str] = Counter()
+        #: When the last request arrived of those that were held on the wire, whoever still waited for it.
+        self.arrived_late_at = clock.now()
         self._clock = clock
         self._faults = faults
         self._call_seconds = call_seconds
@@ -303,7 +305,12 @@ class _Attempt:
         The caller has no answer then, and may have asked again by the time at which the request takes effect.
         """
         clock, outcomes = self._boundary._clock, list[Any]()
-        arrival = clock.spawn(lambda: outcomes.append(self._perform()), f"held {self.name}", seconds)
+
+        def arrive() -> None:
+            self._boundary.arrived_late_at = clock.now()
+            outcomes.append(self._perform())
+
+        arrival = clock.spawn(arrive, f"held {self.name}", seconds)
         if arrival.finished.wait(self._context["client_config"].read_timeout):
             return outcomes[0]
         return None, ReadTimeoutError(endpoint_url=self._request.url, error="held")

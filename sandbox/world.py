@@ -241,13 +241,15 @@ class World:
     def settle(self) -> None:
         """Let time pass until nothing is left to happen but traffic and schedules, and the sweeper has looked.
 
-        It looks after the last end of all: another execution may run on when the first one has ended.
+        It looks after the last end of all, and after the last call that came late: another execution may run on when
+        the first one has ended, and a call be on the wire longer than all.
         """
         limit = self.clock.now() + PATIENCE_SECONDS
 
         def settled() -> bool:
             ends = (end.at for end in self.executions.values() if end is not None)
-            return self.clock.idle() and self.clock.now() >= max(ends, default=STARTED_AT) + SWEEPS_SECONDS
+            last = max([*ends, self.boundary.arrived_late_at])
+            return self.clock.idle() and self.clock.now() >= last + SWEEPS_SECONDS
 
         self.clock.run(until=settled, limit=limit)
 

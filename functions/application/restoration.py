@@ -2,16 +2,17 @@
 
 Nobody restores because an alias looks like this rollout's: a later rollout of the same versions may have it by now.
 Each write names a RevisionId that is known to be this rollout's own. Either the lock, or the execution itself, keeps it
-as that of the rollout's last write: at that revision the alias is as the rollout left it. Or the alias is read first,
-and its lock is marked, or at least read, after: whoever holds it then held it when the alias was read, and a later
-holder changes the revision.
+as that of the rollout's last write: at that revision the alias is as the rollout left it, and it is restored before
+anything is said to the ledger, at which a restorer may die each time. Or the alias is read first, and its lock is
+marked, or at least read, after: whoever holds it then held it when the alias was read, and a later holder changes the
+revision.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from application.telemetry import best_effort, logger
@@ -43,13 +44,16 @@ class Mark:
     """What is known once the lock was to be marked.
 
     Where it is ours, `found` is what it says now, and `marked` whether it says that somebody restores. Where it is not,
-    `booked` is how somebody closed the books, None where nobody did.
+    `booked` is how somebody closed the books, None where nobody did. `tried` is the revision at which the alias was
+    tried before, and `as_left` whether it was at that one, and is restored.
     """
 
     found: Trace
     holder: Holder
     marked: bool = False
     booked: Booked | None = None
+    tried: str | None = None
+    as_left: bool = False
 
 
 def left_open(lock: Lock) -> Trace | None:
@@ -73,6 +77,20 @@ def has_ended_as_meant(lock: Lock) -> bool:
     """Whether the execution has ended as it should, and only the books are open: what it told is not undone."""
     end = executions.end_of(lock.execution_arn, time.time() - lock.taken_at)
     return end is not None and end.left_as_meant
+
+
+def begin(found: Trace, why: str, *, convicts: bool = False, hasty: bool = False) -> Mark:
+    """Restore the alias where it is as the rollout left it, as far as is known, and mark the lock then, as `mark`.
+
+    Who restores a rollout that was never redriven begins so. Where Lambda refuses, or does not answer, `restore` asks
+    again.
+    """
+    as_left, known = False, found.exposed and not (found.promoting or found.restored)
+    if known:
+        with best_effort("restore the alias as it was left"):
+            as_left = _restore_as_left(found)
+    marked = mark(found, why, convicts=convicts, hasty=hasty)
+    return replace(marked, tried=found.revision_id if known else None, as_left=as_left)
 
 
 def mark(found: Trace, why: str, *, convicts: bool = False, hasty: bool = False) -> Mark:
@@ -116,8 +134,9 @@ def restore(
     alias_gone: bool = False,
     is_alone: Callable[[], bool] | None = None,
 ) -> Restored | Booked:
-    """Put all traffic on the stable version; or, where somebody else has moved the alias to a version of his, take the
-    weight away that is this rollout's own. The books instead, where they say already how the rollout ended.
+    """Put all traffic on the stable version, where `begin` has not; or, where somebody else has moved the alias to a
+    version of his, take the weight away that is this rollout's own. The books instead, where they say already how the
+    rollout ended.
 
     The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old. Where
     it was not found at all (`alias_gone`), it is read once more instead. `is_alone` is asked, once the alias was read,
@@ -133,12 +152,14 @@ def restore(
         AwsUnavailable: whose the alias is cannot be said now, a promotion may still be closed, or somebody keeps
             writing to the alias.
     """
+    if marked.as_left:
+        return marked.booked or marked.found.restored or Restored()
     if booked := _booked(marked):
         return booked
     if marked.found.restored:
         return marked.found.restored
-    if not (alias_gone or marked.found.promoting) and _restore_as_left(marked.found):
-        logger.info("stable version restored")
+    is_known = marked.found.revision_id != marked.tried and not (alias_gone or marked.found.promoting)
+    if is_known and _restore_as_left(marked.found):
         return Restored()
     plan = marked.found.plan
     for _ in range(_ATTEMPTS):
@@ -205,12 +226,15 @@ def _restore_as_left(found: Trace) -> bool:
         return False
     stable = Routing.alone(plan.stable)
     try:
-        return aliases.write(plan.function_name, plan.alias_name, stable, found.revision_id) is not None
+        written = aliases.write(plan.function_name, plan.alias_name, stable, found.revision_id)
     except (PermissionDenied, AwsRefused):
         now = aliases.read(plan.function_name, plan.alias_name).routing
         if now == stable or found.claim.whole(now) is None:
             return now == stable  # where it is somebody else's by now, there is nothing to be refused
         raise
+    if written:
+        logger.info("stable version restored")
+    return written is not None
 
 
 def _write(found: Trace, alias: Alias, whole: Routing) -> bool:

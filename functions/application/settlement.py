@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from application.books import close, tell, tell_refused
-from application.restoration import left_open, mark, restore
+from application.restoration import begin, left_open, restore
 from application.telemetry import logger
 from aws import history
 from aws.executions import End, Execution, Trace
@@ -71,7 +71,7 @@ def _succeeded(found: Trace, end: End, is_alone: IsAlone) -> Closing | Booked:
 
 
 def _ended_badly(found: Trace, end: End, is_alone: IsAlone) -> Closing | Booked:
-    marked = mark(found, end.cause)
+    marked = begin(found, end.cause)
     found = marked.found
     why = found.restoring or end.cause
     if not found.exposed:

@@ -166,7 +166,7 @@ def _was_made(seen: Observation) -> bool:
 
 def _leaves_others_alone(_: Case, seen: Observation) -> Broken:
     """Whoever deploys another version during a rollout keeps it, until a rollout takes that for its stable version."""
-    planned_on = {json.loads(item["document"])["plan"]["stable"] for item in _planned(seen)}
+    planned_on = {plan["stable"] for plan in _plans(seen)}
     candidates = {json.loads(item["document"])["candidate"] for item in _planned(seen)}
     for number, write in enumerate(seen.writes):
         before = seen.writes[number - 1].routing if number else seen.initial
@@ -182,6 +182,15 @@ def _leaves_others_alone(_: Case, seen: Observation) -> Broken:
             if later.at < until and later.by != LAMBDA_ITSELF and not kept:
                 yield f"version {write.routing[0]} was deployed at {write.at} s and undone at {later.at} s"
                 break
+
+
+def _plans(seen: Observation) -> Iterator[Mapping[str, Any]]:
+    """The plans that were made. Where no call arrives for ever, only the one that says so knows of it."""
+    for item in _planned(seen):
+        yield json.loads(item["document"])["plan"]
+    for call in seen.calls:
+        if call.name == "dynamodb.UpdateItem" and ":plan" in call.params.get("ExpressionAttributeValues", {}):
+            yield json.loads(call.params["ExpressionAttributeValues"][":plan"]["S"])
 
 
 def _planned(seen: Observation) -> Iterator[Mapping[str, Any]]:

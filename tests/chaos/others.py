@@ -22,6 +22,8 @@ _FORWARD = frozenset({"shift_traffic", "promote"})
 _RESTORERS = frozenset({"guard_execution", "guard_alarm", "sweep", "command", "plan_rollout"})
 #: What a failure says that is about an alias, a function or a version that is not there.
 _GONE = ("ResourceNotFoundException", "has no alias", "Function not found", "Cannot find alias", "AliasNotFound")
+#: What a call says that a fault of the scenario has struck.
+_A_FAULT = "The scenario lets"
 
 Broken = Iterator[str]
 
@@ -65,7 +67,7 @@ def the_deleted_are_not_mourned(case: Case, seen: Observation) -> Broken:
     calm = all(fault["error"] in harmless for fault in case.faults)
     for letter in seen.dead_letters:
         said = json.dumps(json.loads(letter).get("responsePayload"))
-        if calm or any(word in said for word in _GONE):
+        if calm or _mourns(said):
             yield f"deleted at {seen.deleted[0]} s, and a dead letter says {said}"
     for each in seen.executions:
         if (each.ended_at or 0.0) < seen.deleted[0] or each.started_at > seen.deleted[0]:
@@ -73,8 +75,12 @@ def the_deleted_are_not_mourned(case: Case, seen: Observation) -> Broken:
         if each.status is None:
             yield f"deleted at {seen.deleted[0]} s, and {_number(each.arn)} goes on"
         failed = each.outcome == "rollback_failed" or "rollback_failed" in each.told
-        if failed and (calm or any(word in (each.cause or "") for word in _GONE)):
+        if failed and (calm or _mourns(each.cause or "")):
             yield f"deleted at {seen.deleted[0]} s, and {_number(each.arn)} calls a person: {each.cause}"
+
+
+def _mourns(said: str) -> bool:
+    return any(word in said for word in _GONE) and _A_FAULT not in said
 
 
 def interrupted_by_somebody(case: Case, seen: Observation) -> Broken:

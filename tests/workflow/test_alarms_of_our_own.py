@@ -105,7 +105,7 @@ def test_a_failed_rollback_is_red_until_a_person_has_run_the_command():
 
 
 def test_a_failed_rollback_is_red_until_the_sweeper_could_restore():
-    with rollback_failed(times=100) as stage:
+    with rollback_failed(times=200) as stage:
         stage.wait(HOUR)
         assert (stage.state("RollbackFailedAlarm"), stage.world.routing != WHOLE) == ("ALARM", True)
         stage.wait(HOUR)

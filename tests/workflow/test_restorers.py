@@ -172,20 +172,26 @@ def test_who_no_longer_has_the_lock_before_any_traffic_is_interrupted():
         assert (end.error, world.routing) == ("Interrupted", ("1", {}))
 
 
-def test_a_guard_that_loses_the_lock_before_it_can_mark_it_restores_nothing():
+@pytest.mark.parametrize(
+    ("touched", "ends"), [(False, (("1", {}), ["rolled_back"])), (True, (("1", {"2": 0.1}), ["interrupted"]))]
+)
+def test_a_guard_that_loses_the_lock_restores_only_what_nobody_has_written_since(touched, ends):
+    """Before it can mark the lock, that is another execution's: only the revision says whose the weight is."""
     handed = []
 
     def handed_over(_params, proceed):
         if caller.get() == "guard_execution" and not handed:
             handed.append(by_somebody(lambda: hand_over(world)))
+            if touched:
+                by_somebody(lambda: client("lambda").update_alias(FunctionName="checkout", Name="live"))
         return proceed()
 
     with World(Scenario.of({"timeline": [stops(30)]}), BRIEF) as world:
-        world.boundary.correct("dynamodb.UpdateItem", handed_over)
+        world.boundary.correct("lambda.UpdateAlias", handed_over)
         world.follow(world.start())
         world.clock.sleep(5)
         assert handed, "no guard came"
-        assert (world.routing, outcomes(world)) == (("1", {"2": 0.1}), ["interrupted"])
+        assert (world.routing, outcomes(world)) == ends
 
 
 def hand_over(world):

@@ -10,11 +10,10 @@ from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
 from tests.brief import THREE_MINUTES
+from tests.workflow.several import ALARM, SMALLEST, call, items, later, world_of
 
-SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 ON_THEIRS = {"function_version": "3", "weights": {}}
 ON_STABLE = {"function_version": "1", "weights": {}}
-ALARM = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
 #: 10, 50 and 100 %, a minute each, and when each is set; the promotion comes after the last one.
 STEPS = {"steps": [{"weight": weight, "bake_seconds": 60} for weight in (10, 50, 100)], "health": {"judge": False}}
 #: A partial update: nothing is said of weights, so ours stays on a version that is not ours.
@@ -25,27 +24,10 @@ def at(second, **action):
     return {"at_second": second, **action}
 
 
-def call(name, error, **more):
-    return {"call": name, "error": error, **more}
-
-
-def world_of(request=None, **scenario):
-    return World(Scenario.of(scenario), {**SMALLEST, **(request or {})})
-
-
-def items(world):
-    return client("dynamodb").scan(TableName=world.table_name)["Items"]
-
-
 def ended(world):
     """Outcome and cause of each rollout, as the history has them, oldest first."""
     finished = sorted((item for item in items(world) if item["record"]["S"] != "lock"), key=str)
     return [(item["outcome"]["S"], item["cause"]["S"]) for item in finished if "outcome" in item]
-
-
-def later(world, second, act):
-    """Somebody acts at that second of the rollout."""
-    world.clock.spawn(act, "somebody", STARTED_AT + second - world.clock.now())
 
 
 def once(world, operation, handler, act):

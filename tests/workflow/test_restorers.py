@@ -9,25 +9,11 @@ from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
 from tests.brief import BRIEF
+from tests.workflow.several import ALARM, SMALLEST, items, later, stops
 
-SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 AT_ONCE = {**SMALLEST, "strategy": "AllAtOnce"}
-#: It fires only where somebody sets it.
-ALARM = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
 CLOSE = "dynamodb.TransactWriteItems"
 ENDS = {"RolloutPromoted", "RolloutRolledBack", "RolloutRejected", "RolloutInterrupted", "RollbackFailed"}
-
-
-def stops(second):
-    return {"at_second": second, "do": "stop_execution"}
-
-
-def call(name, error, **more):
-    return {"call": name, "error": error, **more}
-
-
-def items(world):
-    return client("dynamodb").scan(TableName=world.table_name)["Items"]
 
 
 def lock(world):
@@ -44,11 +30,6 @@ def outcomes(world, target="checkout:live"):
 
 def told(world):
     return [event["detail-type"] for event in world.eventbridge.put if event["detail-type"] in ENDS]
-
-
-def later(world, second, act):
-    """Somebody acts at that second of the rollout."""
-    world.clock.spawn(act, "somebody", STARTED_AT + second - world.clock.now())
 
 
 def refused(*handlers, where=lambda _params: True):

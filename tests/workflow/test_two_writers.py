@@ -8,16 +8,14 @@ from sandbox.boundary import AwsError, caller, identity
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
+from tests.workflow.several import ALARM, SMALLEST, call, items, later, stops, world_of
 
-SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 AT_ONCE = {"strategy": "AllAtOnce"}
 #: When a rollout that is AllAtOnce writes its promotion to the alias; half a second later where it has alarms.
 PROMOTED_AT = 542.7
 WATCHED = {"alarms": ["errors"]}
 ON_STABLE = {"function_version": "1", "weights": {}}
 ON_CANDIDATE = {"function_version": "2", "weights": {}}
-#: It fires only where somebody sets it.
-ALARM = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
 CLOSE = "dynamodb.TransactWriteItems"
 ENDS = {"RolloutPromoted", "RolloutUnchanged", "RolloutRolledBack", "RolloutRejected", "RolloutInterrupted"}
 
@@ -26,25 +24,9 @@ def fires(second):
     return {"at_second": second, "do": "set_alarm", "name": "errors", "state": "ALARM"}
 
 
-def stops(second):
-    return {"at_second": second, "do": "stop_execution"}
-
-
 def moves(second, version, **weights):
     routing = {name.removeprefix("v"): weight for name, weight in weights.items()}
     return {"at_second": second, "do": "update_alias", "function_version": version, "weights": routing}
-
-
-def call(name, error, **more):
-    return {"call": name, "error": error, **more}
-
-
-def world_of(request=None, **scenario):
-    return World(Scenario.of(scenario), {**SMALLEST, **(request or {})})
-
-
-def items(world):
-    return client("dynamodb").scan(TableName=world.table_name)["Items"]
 
 
 def outcomes(world):
@@ -55,11 +37,6 @@ def outcomes(world):
 
 def told(world):
     return [event["detail-type"] for event in world.eventbridge.put if event["detail-type"] in ENDS]
-
-
-def later(world, second, act):
-    """Somebody acts at that second of the rollout."""
-    world.clock.spawn(act, "somebody", STARTED_AT + second - world.clock.now())
 
 
 # An alarm, and a promotion whose books cannot be closed.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from application.restoration import begin, has_ended_as_meant, left_open, restore_at_once
+from application.restoration import has_ended_as_meant, left_open, mark, restore_at_once
 from application.telemetry import Document, count, identify, logger, task
 from aws import locks
 from aws.history import Booked
@@ -59,7 +59,7 @@ def _restore(lock: Lock, why: str) -> list[str]:
     found = left_open(lock)
     if found is None or (found.promoting and has_ended_as_meant(lock)):
         return []
-    marked = begin(found, why, convicts=found.exposed)
+    marked = mark(found, why, convicts=found.exposed)
     if not marked.found.exposed:
         return []
     try:

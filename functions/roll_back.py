@@ -91,9 +91,9 @@ def _succeed(plan: Plan, candidate: str | None, outcome: str, cause: str, event:
 
 def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: str, event: Document) -> _Ended:
     """Restore where traffic may have moved."""
-    if failure and failure.error_name == LockLost.__name__ and _is_held_by_another(plan):
-        return _Ended("interrupted", cause)
     if not _may_be_exposed(event):
+        if failure and failure.error_name == LockLost.__name__ and _is_held_by_another(plan):
+            return _Ended("interrupted", cause)
         return _Ended("rejected", cause, _own_lock(plan))
     entered_at = datetime.fromisoformat(event["entered_at"]).timestamp()
     moved = failure is not None and failure.error_name in _MOVED

@@ -44,15 +44,14 @@ class Mark:
     """What is known once the lock was to be marked.
 
     Where it is ours, `found` is what it says now, and `marked` whether it says that somebody restores. Where it is not,
-    `booked` is how somebody closed the books, None where nobody did. `tried` is the revision at which the alias was
-    tried before, and `as_left` whether it was at that one, and is restored.
+    `booked` is how somebody closed the books, None where nobody did. `as_left`: the alias was as the rollout left it
+    and was restored before; `found` has the revision that it got by that.
     """
 
     found: Trace
     holder: Holder
     marked: bool = False
     booked: Booked | None = None
-    tried: str | None = None
     as_left: bool = False
 
 
@@ -82,15 +81,17 @@ def has_ended_as_meant(lock: Lock) -> bool:
 def begin(found: Trace, why: str, *, convicts: bool = False, hasty: bool = False) -> Mark:
     """Restore the alias where it is as the rollout left it, as far as is known, and mark the lock then, as `mark`.
 
-    Who restores a rollout that was never redriven begins so. Where Lambda refuses, or does not answer, `restore` asks
-    again.
+    Who restores a rollout that was never redriven begins so. `restore` writes once more, whatever came of it here: only
+    what is written after the mark fences off a forward write that was recorded before it.
     """
-    as_left, known = False, found.exposed and not (found.promoting or found.restored)
-    if known:
+    revision_id: str | None = None
+    if found.exposed and not (found.promoting or found.restored):
         with best_effort("restore the alias as it was left"):
-            as_left = _restore_as_left(found)
+            revision_id = _restore_as_left(found)
     marked = mark(found, why, convicts=convicts, hasty=hasty)
-    return replace(marked, tried=found.revision_id if known else None, as_left=as_left)
+    if revision_id is None:
+        return marked
+    return replace(marked, found=replace(marked.found, revision_id=revision_id), as_left=True)
 
 
 def mark(found: Trace, why: str, *, convicts: bool = False, hasty: bool = False) -> Mark:
@@ -134,9 +135,8 @@ def restore(
     alias_gone: bool = False,
     is_alone: Callable[[], bool] | None = None,
 ) -> Restored | Booked:
-    """Put all traffic on the stable version, where `begin` has not; or, where somebody else has moved the alias to a
-    version of his, take the weight away that is this rollout's own. The books instead, where they say already how the
-    rollout ended.
+    """Put all traffic on the stable version; or, where somebody else has moved the alias to a version of his, take the
+    weight away that is this rollout's own. The books instead, where they say already how the rollout ended.
 
     The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old. Where
     it was not found at all (`alias_gone`), it is read once more instead. `is_alone` is asked, once the alias was read,
@@ -152,14 +152,14 @@ def restore(
         AwsUnavailable: whose the alias is cannot be said now, a promotion may still be closed, or somebody keeps
             writing to the alias.
     """
-    if marked.as_left:
-        return marked.booked or marked.found.restored or Restored()
+    if marked.as_left and marked.holder not in {Holder.OURS, Holder.UNKNOWN}:
+        return marked.booked or Restored()
     if booked := _booked(marked):
         return booked
     if marked.found.restored:
         return marked.found.restored
-    is_known = marked.found.revision_id != marked.tried and not (alias_gone or marked.found.promoting)
-    if is_known and _restore_as_left(marked.found):
+    if not (alias_gone or marked.found.promoting) and _restore_as_left(marked.found):
+        logger.info("stable version restored")
         return Restored()
     plan = marked.found.plan
     for _ in range(_ATTEMPTS):
@@ -219,22 +219,25 @@ def _whole(found: Trace, alias: Alias) -> Routing:
     return whole
 
 
-def _restore_as_left(found: Trace) -> bool:
-    """Whether the alias was at the revision of this rollout's last write, and is restored: no other proof is needed."""
+def _restore_as_left(found: Trace) -> str | None:
+    """The new revision of an alias that was at that of this rollout's last write, and is restored: proof enough.
+
+    None where it was at another one.
+    """
     plan = found.plan
     if found.revision_id is None:
-        return False
+        return None
     stable = Routing.alone(plan.stable)
     try:
         written = aliases.write(plan.function_name, plan.alias_name, stable, found.revision_id)
     except (PermissionDenied, AwsRefused):
-        now = aliases.read(plan.function_name, plan.alias_name).routing
-        if now == stable or found.claim.whole(now) is None:
-            return now == stable  # where it is somebody else's by now, there is nothing to be refused
+        now = aliases.read(plan.function_name, plan.alias_name)
+        if now.routing == stable:
+            return now.revision_id
+        if found.claim.whole(now.routing) is None:
+            return None  # where it is somebody else's by now, there is nothing to be refused
         raise
-    if written:
-        logger.info("stable version restored")
-    return written is not None
+    return written.revision_id if written else None
 
 
 def _write(found: Trace, alias: Alias, whole: Routing) -> bool:

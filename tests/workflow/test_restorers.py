@@ -132,14 +132,57 @@ def test_the_sweeper_asks_the_lock_itself_whose_it_is():
         assert (world.routing, outcomes(world)) == (("2", {}), ["rolled_back", "promoted"])
 
 
-def test_who_no_longer_has_the_lock_restores_nothing():
-    """The candidate does harm, and the lock is another execution's: so is the weight, for all that can be known."""
+@pytest.mark.parametrize(
+    ("touched", "ends"), [(False, ("RolledBack", ("1", {}))), (True, ("Interrupted", ("1", {"2": 0.1})))]
+)
+def test_who_no_longer_has_the_lock_restores_only_what_nobody_has_written_since(touched, ends):
+    """The candidate does harm, and the lock is another execution's: only the revision says whose the weight is."""
+
+    def lose():
+        hand_over(world)
+        if touched:
+            client("lambda").update_alias(FunctionName="checkout", Name="live")
+
     long = {**SMALLEST, "steps": [{"weight": 10, "bake_seconds": 600}, {"weight": 100, "bake_seconds": 600}]}
     with World(Scenario.of({"candidate": {"error_rate": 0.5}}), long) as world:
         arn = world.start()
-        later(world, 150, lambda: hand_over(world))
+        later(world, 150, lose)
         end = world.follow(arn)
-        assert (end.error, world.routing) == ("Interrupted", ("1", {"2": 0.1}))
+        assert (end.error, world.routing) == ends
+
+
+def test_a_weight_that_is_recorded_before_the_mark_does_not_outlive_the_restore():
+    """Stopped while ShiftTraffic sets the first weight. The guard finds the alias at the revision of the last look, and
+    writes; ShiftTraffic, refused for that, finds it as it was and writes again; and only then the guard marks the lock.
+    """
+    wrote = []
+
+    def writes(_params, proceed):
+        who = caller.get()
+        if who == "shift_traffic" and not wrote:
+            by_somebody(lambda: client("stepfunctions").stop_execution(executionArn=arn))
+        while who == "shift_traffic" and not wrote:
+            world.clock.sleep(0.1)  # on its way until the guard has written
+        wrote.append(who)
+        return proceed()
+
+    def marks(params, proceed):
+        while caller.get() == "guard_execution" and ":why" in str(params) and wrote.count("shift_traffic") < 2:
+            world.clock.sleep(0.1)  # on its way until ShiftTraffic has written again
+        return proceed()
+
+    gated = {"weight": 100, "bake_seconds": 300, "approval": {"timeout_seconds": 1200}}
+    approved = {"at_second": 60, "do": "command", "command": "approve"}
+    with World(Scenario.of({"timeline": [approved]}), {**SMALLEST, "steps": [gated]}) as world:
+        world.boundary.correct("lambda.UpdateAlias", writes)
+        world.boundary.correct("dynamodb.UpdateItem", marks)
+        arn = world.start()
+        world.follow(arn)
+        world.settle()
+        assert wrote[:3] == ["guard_execution", "shift_traffic", "shift_traffic"]
+        assert (world.routing, outcomes(world)) == (("1", {}), ["rolled_back"])
+        (split_at, split), (whole_at, _) = world.routings[-2:]
+        assert (split, whole_at - split_at < 1) == (("1", {"2": 1.0}), True)
 
 
 def test_who_no_longer_has_the_lock_before_any_traffic_is_interrupted():

@@ -136,6 +136,7 @@ _ROUTES: Final = {
     ("HowItEnded?", "Rejected"): _Route("bad", "right right", lane=754),
     ("HowItEnded?", "Unchanged"): _Route("bad", "right right", lane=754),
     ("HowItEnded?", "Promoted"): _Route("bad", "right right", lane=754),
+    ("HowItEnded?", "RollbackFailed"): _Route("bad", "right right", lane=754),
 }
 
 

@@ -55,25 +55,28 @@ def _move(plan: Plan, candidate: str, progress: Document) -> Alias:
     alias = aliases.read(plan.function_name, plan.alias_name)
     if _is_promoted(alias.routing, plan, candidate):
         return alias
-    left = Progress.from_json(progress).routing(plan.stable, candidate)
+    try:
+        return _promote(plan, candidate, alias, Progress.from_json(progress).routing(plan.stable, candidate))
+    except AliasMoved:
+        # Refused, now or when it was tried before, so a weight of ours on somebody else's version is still ours.
+        with best_effort("say that it is not promoted"):
+            ledger.forget_promotion(plan)
+        raise
+
+
+def _promote(plan: Plan, candidate: str, alias: Alias, left: Routing) -> Alias:
     if alias.routing != left:
         # Said before the lock says that it is promoted: until then a weight of ours is known to be ours.
         raise AliasMoved(f"{plan.target} should serve {left}, and serves {alias.routing}: it is not promoted")
     ledger.record_promotion(plan)
-    try:
-        return move(
-            plan,
-            Routing.alone(candidate),
-            left=left,
-            revision_id=alias.revision_id,
-            record=lambda: ledger.record_promotion(plan),
-            is_there=lambda routing: routing.is_handed_over_from(plan.stable, candidate),
-        )
-    except AliasMoved:
-        # Refused, so a weight of ours on somebody else's version is still known to be ours.
-        with best_effort("say that it is not promoted"):
-            ledger.forget_promotion(plan)
-        raise
+    return move(
+        plan,
+        Routing.alone(candidate),
+        left=left,
+        revision_id=alias.revision_id,
+        record=lambda: ledger.record_promotion(plan),
+        is_there=lambda routing: routing.is_handed_over_from(plan.stable, candidate),
+    )
 
 
 def _is_promoted(routing: Routing, plan: Plan, candidate: str) -> bool:

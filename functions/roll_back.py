@@ -11,7 +11,7 @@ from application.restoration import begin, left_open, mark, restore
 from application.telemetry import Document, best_effort, logger, measure, task
 from aws import executions, history, locks
 from aws.executions import SUCCESSES, Trace
-from aws.history import Booked, Closing
+from aws.history import ROLLBACK_FAILED, Booked, Closing
 from rollout.errors import (
     CONVICTING,
     AliasMoved,
@@ -23,7 +23,7 @@ from rollout.errors import (
     RestoreFailed,
     RolloutError,
 )
-from rollout.failure import Failure
+from rollout.failure import Failure, after
 from rollout.plan import Plan
 from rollout.progress import Progress
 
@@ -51,8 +51,9 @@ def handler(event: Document) -> Document:
     that failed had closed the books before, they say how it ended: promoted or unchanged.
     """
     plan, candidate = Plan.from_json(event["plan"]), event["candidate"] or None
-    if event["redrives"] and (before := _booked(plan)):
-        # It had ended before somebody redrove it, and was told then.
+    before = _booked(plan) if event["redrives"] else None
+    if before and before.outcome != ROLLBACK_FAILED:
+        # It had ended before somebody redrove it, and was told then. One that could not be restored has not ended.
         return {"outcome": before.outcome, "cause": before.cause}
     failure = Failure.from_error_output(event["failure"])
     cause = str(failure) if failure else str(event["progress"]["reason"])
@@ -112,13 +113,13 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
             is_alone=lambda: _still_runs(plan, event),
         )
     except (Interrupted, AliasNotFound) as error:
-        return _Ended("interrupted", f"{error} (after {cause})", marked.found)
+        return _Ended("interrupted", after(str(error), cause), marked.found)
     except (PermissionDenied, AwsRefused) as error:
-        raise RestoreFailed(f"{error} (after {cause})") from error
+        raise RestoreFailed(after(str(error), cause)) from error
     if isinstance(done, Booked):
         return _Ended(done.outcome, done.cause, marked.found)
     if done.theirs:
-        return _Ended("interrupted", f"{done.theirs} (after {cause})", marked.found)
+        return _Ended("interrupted", after(done.theirs, cause), marked.found)
     measure("RollbackSeconds", max(0.0, time.time() - entered_at))
     return _Ended("rolled_back", cause, marked.found)
 

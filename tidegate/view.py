@@ -33,7 +33,7 @@ _ENDINGS = {
     "unchanged": "Nothing new to roll out: version {stable} serves on.",
     "rejected": "Traffic never moved.",
     "rolled_back": "Version {stable} serves all traffic again.",
-    "interrupted": "Somebody else moved the alias; their version stays.",
+    "interrupted": "Somebody else moved or deleted the alias; what they did stays.",
     "rollback_failed": "The alias needs a person.",
     "stopped_and_restored": "Version {stable} serves all traffic again.",
     "stopped": "The alias needs a person.",

@@ -19,7 +19,7 @@ from application.telemetry import best_effort, logger
 from aws import aliases, executions, history, ledger, locks
 from aws.aliases import Alias
 from aws.executions import Trace
-from aws.history import Booked
+from aws.history import ROLLBACK_FAILED, Booked
 from aws.locks import Lock, Restored
 from rollout.errors import AliasMoved, AwsRefused, AwsUnavailable, LockLost, PermissionDenied, RolloutError
 from rollout.routing import Routing
@@ -44,8 +44,8 @@ class Mark:
     """What is known once the lock was to be marked.
 
     Where it is ours, `found` is what it says now, and `marked` whether it says that somebody restores. Where it is not,
-    `booked` is how somebody closed the books, None where nobody did. `as_left`: the alias was as the rollout left it
-    and was restored before; `found` has the revision that it got by that.
+    `booked` is how somebody closed the books, None where nobody did, or could not restore. `as_left`: the alias was as
+    the rollout left it and was restored before; `found` has the revision that it got by that.
     """
 
     found: Trace
@@ -122,6 +122,8 @@ def _read(found: Trace) -> Mark:
 def _not_ours(found: Trace) -> Mark:
     with best_effort("read how the rollout was closed"):
         booked = history.booked(found.plan)
+        if booked and booked.outcome == ROLLBACK_FAILED:
+            booked = None
         taken = booked or locks.read(found.plan.target)
         return Mark(found, Holder.ANOTHER if taken else Holder.NOBODY, booked=booked)
     return Mark(found, Holder.NOT_OURS)

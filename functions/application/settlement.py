@@ -16,6 +16,7 @@ from aws.executions import End, Execution, Trace
 from aws.history import ROLLBACK_FAILED, Booked, Closing
 from aws.locks import Lock
 from rollout.errors import AliasNotFound, Interrupted, RolloutError, Transient
+from rollout.failure import after
 
 #: Whether nobody but that rollout can be at its alias, where the ledger is silent; None: whoever asks cannot say.
 IsAlone = Callable[[], bool] | None
@@ -79,7 +80,7 @@ def _ended_badly(found: Trace, end: End, is_alone: IsAlone) -> Closing | Booked:
     try:
         done = restore(marked, why, ended_at=end.ended_at, is_alone=is_alone)
     except (Interrupted, AliasNotFound) as error:
-        return _closing(found, "interrupted", f"{error} (after {why})")
+        return _closing(found, "interrupted", after(str(error), why))
     except RolloutError as error:
         if end.outcome == ROLLBACK_FAILED or not isinstance(error, Transient):
             _give_up(found, error, why)
@@ -87,7 +88,7 @@ def _ended_badly(found: Trace, end: End, is_alone: IsAlone) -> Closing | Booked:
     if isinstance(done, Booked):
         return done
     if done.theirs:
-        return _closing(found, "interrupted", f"{done.theirs} (after {why})")
+        return _closing(found, "interrupted", after(done.theirs, why))
     return _closing(found, "rolled_back", why)
 
 
@@ -106,7 +107,7 @@ def _closing(found: Trace, outcome: str, cause: str) -> Closing:
 
 def _give_up(found: Trace, error: RolloutError, why: str) -> None:
     """Say so at once; whether the next try succeeds or not, a person should look."""
-    cause = f"Run: {found.plan.restore_command}\nbecause {error} (after {why})"
+    cause = f"Run: {found.plan.restore_command}\nbecause {after(str(error), why)}"
     closing = Closing(found.plan, found.candidate, ROLLBACK_FAILED, cause, keep_lock=True)
     try:
         close(closing)

@@ -152,12 +152,12 @@ def record_promotion(plan: Plan) -> None:
 
 
 def forget_promotion(plan: Plan) -> None:
-    """Store that the candidate was not made the alias's own version: its write was refused.
+    """Store that the candidate was not made the alias's own version: its write was refused. Who restores may know it.
 
     Raises:
-        LockLost: another execution holds the lock, or somebody restores the stable version.
+        LockLost: another execution holds the lock.
     """
-    _write(plan.target, plan.execution_arn, {}, remove=["promoting"], conditions=[_UNRESTORED])
+    _write(plan.target, plan.execution_arn, {}, remove=["promoting"])
 
 
 def going_on(plan: Plan) -> Lock | None:

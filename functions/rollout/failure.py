@@ -32,3 +32,8 @@ class Failure:
 
     def __str__(self) -> str:
         return f"{self.error_name}: {self.message}" if self.message != self.error_name else self.error_name
+
+
+def after(found: str, cause: str) -> str:
+    """What was found while the rollout was taken back, with what had led to that, each said once."""
+    return cause if found in cause else f"{found} (after {cause})"

@@ -203,6 +203,6 @@ def test_a_step_whose_handler_always_times_out_gives_up_within_two_minutes_or_so
 
 def test_what_was_closed_before_it_failed_ends_as_that():
     following = {choice["Condition"]: choice["Next"] for choice in STATES["HowItEnded?"]["Choices"]}
-    for outcome, state in {"promoted": "Promoted", "unchanged": "Unchanged"}.items():
+    for outcome, state in {"promoted": "Promoted", "unchanged": "Unchanged", "rolled_back": "RolledBack"}.items():
         assert following[f"{{% $failure.Error = '{outcome}' %}}"] == state
-    assert STATES["HowItEnded?"]["Default"] == "RolledBack"
+    assert STATES["HowItEnded?"]["Default"] == "RollbackFailed"

@@ -17,6 +17,7 @@ from sandbox.scenario import Scenario, shipped
 from sandbox.stack import client
 from sandbox.story import play, rollout_view, tell
 from sandbox.world import STARTED_AT, World
+from tidegate.view import remedy
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 LIVE = {"FunctionName": "checkout", "Name": "live"}
@@ -161,3 +162,13 @@ def test_calls_with_slow_answers_are_made_all_the_same(scenario: str, call: str)
         assert asked[1][0] - asked[0][0] > 5
     else:
         assert {error for _, error in asked} == {None}
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [{"do": "update_alias", "function_version": "3"}, {"do": "delete_alias"}],
+)
+def test_nobody_is_told_to_undo_what_somebody_did_before_a_stop(theirs: dict[str, Any]) -> None:
+    with played({"at_second": 20, **theirs}, {"at_second": 25, "do": "stop_execution"}) as world:
+        view = rollout_view(world)
+    assert (view.outcome, remedy(view)) == ("interrupted", "")

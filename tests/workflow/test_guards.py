@@ -151,7 +151,7 @@ def test_a_guard_that_fails_three_times_is_followed_by_the_sweeper(tell):
 
 
 def test_a_denied_rollback_that_is_allowed_again_is_closed_as_rolled_back(tell):
-    denied = call("lambda.UpdateAlias", "AccessDeniedException", skip=1, times=6)
+    denied = call("lambda.UpdateAlias", "AccessDeniedException", skip=1, times=12)
     story = tell(candidate={"error_rate": 0.5}, faults=[denied])
     assert (story.error, story.alias, story.lock_released) == ("RollbackFailed", ON_STABLE, True)
     assert story.events[-1] == "RolloutRolledBack"

@@ -8,26 +8,13 @@ import pytest
 from sandbox.boundary import AwsError, caller
 from sandbox.scenario import Scenario
 from sandbox.stack import client
-from sandbox.world import STARTED_AT, World
+from sandbox.world import World
 from tests.brief import THREE_MINUTES
-from tests.workflow.several import ALARM, SMALLEST, call, items, later, world_of
+from tests.workflow.several import ALARM, SMALLEST, STEPS, at, call, ended, items, later, split, world_of
 
 ON_THEIRS = {"function_version": "3", "weights": {}}
-ON_STABLE = {"function_version": "1", "weights": {}}
-#: 10, 50 and 100 %, a minute each, and when each is set; the promotion comes after the last one.
-STEPS = {"steps": [{"weight": weight, "bake_seconds": 60} for weight in (10, 50, 100)], "health": {"judge": False}}
 #: A partial update: nothing is said of weights, so ours stays on a version that is not ours.
 THEIRS = {"do": "update_alias", "function_version": "3"}
-
-
-def at(second, **action):
-    return {"at_second": second, **action}
-
-
-def ended(world):
-    """Outcome and cause of each rollout, as the history has them, oldest first."""
-    finished = sorted((item for item in items(world) if item["record"]["S"] != "lock"), key=str)
-    return [(item["outcome"]["S"], item["cause"]["S"]) for item in finished if "outcome" in item]
 
 
 def once(world, operation, handler, act):
@@ -91,6 +78,28 @@ def test_a_deploy_between_the_last_look_and_the_promotion_is_kept_too():
         assert world.follow(world.start()).error == "Interrupted"
         world.settle()
         assert world.routing == ("3", {})
+
+
+@pytest.mark.parametrize(
+    ("error", "times"), [(("TooManyRequestsException", 429), 4), (("ResourceConflictException", 409), 1)]
+)
+def test_a_deploy_between_two_attempts_of_the_promotion_is_kept_too(error, times):
+    """The first attempt has recorded the promotion, and its write was refused."""
+    refused = []
+
+    def refuse(_params, proceed):
+        if caller.get() != "promote" or len(refused) == times:
+            return proceed()
+        refused.append(error)
+        if len(refused) == times:
+            Context().run(move)
+        raise AwsError(error[0], "not now", error[1])
+
+    with world_of(STEPS, versions={"3": {}}) as world:
+        world.boundary.correct("lambda.UpdateAlias", refuse)
+        end = world.follow(world.start())
+        assert (end.error, world.routing) == ("Interrupted", ("3", {}))
+        assert "That weight is cleared" in end.cause
 
 
 def test_with_the_ledger_gone_the_rollout_itself_still_clears_its_weight():
@@ -325,7 +334,7 @@ def test_what_is_deployed_while_it_is_published_is_not_published_by_mistake(chan
         assert world.routing == ("1", {})
 
 
-# One who comes late, and one who is started again.
+# One who comes late.
 
 
 @pytest.mark.parametrize(
@@ -367,43 +376,6 @@ def delay(world, name, handler, error, seconds):
         return answer
 
     world.boundary.correct(name, late)
-
-
-@pytest.mark.parametrize(("second", "after"), [(20, 2), (61.4, 45), (80, 2), (121.6, 45)])
-def test_a_redriven_execution_changes_nothing_of_a_later_rollout(second, after):
-    timeline = [
-        at(second, do="stop_execution"),
-        at(second + 1.5, do="start_execution"),
-        at(second + 1.5 + after, do="redrive"),
-    ]
-    with world_of({"version": "2", **STEPS}, versions={"2": {}}, timeline=timeline) as world:
-        first = world.start()
-        world.follow(first)
-        world.settle()
-        assert world.executions[first].error in {"RolledBack", "Rejected", "Interrupted"}
-        assert world.routing == ("2", {})
-        assert [routing[1].get("2") for _, routing in world.routings if routing][-4:] == [0.1, 0.5, 1.0, None]
-
-
-def test_a_redriven_execution_whose_rollout_was_restored_ends_as_that(tell):
-    story = tell(STEPS, timeline=[at(80, do="stop_execution"), at(200, do="redrive")])
-    assert (story.error, story.alias) == ("RolledBack", ON_STABLE)
-
-
-def test_a_redriven_execution_with_the_ledger_silent_writes_nothing():
-    timeline = [at(80, do="stop_execution"), at(200, do="redrive")]
-    with world_of(STEPS, timeline=timeline) as world:
-        first = world.start()
-        world.follow(first)
-        later(world, 199, lambda: client("dynamodb").delete_table(TableName=world.table_name))
-        later(world, 199.5, lambda: client("lambda").update_alias(**split("2", 0.5)))
-        world.clock.run(until=lambda: world.clock.now() > STARTED_AT + 400)
-        assert world.routing == ("1", {"2": 0.5})
-
-
-def split(version, weight):
-    routing = {"AdditionalVersionWeights": {version: weight}}
-    return {"FunctionName": "checkout", "Name": "live", "RoutingConfig": routing}
 
 
 # What was restored already.

@@ -8,13 +8,12 @@ from sandbox.boundary import AwsError, caller, identity
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
-from tests.workflow.several import ALARM, SMALLEST, call, items, later, stops, world_of
+from tests.workflow.several import ALARM, ON_STABLE, SMALLEST, call, items, later, stops, world_of
 
 AT_ONCE = {"strategy": "AllAtOnce"}
 #: When a rollout that is AllAtOnce writes its promotion to the alias; half a second later where it has alarms.
 PROMOTED_AT = 542.7
 WATCHED = {"alarms": ["errors"]}
-ON_STABLE = {"function_version": "1", "weights": {}}
 ON_CANDIDATE = {"function_version": "2", "weights": {}}
 CLOSE = "dynamodb.TransactWriteItems"
 ENDS = {"RolloutPromoted", "RolloutUnchanged", "RolloutRolledBack", "RolloutRejected", "RolloutInterrupted"}

@@ -66,6 +66,9 @@ def _together(case: Case) -> Iterator[str]:
     done = {action["do"] for action in timeline}
     if {"redrive", "start_execution"} <= done:
         yield "redrive beside another one"
+    denied = {fault.get("call") for fault in case.faults if fault["error"] == "AccessDeniedException"}
+    if "redrive" in done and "lambda.UpdateAlias" in denied:
+        yield "redrive of what may not be restored"
     alias = case.scenario.get("alias", {})
     if "describe_alias" in done and "provisioned_concurrency" in alias:
         yield "describe_alias, provisioned"

@@ -1,4 +1,6 @@
-"""What befalls a rollout from others: releases without weights, deletions, restarts, redrives, old and slow answers."""
+"""What befalls a rollout from others: releases without weights, deletions, restarts, redrives, leave that is
+taken away, old and slow answers.
+"""
 
 from __future__ import annotations
 
@@ -105,6 +107,17 @@ def _redriven(random: Random) -> Trouble:
     return [*actions, _act(at + after, "redrive")], contested(random) if random.random() < 0.3 else []
 
 
+def _denied(random: Random) -> Trouble:
+    """Stopped while nobody may write the alias, and redriven, before somebody gives the leave back or after."""
+    at = _moment(random)
+    actions = [_act(at, "stop_execution"), _act(at + random.uniform(5, 400), "redrive")]
+    if random.random() < 0.3:
+        weights = {"2": random.choice([0.05, 0.33])}
+        actions.append(_act(at * random.random(), "update_alias", function_version="1", weights=weights))
+    times, skip = random.choice([2, 5, 10, 30]), random.choice([1, 1, 2, 3])
+    return actions, [{"call": "lambda.UpdateAlias", "error": "AccessDeniedException", "skip": skip, "times": times}]
+
+
 def contested(random: Random) -> list[Fault]:
     """What makes the guard late, where another rollout may be on its way by then."""
     seconds = round(random.choice([random.uniform(0.5, 5), random.uniform(0.5, 20)]), 1)
@@ -152,6 +165,7 @@ _KINDS: list[Callable[[Random], Trouble]] = [
     _restarted,
     _redriven,
     _redriven,
+    _denied,
     _stale,
     _stale,
     _slow,

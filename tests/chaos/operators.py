@@ -121,7 +121,9 @@ def _function(random: Random, name: str) -> dict[str, Any]:
 def stored(random: Random, request: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The request with a part of it kept in a profile; the profiles. Seldom one that is broken, or is not there."""
     keys = [key for key in _STORED if key in request and random.random() < 0.6]
-    keys += random.choice([[], [], [], ["function_name"], ["function_name", "alias_name"]])
+    keys += [
+        key for key in random.choice([[], [], [], ["function_name"], ["function_name", "alias_name"]]) if key in request
+    ]
     profile = {key: request[key] for key in keys}
     kept = {key: value for key, value in request.items() if key not in keys}
     kept["profile"] = random.choice(["usual", "usual", "usual", "usual:1"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aws import sdk
-from rollout.declared_alias import DeclaredAlias, resource_block
+from rollout.declared_alias import DeclaredAlias
 from rollout.errors import AwsRefused
 
 
@@ -34,10 +34,17 @@ def read_alias(alias_arn: str) -> DeclaredAlias | None:
 
 
 def _declared(stack_name: str, logical_id: str, template: Any) -> DeclaredAlias | None:
+    found = _in_yaml(template, logical_id) if isinstance(template, str) else _in_json(template, logical_id)
+    return DeclaredAlias.parse(stack_name, found) if isinstance(found, dict) else None
+
+
+def _in_json(template: Any, logical_id: str) -> Any:
     """botocore has parsed a template that is JSON."""
-    if isinstance(template, str):
-        block = resource_block(template, logical_id)
-        return DeclaredAlias.parse_yaml(stack_name, block) if block is not None else None
     resources = template.get("Resources") if isinstance(template, dict) else None
-    resource = resources.get(logical_id) if isinstance(resources, dict) else None
-    return DeclaredAlias.parse(stack_name, resource) if isinstance(resource, dict) else None
+    return resources.get(logical_id) if isinstance(resources, dict) else None
+
+
+def _in_yaml(template: str, logical_id: str) -> Any:
+    from rollout.template import resource  # noqa: PLC0415 - a YAML parser, which nobody else pays for
+
+    return resource(template, logical_id)

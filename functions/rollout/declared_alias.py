@@ -15,7 +15,7 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAlias:
-    """`fixed`: its FunctionVersion is written out, so that no update of the stack changes it."""
+    """`fixed`: its FunctionVersion is a number, written out, so that no update of the stack changes it."""
 
     stack_name: str
     fixed: bool
@@ -24,25 +24,15 @@ class DeclaredAlias:
 
     @classmethod
     def parse(cls, stack_name: str, resource: Mapping[str, Any]) -> Self:
-        """From the resource in a template's JSON."""
+        """From the resource in a template, JSON or YAML, where every scalar may be its text."""
         properties, policy = resource.get("Properties"), resource.get("UpdatePolicy")
         declared = properties if isinstance(properties, dict) else {}
+        version = declared.get("FunctionVersion")
         return cls(
             stack_name,
-            fixed=isinstance(declared.get("FunctionVersion"), (str, int)),
+            fixed=isinstance(version, (str, int)) and re.fullmatch(r"\d+", str(version)) is not None,
             weighted="RoutingConfig" in declared,
             deployed_by_codedeploy=isinstance(policy, dict) and "CodeDeployLambdaAliasUpdate" in policy,
-        )
-
-    @classmethod
-    def parse_yaml(cls, stack_name: str, block: str) -> Self:
-        """From the resource's lines in a template that is YAML, as far as they are plain."""
-        version = re.search(r"^\s+FunctionVersion:\s*(.*)$", block, re.MULTILINE)
-        return cls(
-            stack_name,
-            fixed=version is not None and re.fullmatch(r"""(["']?)\d+\1\s*(#.*)?""", version[1]) is not None,
-            weighted=re.search(r"^\s+RoutingConfig:", block, re.MULTILINE) is not None,
-            deployed_by_codedeploy="CodeDeployLambdaAliasUpdate:" in block,
         )
 
     def warnings(self) -> tuple[str, ...]:
@@ -60,16 +50,3 @@ class DeclaredAlias:
             return ()
         why = ", ".join(reasons)
         return (f"stack {self.stack_name} moves this alias at its next update ({why}): {_ADVICE}",)
-
-
-def resource_block(template: str, logical_id: str) -> str | None:
-    """The lines of one resource in a template's YAML: its own, and all below it that stand further to the right."""
-    found = re.search(rf"^(?P<indent>[ ]+){re.escape(logical_id)}:[ ]*(#.*)?\n", template, re.MULTILINE)
-    if found is None:
-        return None
-    lines = []
-    for line in template[found.end() :].splitlines():
-        if line.strip() and len(line) - len(line.lstrip()) <= len(found["indent"]):
-            break
-        lines.append(line)
-    return "\n".join(lines)

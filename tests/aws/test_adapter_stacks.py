@@ -39,7 +39,10 @@ def test_a_fixed_version_is_told_apart(inhabit):
     [
         ("Resources:\n  FunctionAlias:\n    Properties:\n      FunctionVersion: !GetAtt V.Version\n", FOLLOWING),
         ("Resources:\n  FunctionAlias:\n    Properties:\n      FunctionVersion: 1\n", FIXED),
-        ("Resources: {FunctionAlias: {Properties: {FunctionVersion: 1}}}", None),
+        ("Resources: {FunctionAlias: {Properties: {FunctionVersion: 1}}}", FIXED),
+        ("Resources:\r\n  FunctionAlias:\r\n    Properties:\r\n      FunctionVersion: !Ref V\r\n", FOLLOWING),
+        ("Resources: {Other: {}}", None),
+        ("Resources: [", None),
         (json.dumps({"Resources": {"Other": {}}}), None),
         (json.dumps({"Resources": []}), None),
         (json.dumps({"Resources": {"FunctionAlias": "odd"}}), None),
@@ -47,7 +50,7 @@ def test_a_fixed_version_is_told_apart(inhabit):
         ("", None),
     ],
 )
-def test_a_template_without_a_transform_is_read_as_far_as_it_is_plain(inhabit, body, found):
+def test_a_template_without_a_transform_is_read_as_it_was_written(inhabit, body, found):
     world = inhabit(alias={"stack": SHOP})
     world.boundary.serve("cloudformation.GetTemplate", lambda _: {"TemplateBody": body})
     assert stacks.read_alias(ARN) == found

@@ -1,6 +1,6 @@
 """The arrows of the house: handlers -> application -> aws -> rollout -> the standard library, and what goes with them.
 
-The domain may also use jmespath, a language whose every expression is a function of values.
+The domain may also use jmespath, a language whose every expression is a function of values, and a parser of YAML.
 
 Read from the source, so that an import nobody runs counts too.
 """
@@ -76,7 +76,8 @@ def test_the_listing_of_functions_is_the_workflow(source):
 @pytest.mark.parametrize("source", sources("functions/rollout"))
 def test_the_domain_knows_nothing_but_itself_and_the_standard_library(source):
     pydantic = PYDANTIC if "request" in Path(source).stem else set()
-    assert third_party(source) <= {"rollout", "jmespath"} | pydantic
+    yaml = {"yaml"} if source == "functions/rollout/template.py" else set()
+    assert third_party(source) <= {"rollout", "jmespath"} | pydantic | yaml
 
 
 @pytest.mark.parametrize("source", sources("functions/rollout"))
@@ -118,6 +119,12 @@ def test_only_planning_pays_for_pydantic():
     assert importing("application.planner") == {"functions/plan_rollout.py", "functions/application/dry_run.py"}
     assert importing("application.dry_run") == {"functions/plan_rollout.py"}
     assert all("request" in Path(source).stem for source in parts)
+
+
+def test_only_a_template_that_is_yaml_pays_for_its_parser():
+    assert importing("rollout.template") == {"functions/aws/stacks.py"}
+    first = [ast.unparse(node) for node in parse("functions/aws/stacks.py").body if _imports(node)]
+    assert not [line for line in first if "template" in line]
 
 
 def importing(module: str) -> set[str]:

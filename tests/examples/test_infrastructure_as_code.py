@@ -12,8 +12,9 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from rollout.declared_alias import DeclaredAlias, resource_block
+from rollout.declared_alias import DeclaredAlias
 from rollout.request import RolloutRequest
+from rollout.template import resource
 from sandbox.scenario import Scenario
 from sandbox.stack import client
 from sandbox.world import World
@@ -80,8 +81,8 @@ def test_plan_rollout_has_nothing_to_warn_of(name):
         each for each in processed(name, "build-1").values() if each.get("Properties", {}).get("Name") == "live"
     )
     assert DeclaredAlias.parse("shop", live).warnings() == ()
-    written = resource_block((EXAMPLES / name).read_text(), "Live")
-    assert DeclaredAlias.parse_yaml("shop", written).warnings() == ()
+    written = resource((EXAMPLES / name).read_text(), "Live")
+    assert DeclaredAlias.parse("shop", written).warnings() == ()
 
 
 def test_plan_rollout_warns_of_the_alias_that_sam_moves():

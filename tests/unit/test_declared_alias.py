@@ -1,15 +1,58 @@
-"""What a stack's template says of an alias, and which of it would undo a rollout."""
+"""What a stack's template says of an alias, JSON or YAML in whatever style, and which of it would undo a rollout."""
+
+import time
 
 import pytest
 
-from rollout.declared_alias import DeclaredAlias, resource_block
+from rollout.declared_alias import DeclaredAlias
+from rollout.template import resource
 
 ADVICE = (
     "keep the alias by DeletionPolicy: Retain, then let the stack publish another; or leave FunctionVersion fixed; see"
     " docs/infrastructure-as-code.md"
 )
 FOLLOWS = {"Fn::GetAtt": ["CheckoutVersion1f2e", "Version"]}
-TEMPLATE = """\
+FOLLOWING = "its FunctionVersion follows the code, as with AutoPublishAlias"
+WEIGHTED = "its template has a RoutingConfig"
+
+
+def reasons(properties, **more):
+    return said(DeclaredAlias.parse("shop", {"Properties": properties, **more}))
+
+
+def said(declared):
+    warnings = declared.warnings()
+    if not warnings:
+        return None
+    (warning,) = warnings
+    assert warning.startswith("stack shop moves this alias at its next update (")
+    assert warning.endswith(f"): {ADVICE}")
+    return warning.partition(" (")[2].removesuffix(f"): {ADVICE}")
+
+
+@pytest.mark.parametrize(
+    ("properties", "more", "says"),
+    [
+        ({"FunctionVersion": "1"}, {}, None),
+        ({"FunctionVersion": 1}, {}, None),
+        ({"FunctionVersion": FOLLOWS}, {}, FOLLOWING),
+        ({"FunctionVersion": "$LATEST"}, {}, FOLLOWING),
+        ({}, {}, FOLLOWING),
+        (None, {}, FOLLOWING),
+        ({"FunctionVersion": "1", "RoutingConfig": {}}, {}, WEIGHTED),
+        (
+            {"FunctionVersion": FOLLOWS},
+            {"UpdatePolicy": {"CodeDeployLambdaAliasUpdate": {}}},
+            f"CodeDeploy deploys it, {FOLLOWING}",
+        ),
+        ({"FunctionVersion": "1"}, {"UpdatePolicy": "odd"}, None),
+    ],
+)
+def test_an_alias_in_json(properties, more, says):
+    assert reasons(properties, **more) == says
+
+
+BLOCK = """\
 Resources:
   Checkout:
     Type: AWS::Lambda::Function
@@ -28,44 +71,7 @@ Resources:
 """
 
 
-def reasons(properties, **resource):
-    return said(DeclaredAlias.parse("shop", {"Properties": properties, **resource}))
-
-
-def said(declared):
-    warnings = declared.warnings()
-    if not warnings:
-        return None
-    (warning,) = warnings
-    assert warning.startswith("stack shop moves this alias at its next update (")
-    assert warning.endswith(f"): {ADVICE}")
-    return warning.partition(" (")[2].removesuffix(f"): {ADVICE}")
-
-
-FOLLOWING = "its FunctionVersion follows the code, as with AutoPublishAlias"
-
-
-@pytest.mark.parametrize(
-    ("properties", "resource", "says"),
-    [
-        ({"FunctionVersion": "1"}, {}, None),
-        ({"FunctionVersion": 1}, {}, None),
-        ({"FunctionVersion": FOLLOWS}, {}, FOLLOWING),
-        ({}, {}, FOLLOWING),
-        (None, {}, FOLLOWING),
-        ({"FunctionVersion": "1", "RoutingConfig": {}}, {}, "its template has a RoutingConfig"),
-        (
-            {"FunctionVersion": FOLLOWS},
-            {"UpdatePolicy": {"CodeDeployLambdaAliasUpdate": {}}},
-            f"CodeDeploy deploys it, {FOLLOWING}",
-        ),
-        ({"FunctionVersion": "1"}, {"UpdatePolicy": "odd"}, None),
-    ],
-)
-def test_an_alias_in_json(properties, resource, says):
-    assert reasons(properties, **resource) == says
-
-
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize(
     ("version", "more", "says"),
     [
@@ -73,17 +79,71 @@ def test_an_alias_in_json(properties, resource, says):
         ('"1"  # fixed', "", None),
         ("'17'", "", None),
         ("!GetAtt LiveVersion.Version", "", FOLLOWING),
+        ("\n        Fn::GetAtt: [LiveVersion, Version]", "", FOLLOWING),
+        ("$LATEST", "", FOLLOWING),
         ("", "", FOLLOWING),
-        ("1", "      RoutingConfig: {}", "its template has a RoutingConfig"),
+        ("!Sub '1'", "", FOLLOWING),
+        ("1", "      RoutingConfig: {}", WEIGHTED),
         ("1", "    UpdatePolicy:\n      CodeDeployLambdaAliasUpdate:\n        x: 1", "CodeDeploy deploys it"),
+        ("1", "      Description: >-\n        see\n        RoutingConfig: none", None),
+        ("1", "#     RoutingConfig: {}\n      # FunctionVersion: !GetAtt LiveVersion.Version", None),
     ],
 )
-def test_an_alias_in_yaml(version, more, says):
-    block = resource_block(TEMPLATE.format(version=version, more=more), "Live")
-    assert block
-    assert said(DeclaredAlias.parse_yaml("shop", block)) == says
+def test_an_alias_in_yaml(version, more, says, newline):
+    template = BLOCK.format(version=version, more=more).replace("\n", newline)
+    assert said(DeclaredAlias.parse("shop", resource(template, "Live"))) == says
 
 
-def test_a_resource_that_is_not_there_has_no_lines():
-    assert resource_block(TEMPLATE, "Gone") is None
-    assert resource_block("", "Live") is None
+@pytest.mark.parametrize(
+    ("template", "says"),
+    [
+        ("Resources:\n  'Live':\n    Properties:\n      \"FunctionVersion\": !GetAtt V.Version\n", FOLLOWING),
+        ("Resources:\n  Live: {Type: A, Properties: {FunctionVersion: !GetAtt V.Version, Name: live}}\n", FOLLOWING),
+        ("Resources:\n  Live:\n    Properties: {FunctionName: !Ref F, FunctionVersion: '1', Name: live}\n", None),
+        ("Resources: {Live: {Properties: {FunctionVersion: 1, RoutingConfig: !Ref AWS::NoValue}}}", WEIGHTED),
+        ('{"Resources": {"Live": {"Properties": {"FunctionVersion": "1"}}}}', None),
+        (
+            "Conditions:\n  Live:\n    !Equals [a, b]\nResources:\n Live:\n  Properties:\n   FunctionVersion: '1'\n",
+            None,
+        ),
+        (
+            "Metadata:\n  Live: {owner: x}\nResources:\n  Live:\n    Properties:\n      FunctionVersion: !Ref V\n",
+            FOLLOWING,
+        ),
+        ("---\n? Resources\n: ? Live\n  : Properties: {FunctionVersion: 2}\n", None),
+        ("\ufeffResources:\n  Live:\n    Properties:\n      FunctionVersion: 2\n", None),
+    ],
+)
+def test_it_is_read_in_any_style(template, says):
+    assert said(DeclaredAlias.parse("shop", resource(template, "Live"))) == says
+
+
+DEEP = 900_000
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "Resources: {}",
+        "Resources: [Live]",
+        "Resources: {Live: odd}",
+        "Resources: {Live: &it [*it]}",
+        "Conditions: {Live: {Properties: {}}}",
+        "a: [",
+        "\t",
+        "\ud800",
+        "[" * DEEP,
+        "Resources: {Live: " + "{a: " * DEEP,
+    ],
+    ids=lambda template: template[:20].encode("ascii", "replace").decode(),
+)
+def test_what_holds_no_such_resource_or_is_no_yaml_says_nothing_and_takes_no_time(template):
+    began = time.process_time()
+    assert resource(template, "Live") is None
+    assert time.process_time() - began < 1
+
+
+def test_no_tag_is_obeyed_and_no_alias_followed():
+    template = "Resources:\n  Live:\n    Other: &it [1]\n    Properties: !!python/object/apply:os.system [*it]\n"
+    assert resource(template, "Live") == {"Other": ["1"], "Properties": [None]}

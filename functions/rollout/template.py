@@ -1,0 +1,90 @@
+"""One resource of a CloudFormation template that is written as YAML.
+
+Read from the parser's events, so that nothing of the template is built but that resource: no tag is obeyed, no alias is
+followed, and a template of 1 MB, the largest there is (CloudFormation User Guide, "Quotas"), takes a moment.
+
+Imported only where such a template is read: no other handler pays for the parser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+#: libyaml's where the wheel has it, as on Lambda; the parser in Python takes some seconds for the largest template.
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+#: No template is nested like this. libyaml takes the square of the depth.
+_DEEPEST = 100
+
+_BEGINS = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
+_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+
+
+def resource(template: str, logical_id: str) -> dict[str, Any] | None:
+    """The resource of that logical id as its JSON would be, every scalar as its text; None where there is none.
+
+    A value with a tag of its own, such as `!GetAtt`, is `{"!GetAtt": value}`, and one that stands elsewhere (`*alias`)
+    is None. What cannot be parsed has no resource.
+    """
+    try:
+        events = yaml.parse(template, Loader=_LOADER)
+        place = _first(events)
+        for key in ("Resources", logical_id):
+            place = _value_of(events, place, key)
+        found = _built(events, place) if place else None
+    except (yaml.YAMLError, UnicodeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _first(events: Iterator[Any]) -> Any:
+    return next((event for event in events if isinstance(event, yaml.NodeEvent)), None)
+
+
+def _value_of(events: Iterator[Any], place: Any, key: str) -> Any:
+    """The event with which the value of a mapping's key begins; None where `place` begins none with that key."""
+    if not isinstance(place, yaml.MappingStartEvent):
+        return None
+    while not isinstance(event := next(events), yaml.MappingEndEvent):
+        found = isinstance(event, yaml.ScalarEvent) and event.value == key
+        _pass(events, event)
+        value = next(events)
+        if found:
+            return value
+        _pass(events, value)
+    return None
+
+
+def _pass(events: Iterator[Any], event: Any) -> None:
+    """Read on to the end of the node that begins with the event."""
+    depth = int(isinstance(event, _BEGINS))
+    while depth:
+        event = next(events)
+        depth += isinstance(event, _BEGINS) - isinstance(event, _ENDS)
+        _require_shallow(depth)
+
+
+def _built(events: Iterator[Any], event: Any, depth: int = 0) -> Any:
+    """The value that begins with the event."""
+    _require_shallow(depth)
+    value: Any = None
+    if isinstance(event, yaml.ScalarEvent):
+        value = event.value
+    elif isinstance(event, yaml.SequenceStartEvent):
+        value = []
+        while not isinstance(inner := next(events), yaml.SequenceEndEvent):
+            value.append(_built(events, inner, depth + 1))
+    elif isinstance(event, yaml.MappingStartEvent):
+        value = {}
+        while not isinstance(inner := next(events), yaml.MappingEndEvent):
+            key = _built(events, inner, depth + 1)
+            value[str(key)] = _built(events, next(events), depth + 1)
+    tag = getattr(event, "tag", None)
+    return {tag: value} if tag and tag.startswith("!") and tag != "!" else value
+
+
+def _require_shallow(depth: int) -> None:
+    if depth > _DEEPEST:
+        raise yaml.YAMLError(f"more than {_DEEPEST} levels")

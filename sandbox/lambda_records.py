@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sandbox.boundary import Params
+from sandbox.settings import as_image
 
 LATEST: Final = "$LATEST"
 FUNCTION_ARN: Final = "arn:aws:lambda:us-east-1:123456789012:function:"
@@ -78,11 +79,16 @@ class Function:
     states: dict[str, VersionState] = field(default_factory=dict)
     deleted: set[str] = field(default_factory=set)
     roles: dict[str, str] = field(default_factory=dict)
+    package_type: str = "Zip"
     last_update_status: str = "Successful"
 
     @property
     def last_published(self) -> str | None:
         return max((version for version in self.configurations if version != LATEST), key=int, default=None)
+
+    def as_packed(self, configuration: Mapping[str, Any]) -> dict[str, Any]:
+        """A configuration as that of the function's kind of package."""
+        return as_image(configuration) if self.package_type == "Image" else dict(configuration)
 
     def publish(self, version: str, configuration: dict[str, Any]) -> None:
         """A version of $LATEST as it now is."""

@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 from uuid import NAMESPACE_URL, uuid5
 
 from moto.awslambda.utils import get_backend
@@ -29,9 +29,8 @@ from sandbox.lambda_records import (
 )
 from sandbox.past import Past
 from sandbox.provisioned_concurrency import ProvisionedConcurrency
+from sandbox.settings import KEPT, Setting, changed
 from sandbox.stack import ACCOUNT_ID, REGION
-
-_FORGOTTEN_BY_MOTO: Final = ("DeadLetterConfig", "SnapStart")
 
 AliasCallback = Callable[[str, str], None]
 Routing = tuple[str, dict[str, float]]
@@ -83,6 +82,14 @@ class LambdaRules:
         """Say how the last update of $LATEST went: Successful, InProgress or Failed."""
         self._of(function).last_update_status = status
 
+    def set_package_type(self, function: str, package_type: str) -> None:
+        """Say what the function's code comes in, Zip or Image, before it is made."""
+        self._of(function).package_type = package_type
+
+    def change_setting(self, function: str, setting: Setting) -> None:
+        """Have a setting of $LATEST differ from what was published."""
+        self._write_latest(function, {**self._of(function).configurations[LATEST], **changed(setting)})
+
     def on_alias_change(self, callback: AliasCallback) -> None:
         """Call `callback(function, alias)` right before each write to an alias takes effect, Lambda's own included, and
         right after.
@@ -122,8 +129,8 @@ class LambdaRules:
         """Keep $LATEST, and the version where the call published one, as the response shows them."""
         function = self._of(function_name(params))
         before = function.configurations.get(LATEST, {})
-        latest = {**response, "Version": LATEST}
-        for key in _FORGOTTEN_BY_MOTO:
+        latest = {**function.as_packed(response), "Version": LATEST}
+        for key in KEPT:
             if value := params.get(key, before.get(key)):
                 latest[key] = value
         self._write_latest(function_name(params), latest)
@@ -142,8 +149,9 @@ class LambdaRules:
         """A new version. Its RevisionId is its own, and $LATEST gets another one too (recorded facts, L3)."""
         function, version = self._of(name), response["Version"]
         latest = function.configurations[LATEST]
-        kept: dict[str, Any] = {key: latest[key] for key in _FORGOTTEN_BY_MOTO if key in latest}
-        configuration = {**response, **kept, "RevisionId": self._new_revision()}
+        kept: dict[str, Any] = {key: latest[key] for key in KEPT if key in latest}
+        described = {"Description": response["Description"]} if response.get("Description") else {}
+        configuration = {**function.as_packed(response), **kept, **described, "RevisionId": self._new_revision()}
         configuration.pop("ResponseMetadata", None)
         function.publish(version, configuration)
         self._past_configurations[name, version].note(self._clock.now(), configuration)
@@ -192,12 +200,11 @@ class LambdaRules:
     ) -> dict[str, Any]:
         version = configuration["Version"]
         value = function.state_at(version, moment)
-        shown = {**configuration, "State": value, "LastUpdateStatus": "Successful", "RevisionId": known["RevisionId"]}
+        shown = {**function.as_packed(configuration), **{key: known[key] for key in KEPT if key in known}}
+        shown |= {"State": value, "LastUpdateStatus": "Successful", "RevisionId": known["RevisionId"]}
         shown |= function.reason_at(version, moment)
         if version == LATEST:
             shown |= {"LastUpdateStatus": function.last_update_status}
-        if "DeadLetterConfig" in known:
-            shown |= {"DeadLetterConfig": known["DeadLetterConfig"]}
         if known.get("SnapStart", {}).get("ApplyOn") == "PublishedVersions":
             optimized = version != LATEST and value == "Active"
             shown |= {"SnapStart": {**known["SnapStart"], "OptimizationStatus": "On" if optimized else "Off"}}

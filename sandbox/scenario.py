@@ -22,6 +22,7 @@ from pydantic import model_validator as validator
 from sandbox.alarm_rule import AlarmState
 from sandbox.faults import STALE_CALLS
 from sandbox.scenario_keys import nearest
+from sandbox.settings import Setting
 from sandbox.shapes import Count, MissingDataTreatment, Name, Qualifier, Rate, Second, VersionNumber, Weights, shape
 from sandbox.timeline import Action, UpdateAlias
 
@@ -92,10 +93,23 @@ class VersionState:
 
 @shape
 class Publish:
-    """What there is to publish: a change in $LATEST by default."""
+    """What there is to publish: other code in $LATEST by default, `changed` settings beside it, or without it."""
 
     unchanged: bool = False
+    changed: tuple[Setting, ...] = ()
+    code: bool = True
     last_update_status: Literal["Successful", "Failed", "InProgress"] | None = None
+
+    @validator(mode="after")
+    def _possible(self) -> Self:
+        if self.unchanged and self.changed:
+            raise ValueError('unchanged, and yet settings are changed: say "code": false where those alone are')
+        return self
+
+    @property
+    def new_code(self) -> bool:
+        """Whether the code of $LATEST is another one."""
+        return self.code and not self.unchanged
 
 
 @shape
@@ -104,6 +118,22 @@ class Stack:
 
     name: Name
     function_version: str | dict[str, Any]
+
+
+@shape
+class StackTemplate:
+    """The stack that has the alias, by its whole template, which declares one `AWS::Lambda::Alias` at least."""
+
+    format: Literal["json", "yaml"]
+    template: Name
+    name: Name = "shop"
+
+
+@shape
+class Code:
+    """What the target's code comes in."""
+
+    package_type: Literal["Zip", "Image"] = "Zip"
 
 
 @shape
@@ -290,6 +320,8 @@ class Scenario:
     candidate: Version = Field(default_factory=Version)
     versions: dict[VersionNumber, VersionState] = Field(default_factory=dict)
     publish: Publish = Field(default_factory=Publish)
+    function: Code = Field(default_factory=Code)
+    stack: StackTemplate | None = None
     alias: Alias = Field(default_factory=Alias)
     profiles: Profiles = Field(default_factory=dict)
     shared_outage: Outage | None = None
@@ -363,6 +395,8 @@ def _contradictions(raw: object) -> Iterator[str]:
     for index, fault in enumerate(_objects(raw, "faults")):
         if unknown := _unknown_call(fault.get("call")):
             yield f"faults.{index}.call: {unknown}"
+    if isinstance(alias := raw.get("alias"), Mapping) and alias.get("stack") and raw.get("stack"):
+        yield "stack: alias.stack is another one, and an alias has one at most"
     minutes = [minute.get("t") for minute in _objects(raw, "replay")]
     yield from (f"replay: minute {minute} is there twice" for minute in _repeated(minutes))
 

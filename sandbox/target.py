@@ -49,6 +49,7 @@ OWN_TARGET = Target("checkout", "live")
 def create_target(target: Target, scenario: scenarios.Scenario, rules: LambdaRules) -> None:
     """The function, its published versions, a change in $LATEST, and its alias, as the scenario says."""
     name, published = target.function_name, scenario.highest_version_named
+    rules.set_package_type(name, scenario.function.package_type)
     create_function(name)
     for version in range(1, published + 1):
         if version > 1:
@@ -57,8 +58,11 @@ def create_target(target: Target, scenario: scenarios.Scenario, rules: LambdaRul
     _describe_version(name, scenario.alias.function_version, scenario.stable, rules)
     for number, named in scenario.versions.items():
         rules.set_version_state(name, number, named.state, None)
-    if not scenario.publish.unchanged:
+    if scenario.publish.new_code:
         client("lambda").update_function_code(FunctionName=name, ZipFile=archive("candidate"))
+    for setting in scenario.publish.changed:
+        rules.change_setting(name, setting)
+    if scenario.publish.new_code or scenario.publish.changed:
         _describe_version(name, str(published + 1), scenario.candidate, rules)
     if scenario.publish.last_update_status:
         rules.set_last_update_status(name, scenario.publish.last_update_status)

@@ -20,7 +20,7 @@ from sandbox import scenario as scenarios
 from sandbox.alarm_rule import ALARM_ARN
 from sandbox.boundary import Boundary
 from sandbox.clock import Clock
-from sandbox.cloudformation import AliasStack
+from sandbox.cloudformation import AliasStack, Declared
 from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
 from sandbox.dynamodb_rules import DynamoDbRules
 from sandbox.embedded_metrics import EmbeddedMetrics
@@ -102,7 +102,7 @@ class World:
         self.cloudwatch.before_read(printed.catch_up)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
         self._dynamodb_rules = DynamoDbRules(self.boundary, self.clock, plagues.stale_seconds("dynamodb"))
-        AliasStack(self.boundary, self.target, scenario.alias.stack)
+        AliasStack(self.boundary, self.target, Declared.by(scenario, self.target))
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
         # The tightest pattern there is: one name, without a wildcard that would speak of versions too.
         parameters = {"FunctionNamePattern": self.target.function_name, **(parameters or {})}

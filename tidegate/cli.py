@@ -251,7 +251,9 @@ def report(
     """One page of HTML about a rollout: the running one, the last one, or the one that --rollout names."""
     named = Target.parse(target)
     view = look(account, named) if rollout is None else finished(account, named, rollout)
-    page = out or Path(f"tidegate-{named.function_name}-{named.alias_name}-{view.rollout_id}.html")
+    # A file's name holds 255 bytes, and a rollout's id takes 80 of them.
+    names = f"{named.function_name[:64]}-{named.alias_name[:64]}"
+    page = out or Path(f"tidegate-{names}-{view.rollout_id}.html")
     try:
         page.write_text(reports.html(view), encoding="utf-8")
     except OSError as error:

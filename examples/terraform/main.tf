@@ -33,14 +33,17 @@ data "aws_iam_policy_document" "trust" {
   }
 }
 
+data "aws_partition" "current" {}
+
 resource "aws_iam_role" "checkout" {
-  name               = "${var.function_name}-role"
+  # A role's prefix holds 38 characters, a function's name up to 64.
+  name_prefix        = "${substr(var.function_name, 0, 37)}-"
   assume_role_policy = data.aws_iam_policy_document.trust.json
 }
 
 resource "aws_iam_role_policy_attachment" "logs" {
   role       = aws_iam_role.checkout.name
-  policy_arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
+  policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
 }
 
 resource "aws_lambda_function" "checkout" {

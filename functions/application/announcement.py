@@ -18,6 +18,8 @@ _HEADLINES = {
     "RolloutReverted": "promotion reverted",
     "AliasRestored": "put right after its rollout had ended",
 }
+#: What a subject has for names and headline.
+_SUBJECT_ROOM = notices.MAX_SUBJECT_CHARACTERS - len("Tidegate:  ")
 
 
 def announce(name: str, detail: Document, *, notice: bool = True) -> None:
@@ -35,7 +37,9 @@ def tell_waiting(plan: Plan, candidate: str, reason: str) -> None:
 
 
 def _subject(name: str, detail: Document) -> str:
-    return f"Tidegate: {detail['function_name']}:{detail['alias_name']} {_HEADLINES[name]}"
+    """What happened stands in it however long the names are; the text holds them whole."""
+    target, room = f"{detail['function_name']}:{detail['alias_name']}", _SUBJECT_ROOM - len(_HEADLINES[name])
+    return f"Tidegate: {target if len(target) <= room else target[: room - 3] + '...'} {_HEADLINES[name]}"
 
 
 def _text(name: str, detail: Document) -> str:

@@ -7,7 +7,7 @@ import os
 from aws import sdk
 
 #: SNS API reference, Publish: a subject is ASCII, on one line, of up to 100 characters; a message holds 256 KB.
-_MAX_SUBJECT_CHARACTERS = 100
+MAX_SUBJECT_CHARACTERS = 100
 _MAX_MESSAGE_CHARACTERS = 60_000
 
 
@@ -24,6 +24,6 @@ def publish(subject: str, message: str) -> None:
     with sdk.refusals("publish a notice"):
         sdk.hasty_client("sns").publish(
             TopicArn=topic,
-            Subject=ascii_subject[:_MAX_SUBJECT_CHARACTERS],
+            Subject=ascii_subject[:MAX_SUBJECT_CHARACTERS],
             Message=message[:_MAX_MESSAGE_CHARACTERS],
         )

@@ -44,6 +44,16 @@ def test_a_rollout_that_is_promoted_is_told_of_at_both_ends():
     assert all("Execution: arn:aws:states:" in message for _, message in notices)
 
 
+def test_a_subject_says_what_happened_however_long_the_names_are():
+    names = {"function_name": "f" * 64, "alias_name": "a" * 128}
+    _, notices = heard({**BRIEF, **names}, {})
+    for (subject, message), headline in zip(notices, ("rollout started", "promoted"), strict=True):
+        assert subject.startswith("Tidegate: ffff")
+        assert subject.endswith(f"... {headline}")
+        assert len(subject) == 100
+        assert message.startswith(f"{'f' * 64}:{'a' * 128}: {headline}.")
+
+
 def test_a_rollback_is_told_with_its_sentence():
     end, notices = heard(SMALLEST, {"candidate": {"error_rate": 0.3}})
     subject, message = notices[-1]

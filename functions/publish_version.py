@@ -23,7 +23,7 @@ def handler(event: Document) -> Document:
         return {"candidate": plan.stable, "unchanged": True}
     ledger.record_candidate(plan, candidate.number)
     _require_good(plan, candidate.number)
-    candidate.require_ready()
+    candidate.require_ready(plan.region, tried=plan.tries_candidate)
     logger.info("candidate is ready", version=candidate.number, code_sha256=candidate.code_sha256)
     return {"candidate": candidate.number, "unchanged": False}
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from application.hook import ask
 from application.telemetry import Document, best_effort, logger, task
 from aws import alarms, profiles, versions
 from rollout import preflight, smoke_test
-from rollout.errors import AwsUnavailable, SmokeTestFailed
+from rollout.errors import AwsUnavailable, RolloutError, SmokeTestFailed, VersionPending
 from rollout.plan import Plan
 from rollout.smoke_test import SmokeTest
+from rollout.version import Version
 
 
 @task("VerifyCandidate")
@@ -18,18 +22,43 @@ def handler(event: Document) -> Document:
     Result: how many smoke tests passed, and which hook was `asked`.
     """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
+    found = versions.read(plan.function_name, candidate)
     if not plan.creates_alias:
-        stable = versions.read(plan.function_name, plan.stable)
-        versions.read(plan.function_name, candidate).require_compatible(stable)
+        found.require_compatible(versions.read(plan.function_name, plan.stable))
+    found.require_ready(plan.region, tried=plan.tries_candidate)
     tests = [SmokeTest.from_json(test) for test in _wanted(plan, event["smoke_tests"])]
-    for number, test in enumerate(tests, start=1):
-        why = smoke_test.failure(test, versions.invoke(plan.function_name, candidate, test))
-        if why is not None:
-            raise SmokeTestFailed(f"smoke test {number} of version {candidate} of {plan.function_name} {why}")
-    asked = ask(plan, candidate, "before_traffic")
+    with _waking(found, plan.region):
+        for number, test in enumerate(tests, start=1):
+            why = smoke_test.failure(test, versions.invoke(plan.function_name, candidate, test))
+            if why is not None:
+                raise SmokeTestFailed(f"smoke test {number} of version {candidate} of {plan.function_name} {why}")
+        asked = ask(plan, candidate, "before_traffic")
     _require_quiet(plan)
     logger.info("candidate verified", smoke_tests=len(tests))
     return {"smoke_tests_passed": len(tests), "asked": asked}
+
+
+@contextmanager
+def _waking(found: Version, region: str) -> Iterator[None]:
+    """What is tried on an idle version does not run, and wakes it: all of that counts only once it is awake.
+
+    Raises:
+        VersionPending: it was idle, and is to be tried again.
+        VersionUnusable: it was idle, and nothing of the user's has woken it.
+    """
+    try:
+        yield
+    except RolloutError as error:
+        if found.is_idle:
+            _require_awake(found, region)
+            raise VersionPending(f"version {found.number} of {found.function_name} was idle: {error}") from error
+        raise
+    if found.is_idle:
+        _require_awake(found, region)
+
+
+def _require_awake(found: Version, region: str) -> None:
+    versions.read(found.function_name, found.number).require_ready(region)
 
 
 def _require_quiet(plan: Plan) -> None:

@@ -135,4 +135,6 @@ def _differences(plan: Record, differences: Sequence[Record]) -> Iterable[Render
 def _value(value: object) -> str:
     if value is None:
         return "–"
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_value(part)}" for name, part in value.items())
+    return ", ".join(map(_value, value)) if isinstance(value, list) else str(value)

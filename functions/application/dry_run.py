@@ -10,12 +10,16 @@ from application.planner import Asked, make_plan, taken
 from application.telemetry import Document, identify, logger
 from aws import executions, history, locks, versions
 from aws.executions import Execution
-from rollout.difference import Difference, differences
+from rollout.difference import Difference, differences, may_be_nothing
 from rollout.errors import FunctionUpdating, RolloutRunning, VersionKnownBad, VersionPending
 from rollout.plan import Plan
 from rollout.version import Version
 
 UNCHANGED = "nothing new: would end Unchanged"
+IDLE = "what is asked of it before any traffic wakes it, and the rollout would wait for it"
+MAYBE_UNCHANGED = (
+    "the description alone differs: would end Unchanged where the version was given its own when published"
+)
 
 
 def rehearse(request: object, execution: Execution, started_at: float) -> Document:
@@ -77,9 +81,12 @@ def _warnings(plan: Plan, candidate: Version, found: tuple[Difference, ...]) -> 
         if plan.version is None:
             candidate.require_publishable(plan.expected_code_sha256)
         else:
-            candidate.require_ready()
+            candidate.require_ready(plan.region, tried=plan.tries_candidate)
     except (FunctionUpdating, VersionPending) as error:
         yield f"{error}: the rollout would wait for it"
-    adopts_stable = plan.version is not None and plan.version == plan.stable
-    if adopts_stable or (plan.version is None and not plan.creates_alias and not found):
+    if plan.version is not None and candidate.is_idle:
+        yield f"version {plan.version} of {plan.function_name} is Inactive: {IDLE}"
+    if plan.version == plan.stable or (plan.version is None and not plan.creates_alias and not found):
         yield UNCHANGED
+    elif plan.version is None and may_be_nothing(found):
+        yield MAYBE_UNCHANGED

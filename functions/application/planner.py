@@ -45,7 +45,8 @@ class Asked:
         """
         name = name_in(document)
         profile = profiles.read(name) if name else None
-        request = RolloutRequest.parse(document, region=execution.region, account=execution.account, profile=profile)
+        here = {"partition": execution.partition, "region": execution.region, "account": execution.account}
+        request = RolloutRequest.parse(document, **here, profile=profile)
         return cls(request, profile)
 
     @property
@@ -77,7 +78,7 @@ def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
     provisioning = versions.read_provisioning(function_name, alias_name) if alias else None
     if alias:
         preflight.require_ready_alias(asked.target, alias.routing, provisioning)
-        _require_stable(function_name, alias.routing.version)
+        _require_stable(function_name, alias.routing.version, execution.region)
     gates = request.alarm_gates()
     preflight.require_ready_alarms(gates, alarms.read(gate.name for gate in gates))
     steps, health = request.chosen_steps() if alias else FIRST_RELEASE, request.health.gate()
@@ -108,6 +109,7 @@ def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
         version=_adopted(request),
         expected_code_sha256=request.expected_code_sha256,
         description=request.description,
+        smoke_tests=len(request.smoke_tests),
         force=request.force,
         provisioned=provisioning is not None,
         profile=str(asked.profile) if asked.profile else None,
@@ -156,16 +158,15 @@ def _expect_nothing(request: RolloutRequest) -> tuple[History, Forecast]:
 def _moved_by_a_stack(target: str, execution: Execution) -> tuple[str, ...]:
     """A warning where a CloudFormation stack would undo this rollout; best effort, and in no hurry's way."""
     with best_effort("see whose alias it is"):
-        partition = execution.arn.split(":")[1]
-        arn = f"arn:{partition}:lambda:{execution.region}:{execution.account}:function:{target}"
+        arn = f"arn:{execution.partition}:lambda:{execution.region}:{execution.account}:function:{target}"
         declared = stacks.read_alias(arn)
         return declared.warnings() if declared else ()
     return ()
 
 
-def _require_stable(function_name: str, version: str) -> None:
+def _require_stable(function_name: str, version: str, region: str) -> None:
     try:
-        versions.read(function_name, version).require_stable()
+        versions.read(function_name, version).require_stable(region)
     except VersionNotFound as error:
         raise StableUnusable(f"{error}, which a rollback would return to") from error
 

@@ -34,7 +34,7 @@ def revert(command: Command) -> Document:
     if why := _irreversible(command, promotion, plan, now):
         return command.answer(plan.rollout_id, refused + why)
     try:
-        versions.read(plan.function_name, plan.stable).require_stable()
+        versions.read(plan.function_name, plan.stable).require_stable(plan.region)
         alias = aliases.read(plan.function_name, plan.alias_name)
         if alias.routing != Routing.alone(candidate):
             message = f"it serves {alias.routing}, which that promotion did not leave: somebody else moved it since"

@@ -39,6 +39,11 @@ class Execution:
     account: str
     name: str
 
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-cn`, …: the partition that Tidegate runs in."""
+        return self.arn.split(":", 2)[1]
+
     @classmethod
     def parse(cls, arn: str) -> Self:
         """From `arn:<partition>:states:<region>:<account>:execution:<state machine>:<name>`."""

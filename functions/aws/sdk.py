@@ -37,6 +37,8 @@ _THROTTLED = frozenset(
         "TransactionConflictException",
         "TransactionInProgressException",
         "SnapStartNotReadyException",
+        # An idle function, which this call has woken (boto/boto3#3788).
+        "CodeArtifactUserPendingException",
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"})

@@ -25,6 +25,41 @@ _PUBLISH_SECONDS = 40
 _OTHER_REVISION, _OTHER_CODE = "PreconditionFailedException", "InvalidParameterValueException"
 #: What every write to a function changes, or none does; a description is for people.
 _NOT_MADE_OF = ("CodeSha256", "Description", "LastModified", "LastUpdate", "ResponseMetadata", "RevisionId", "State")
+#: What says nothing of how a version is made: whose it is, which one, how far it has come. CodeSize goes with the code.
+_OF_NO_SETTING = (
+    *("CodeSize", "ConfigSha256", "FunctionArn", "FunctionName", "LastModified", "LastUpdate", "MasterArn"),
+    *("ResponseMetadata", "RevisionId", "State", "Version"),
+)
+#: Settings that are told first, by names of their own; all others by Lambda's.
+_NAMES = {
+    "CodeSha256": "code_sha256",
+    "PackageType": "package_type",
+    "Runtime": "runtime",
+    "Architectures": "architectures",
+    "Handler": "handler",
+    "MemorySize": "memory",
+    "Timeout": "timeout",
+    "EphemeralStorage": "ephemeral_storage",
+    "Layers": "layers",
+    "Role": "role",
+    "DeadLetterConfig": "dead_letter",
+    "SnapStart": "snap_start",
+    "ImageConfigResponse": "ImageConfig",
+}
+#: The part of a setting that is one; what else SnapStart says is how far its snapshot has come.
+_ONE_PART = {
+    "EphemeralStorage": "Size",
+    "DeadLetterConfig": "TargetArn",
+    "SnapStart": "ApplyOn",
+    "ImageConfigResponse": "ImageConfig",
+}
+#: What an answer that is older than these settings would have said.
+_OLDER = {
+    "PackageType": "Zip",
+    "Architectures": ["x86_64"],
+    "EphemeralStorage": {"Size": 512},
+    "SnapStart": {"ApplyOn": "None"},
+}
 _NO_ROOM = frozenset({"CodeStorageExceededException", "FunctionVersionsPerCapacityProviderLimitExceededException"})
 
 
@@ -62,23 +97,36 @@ def read_configuration(function_name: str, number: str) -> Configuration:
     qualifier = {} if number == "$LATEST" else {"Qualifier": number}
     with sdk.refusals(f"read the configuration of {':'.join((function_name, *qualifier.values()))}"):
         found = sdk.client("lambda").get_function_configuration(FunctionName=function_name, **qualifier)
-    variables = (found.get("Environment") or {}).get("Variables") or {}
+    told = {**_OLDER, **{name: value for name, value in found.items() if not name.startswith(_OF_NO_SETTING)}}
+    environment = told.pop("Environment", None) or {}
+    variables = environment.get("Variables") or {}
+    settings = {_NAMES.get(name, name): _setting(name, told[name]) for name in (*_NAMES, *told) if name in told}
+    unread = [_NAMES.get(name, name) for name, value in told.items() if _has_error(value)]
     return Configuration(
-        code_sha256=found["CodeSha256"],
-        package_type=found.get("PackageType", "Zip"),
-        # Neither a container image nor an older answer has all of these.
-        runtime=found.get("Runtime"),
-        architectures=tuple(found.get("Architectures") or ("x86_64",)),
-        handler=found.get("Handler"),
-        memory=found["MemorySize"],
-        timeout=found["Timeout"],
-        ephemeral_storage=(found.get("EphemeralStorage") or {}).get("Size", 512),
-        layers=tuple(layer["Arn"] for layer in found.get("Layers") or ()),
-        role=found["Role"],
-        dead_letter=(found.get("DeadLetterConfig") or {}).get("TargetArn"),
-        snap_start=(found.get("SnapStart") or {}).get("ApplyOn", "None"),
+        settings={name: value for name, value in settings.items() if value is not None and name not in unread},
         environment={name: hashlib.sha256(value.encode()).hexdigest() for name, value in variables.items()},
+        unknown=(*unread, *["environment"] * _has_error(environment)),
     )
+
+
+def _has_error(setting: Any) -> bool:
+    """Whether Lambda says that it could not read a setting, as where the key of an environment is out of its reach."""
+    return isinstance(setting, dict) and bool(setting.get("Error"))
+
+
+def _setting(name: str, value: Any) -> Any:
+    """A setting without what is empty, which an answer may as well leave out; None where nothing is left."""
+    if name == "Layers":
+        return [layer["Arn"] for layer in value] or None
+    if name in _ONE_PART and isinstance(value, dict):
+        return _filled(value.get(_ONE_PART[name]))
+    return _filled(value)
+
+
+def _filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        value = {name: left for name, part in value.items() if (left := _filled(part)) is not None}
+    return value if value or (value == 0 and value is not False) else None
 
 
 def publish(function_name: str, latest: Version, description: str) -> str:

@@ -1,32 +1,31 @@
-"""What the candidate has that the stable version has not: code and configuration, never a secret."""
+"""What the candidate has that the stable version has not: code and configuration, never a secret.
+
+Every setting counts that Lambda tells of a version, also one that is not known here, but for what says nothing of what
+the version is made of.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from typing import Any
+
+#: What is said of a setting that Lambda could not read itself.
+UNKNOWN = "unknown"
+_DESCRIPTION = "Description"
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What makes a version: sizes in MB, `timeout` in seconds, layers by ARN, the rest in Lambda's own words.
+    """What makes a version: `settings` by name, in the order in which they are told, each as plain JSON.
 
-    `environment` holds a digest of each variable's value, by name: enough to tell that it changed.
+    `environment` holds a digest of each variable's value, by name: enough to tell that it changed. `unknown` names the
+    settings that could not be read, `environment` among them.
     """
 
-    code_sha256: str
-    package_type: str
-    runtime: str | None
-    architectures: tuple[str, ...]
-    handler: str | None
-    memory: int
-    timeout: int
-    ephemeral_storage: int
-    layers: tuple[str, ...]
-    role: str
-    dead_letter: str | None
-    snap_start: str
+    settings: Mapping[str, Any]
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
+    unknown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +38,39 @@ class Difference:
 
 
 def differences(stable: Configuration, candidate: Configuration) -> tuple[Difference, ...]:
-    """Every difference, in the order of the configuration; of environment variables the names alone."""
-    plain = (key.name for key in fields(Configuration) if key.name != "environment")
-    pairs = ((name, getattr(stable, name), getattr(candidate, name)) for name in plain)
-    found = tuple(Difference(name, ours, theirs) for name, ours, theirs in pairs if ours != theirs)
-    return found + tuple(_variables(stable.environment, candidate.environment))
+    """Every difference, in the order of the configuration; of environment variables the names alone.
+
+    What could not be read of either version may differ, and is told as unknown.
+    """
+    unknown = {*stable.unknown, *candidate.unknown}
+    names = dict.fromkeys((*stable.settings, *candidate.settings))
+    found = [
+        difference
+        for name in names
+        if name not in unknown
+        for difference in _differing(name, stable.settings.get(name), candidate.settings.get(name))
+    ]
+    if "environment" not in unknown:
+        found += _variables(stable.environment, candidate.environment)
+    return (*found, *(Difference(name, UNKNOWN, UNKNOWN) for name in sorted(unknown)))
+
+
+def may_be_nothing(found: tuple[Difference, ...]) -> bool:
+    """Whether the description alone differs: it may have been given to the version when that was published."""
+    return [difference.what for difference in found] == [_DESCRIPTION]
+
+
+def _differing(name: str, ours: Any, theirs: Any) -> Iterator[Difference]:
+    """The setting, where it differs; of one that has parts, those that do."""
+    if ours == theirs:
+        return
+    if isinstance(ours or {}, Mapping) and isinstance(theirs or {}, Mapping):
+        ours, theirs = _not_in(theirs or {}, ours or {}), _not_in(ours or {}, theirs or {})
+    yield Difference(name, ours, theirs)
+
+
+def _not_in(other: Mapping[str, Any], one: Mapping[str, Any]) -> dict[str, Any] | None:
+    return {part: value for part, value in one.items() if part not in other or other[part] != value} or None
 
 
 def _variables(stable: Mapping[str, str], candidate: Mapping[str, str]) -> Iterator[Difference]:

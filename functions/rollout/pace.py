@@ -31,9 +31,9 @@ MAX_PAUSE_POLL_SECONDS = 1800
 #: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
 HISTORY_BUDGET = 15_000
 #: PlanRollout with 40 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
-#: a version is Pending, VerifyCandidate, Promote with 120 while provisioned concurrency moves, RollBack with all its
-#: retries.
-FIXED_EVENTS = 1_330
+#: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 120 while provisioned
+#: concurrency moves, RollBack with all its retries.
+FIXED_EVENTS = 1_465
 #: ShiftTraffic with all its retries, StepBack before it, and the Choice after it.
 EVENTS_PER_STEP = 20
 #: RunHook with all its retries, and the Choice after it.

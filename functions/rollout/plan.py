@@ -43,6 +43,7 @@ class Plan:
     version: str | None = None
     expected_code_sha256: str | None = None
     description: str | None = None
+    smoke_tests: int = 0
     force: bool = False
     provisioned: bool = False
     profile: str | None = None
@@ -57,6 +58,11 @@ class Plan:
     def target(self) -> str:
         """The alias as the ledger and CloudWatch's `Resource` dimension name it: `function:alias`."""
         return f"{self.function_name}:{self.alias_name}"
+
+    @property
+    def tries_candidate(self) -> bool:
+        """Whether the user has the candidate invoked before any traffic: by smoke tests, or by a hook of theirs."""
+        return self.smoke_tests > 0 or self.hooks.before_traffic is not None
 
     @property
     def slow_above_ms(self) -> float | None:

@@ -34,6 +34,7 @@ from rollout.profile import Profile
 from rollout.request_part import MAX_BAKE_SECONDS, Or, Part, violation
 from rollout.strategy import Step
 from rollout.strategy_request import StepRequest, Strategy
+from rollout.version import CODE_SHA256_PATTERN
 
 SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
 MAX_SMOKE_TEST_SECONDS = 840
@@ -45,9 +46,11 @@ _FUNCTION_ARN = re.compile(
     r"arn:(?P<partition>[^:]+):lambda:(?P<region>[^:]+):(?P<account>[^:]+):function:(?P<name>[^:]+)(?::(?P<qualifier>.+))?"
 )
 _HOOK = re.compile(
-    r"(?:arn:[^:]+:lambda:(?P<region>[^:]+):(?P<account>[^:]+):function:)?"
+    r"(?:arn:(?P<partition>[^:]+):lambda:(?P<region>[^:]+):(?P<account>[^:]+):function:)?"
     r"(?P<name>[a-zA-Z0-9_-]{1,64}(?::(?:\$LATEST|[a-zA-Z0-9_-]{1,128}))?)"
 )
+#: What an ARN says of where it is.
+_PLACE = ("partition", "region", "account")
 _ALIAS_NAME_PATTERN = r"^(?!\d+$)[a-zA-Z0-9_-]{1,128}$"
 _ALIAS_NAME = re.compile(_ALIAS_NAME_PATTERN)
 
@@ -58,6 +61,7 @@ def _alias_name(value: str) -> str:
     return value
 
 
+CodeSha256 = Annotated[str, Field(json_schema_extra={"pattern": CODE_SHA256_PATTERN})]
 AliasName = Annotated[str, Field(json_schema_extra={"pattern": _ALIAS_NAME_PATTERN})]
 
 
@@ -159,9 +163,9 @@ class HooksRequest(Part):
 
 def _require_here(found: re.Match[str], info: ValidationInfo) -> None:
     here = info.context or {}
-    for part in ("region", "account"):
-        if part in here and found[part] not in (None, here[part]):
-            raise violation(f"is in {part} {found[part][:40]}, and this Tidegate serves {here[part]}")
+    if elsewhere := [key for key in _PLACE if key in here and found[key] not in (None, here[key])]:
+        there = " and ".join(f"{key} {found[key][:40]}" for key in elsewhere)
+        raise violation(f"is in {there}, and this Tidegate serves {' and '.join(here[key] for key in elsewhere)}")
 
 
 class FromAlias(Part):
@@ -202,10 +206,9 @@ class RolloutRequest(Part):
     version: Version | None = Field(
         None, description="Adopt this existing version, or the one another alias points to, instead of publishing."
     )
-    expected_code_sha256: str | None = Field(
+    expected_code_sha256: CodeSha256 | None = Field(
         None,
-        pattern=r"^[A-Za-z0-9+/]{43}=$",
-        description="The candidate's CodeSha256 as the build knows it; anything else is refused.",
+        description="The candidate's CodeSha256 as the build knows it, an image's its digest; other code is refused.",
     )
     description: str | None = Field(None, max_length=256, description="For the published version and the history.")
     strategy: Strategy | None = Field(None, description="A named or free strategy. Default: 10, 50, 100 %.")
@@ -252,6 +255,16 @@ class RolloutRequest(Part):
             raise violation(f"{arn['name'][:80]!r} is no function name")
         _require_here(arn, info)
         return arn["name"]
+
+    @field_validator("expected_code_sha256")
+    @classmethod
+    def _is_a_hash(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(CODE_SHA256_PATTERN, value):
+            raise violation(
+                "is no SHA-256: give CodeSha256 as Lambda shows it, 44 characters of base64 for a zip, or 64"
+                f" hexadecimal digits for an image (got {value[:80]!r})"
+            )
+        return value
 
     @field_validator("steps")
     @classmethod
@@ -306,7 +319,9 @@ class RolloutRequest(Part):
         return value
 
     @classmethod
-    def parse(cls, document: object, *, region: str, account: str, profile: Profile | None = None) -> Self:
+    def parse(
+        cls, document: object, *, region: str, account: str, partition: str = "aws", profile: Profile | None = None
+    ) -> Self:
         """The request in `document`, any JSON value, over the profile that it names.
 
         Raises:
@@ -319,7 +334,7 @@ class RolloutRequest(Part):
                 "the input is a whole EventBridge event: pass only its detail, with InputPath $.detail on the rule's"
                 " target"
             )
-        here = {"region": region, "account": account}
+        here = {"partition": partition, "region": region, "account": account}
         if profile is not None:
             cls._check({"function_name": "any", "alias_name": "any", **profile.document}, here, profile)
             document = profile.under(document)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import re
 from dataclasses import dataclass
 
 from rollout.errors import (
@@ -13,6 +15,12 @@ from rollout.errors import (
     VersionsIncompatible,
     VersionUnusable,
 )
+
+#: Lambda tells the hash of a zip in base64, and that of an image as its digest: 64 hexadecimal digits.
+CODE_SHA256_PATTERN = r"^(?:[A-Za-z0-9+/]{43}=|(?:sha256:)?[A-Fa-f0-9]{64})$"
+
+#: States that end by themselves.
+_ON_ITS_WAY = frozenset({"Pending", "Active"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,17 +60,46 @@ class Version:
         """Whether Lambda would invoke it right away; a state unknown here counts as no."""
         return self.state == "Active" and not self.snap_start_pending
 
-    def require_stable(self) -> None:
+    @property
+    def is_idle(self) -> bool:
+        """Whether Lambda has taken its resources away, for want of calls: the next one fails, and brings them back."""
+        return self.state == "Inactive"
+
+    def require_stable(self, region: str) -> None:
         """Refuse a version that could not take the traffic back.
 
         Raises:
-            StableUnusable: it could not serve now.
+            StableUnusable: it could not serve now, and what to do.
         """
-        if not self.can_serve:
-            raise StableUnusable(
-                f"version {self.number} of {self.function_name}, which a rollback would return to, is {self._state()}:"
-                " point the alias to a version that can serve first"
-            )
+        if self.can_serve:
+            return
+        cure = "point the alias to a version that can serve first"
+        if self.is_idle:
+            cure = self._waking(region)
+        elif self.state in _ON_ITS_WAY:
+            cure = f"wait until it is Active ({self._wait_command(region)}), and start again"
+        raise StableUnusable(
+            f"version {self.number} of {self.function_name}, which a rollback would return to, is {self._state()}:"
+            f" {cure}"
+        )
+
+    def _waking(self, region: str) -> str:
+        """What a person does about an idle version: nobody else invokes what may have effects.
+
+        Source: Lambda Developer Guide, "Lambda function states".
+        """
+        return (
+            "Lambda took its resources away for want of calls, and gives them back after the next one, which fails."
+            f" Invoke it once (aws lambda invoke --region {region} --function-name {self.function_name}"
+            f" --qualifier {self.number} /dev/null), wait until it is Active ({self._wait_command(region)}), and start"
+            " again"
+        )
+
+    def _wait_command(self, region: str) -> str:
+        return (
+            f"aws lambda wait published-version-active --region {region} --function-name {self.function_name}"
+            f" --qualifier {self.number}"
+        )
 
     def require_publishable(self, expected_code_sha256: str | None) -> None:
         """Refuse to publish $LATEST while it is not what the user thinks it is.
@@ -90,21 +127,30 @@ class Version:
         Raises:
             CodeChanged: the code is not the expected one.
         """
-        if expected_code_sha256 not in (None, self.code_sha256):
+        if expected_code_sha256 is not None and _digest(expected_code_sha256) != _digest(self.code_sha256):
             raise CodeChanged(
                 f"{self.number} of {self.function_name} has CodeSha256 {self.code_sha256}, and"
                 f" {expected_code_sha256} is expected: deploy that build, or leave expected_code_sha256 out"
             )
 
-    def require_ready(self) -> None:
+    def require_ready(self, region: str, *, tried: bool = False) -> None:
         """Wait for a candidate that cannot serve yet.
+
+        `tried`: the user's own smoke tests invoke it, or a hook is asked, before any traffic, which wakes an idle one.
 
         Raises:
             VersionPending: it may still become Active.
-            VersionUnusable: it will not.
+            VersionUnusable: it will not, or not before somebody invokes it; and what to do.
         """
         if self.state in ("Failed", "Deleting"):
             raise VersionUnusable(f"version {self.number} of {self.function_name} is {self._state()}")
+        if self.is_idle:
+            if tried:
+                return
+            raise VersionUnusable(
+                f"version {self.number} of {self.function_name} is {self._state()}: {self._waking(region)}; or give the"
+                " request a smoke test, which wakes it and is waited for"
+            )
         if not self.can_serve:
             raise VersionPending(f"version {self.number} of {self.function_name} is {self._state()}")
 
@@ -133,3 +179,11 @@ class Version:
     def _state(self) -> str:
         state = "waiting for its SnapStart snapshot" if self.state == "Active" else self.state
         return f"{state} ({self.state_reason})" if self.state_reason else state
+
+
+def _digest(code_sha256: str) -> bytes:
+    """The hash itself, however it is written; what is in neither form is as it stands."""
+    text = code_sha256.removeprefix("sha256:")
+    if not re.fullmatch(CODE_SHA256_PATTERN, code_sha256):
+        return text.encode()
+    return base64.b64decode(text) if text.endswith("=") else bytes.fromhex(text)

@@ -2,11 +2,12 @@
 
 import json
 from dataclasses import asdict, replace
+from typing import get_args
 
 import pytest
 
 from aws import versions
-from rollout.difference import differences
+from rollout.difference import UNKNOWN, Difference, differences
 from rollout.errors import (
     AwsRefused,
     AwsUnavailable,
@@ -20,6 +21,7 @@ from rollout.errors import (
 from rollout.smoke_test import SmokeTest
 from rollout.version import Provisioning
 from sandbox.boundary import AwsError
+from sandbox.settings import Setting
 from sandbox.stack import archive
 
 SECRET = "s3cr3t-of-the-customer"  # noqa: S105 - what must not leak
@@ -259,7 +261,10 @@ def test_a_version_that_does_not_answer_in_time_was_invoked_only_once(inhabit):
 
 @pytest.mark.parametrize(
     "error",
-    ["TooManyRequestsException", "ServiceException", "ResourceNotReadyException", "EC2ThrottledException"],
+    [
+        *("TooManyRequestsException", "ServiceException", "ResourceNotReadyException", "EC2ThrottledException"),
+        *("SnapStartNotReadyException", "CodeArtifactUserPendingException"),
+    ],
 )
 def test_a_version_that_lambda_did_not_run_is_tried_again_later_and_not_at_once(inhabit, error):
     world = inhabit(**fault("Invoke", error, times="always"))
@@ -286,10 +291,70 @@ def test_a_configuration_holds_what_makes_the_version(inhabit, configure):
     inhabit()
     configure(MemorySize=256, Timeout=30)
     latest, first = versions.read_configuration("checkout", "$LATEST"), versions.read_configuration("checkout", "1")
-    assert (latest.memory, latest.timeout, latest.handler) == (256, 30, "app.handler")
-    assert (first.memory, first.timeout, first.runtime) == (128, 3, "python3.13")
-    assert first.role == "arn:aws:iam::123456789012:role/checkout-role"
-    assert latest.code_sha256 != first.code_sha256
+    latest, first = latest.settings, first.settings
+    assert (latest["memory"], latest["timeout"], latest["handler"]) == (256, 30, "app.handler")
+    assert (first["memory"], first["timeout"], first["runtime"]) == (128, 3, "python3.13")
+    assert first["role"] == "arn:aws:iam::123456789012:role/checkout-role"
+    assert latest["code_sha256"] != first["code_sha256"]
+
+
+#: Scenarios name settings as Lambda does; these are told by another name.
+TOLD_AS = {
+    "Architectures": "architectures",
+    "DeadLetterConfig": "dead_letter",
+    "Environment": "environment variable CHANGED",
+    "EphemeralStorage": "ephemeral_storage",
+    "Handler": "handler",
+    "Layers": "layers",
+    "MemorySize": "memory",
+    "Runtime": "runtime",
+    "SnapStart": "snap_start",
+    "Timeout": "timeout",
+}
+
+
+@pytest.mark.parametrize("setting", get_args(Setting))
+def test_any_setting_that_differs_is_told(inhabit, setting):
+    package = {"function": {"package_type": "Image"}} if setting == "ImageConfig" else {}
+    inhabit(publish={"changed": [setting], "code": False}, **package)
+    stable, latest = (versions.read_configuration("checkout", number) for number in ("1", "$LATEST"))
+    (found,) = differences(stable, latest)
+    assert found.what == TOLD_AS.get(setting, setting)
+    assert found.stable != found.candidate
+    assert publish(versions.read_latest("checkout")) == "2"
+    (given,) = differences(latest, versions.read_configuration("checkout", "2"))
+    assert given.what == "Description", "the one that the rollout has given to its version"
+
+
+def test_what_says_nothing_of_how_a_version_is_made_is_no_difference(inhabit):
+    world = inhabit(publish={"unchanged": True})
+    volatile = {
+        **dict.fromkeys(("ConfigSha256", "LastUpdateStatusReason", "StateReasonCode", "SigningJobArn")),
+        "SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"},
+        "VpcConfig": {"SubnetIds": [], "SecurityGroupIds": [], "VpcId": "", "Ipv6AllowedForDualStack": False},
+    }
+    world.boundary.correct(
+        "lambda.GetFunctionConfiguration",
+        lambda params, proceed: (
+            {**proceed(), "SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": "On"}}
+            if "Qualifier" in params
+            else {**proceed(), **volatile, "LastModified": "now", "RevisionId": "new"}
+        ),
+    )
+    first, latest = (versions.read_configuration("checkout", number) for number in ("1", "$LATEST"))
+    assert differences(first, latest) == ()
+
+
+@pytest.mark.parametrize(
+    ("setting", "told_as"), [("Environment", "environment"), ("ImageConfigResponse", "ImageConfig")]
+)
+def test_a_setting_that_lambda_cannot_read_is_unknown(inhabit, setting, told_as):
+    """Environment.Error: the key is out of Lambda's or the caller's reach (API reference, EnvironmentResponse)."""
+    world = inhabit(publish={"unchanged": True})
+    error = {setting: {"Error": {"ErrorCode": "AccessDeniedException", "Message": "kms:Decrypt"}}}
+    world.boundary.correct("lambda.GetFunctionConfiguration", lambda _, proceed: {**proceed(), **error})
+    first, latest = (versions.read_configuration("checkout", number) for number in ("1", "$LATEST"))
+    assert differences(first, latest) == (Difference(told_as, UNKNOWN, UNKNOWN),)
 
 
 def test_a_configuration_tells_that_a_variable_changed_and_never_its_value(inhabit, configure):
@@ -310,5 +375,7 @@ def test_a_configuration_older_than_the_newer_fields_is_read(inhabit):
         lambda _, proceed: {key: value for key, value in proceed().items() if key not in newer},
     )
     found = versions.read_configuration("checkout", "1")
-    assert (found.package_type, found.architectures, found.ephemeral_storage) == ("Zip", ("x86_64",), 512)
-    assert (found.runtime, found.handler, found.snap_start, found.environment) == (None, None, "None", {})
+    told = found.settings
+    assert (told["package_type"], told["architectures"], told["ephemeral_storage"]) == ("Zip", ["x86_64"], 512)
+    assert (told["snap_start"], found.environment, found.unknown) == ("None", {}, ())
+    assert not {"runtime", "handler"} & set(told)

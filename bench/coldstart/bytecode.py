@@ -1,7 +1,7 @@
 """Bytecode for the zip: Lambda cannot write any, so without it Python compiles every module at every cold start.
 
-`make build` runs this with the Python that the functions run on. What no handler imports is left as source: the zip has
-a limit of its own.
+`make build` runs this with the Python that the functions run on. What no handler imports, or hardly ever, is left as
+source: the zip has a limit of its own.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from py_compile import PycInvalidationMode
 
 _UNUSED = re.compile(
     r"/annotated_types/test|/aws_lambda_powertools/(event_handler|tracing|utilities/(?!typing|__init__))"
-    r"|/aws_lambda_powertools/metrics/provider/datadog|/pydantic/(deprecated|experimental|mypy|v1)"
+    r"|/aws_lambda_powertools/metrics/provider/datadog|/pydantic/(deprecated|experimental|mypy|v1)|/ruamel/"
 )
 
 

@@ -1,7 +1,8 @@
 """One resource of a CloudFormation template that is written as YAML.
 
-Read from the parser's events, so that nothing of the template is built but that resource: no tag is obeyed, no alias is
-followed, and a template of 1 MB, the largest there is (CloudFormation User Guide, "Quotas"), takes a moment.
+Read from the parser's events, up to that resource, and nothing else of the template is built: no tag is obeyed, no
+alias is followed. The parser is ruamel.yaml: PyYAML's wheels hold a library that the zip has no room for. PlanRollout's
+share of a CPU takes a second for some 50 KB; 1 MB is the most there is (CloudFormation User Guide, "Quotas").
 
 Imported only where such a template is read: no other handler pays for the parser.
 """
@@ -11,15 +12,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.events import (
+    MappingEndEvent,
+    MappingStartEvent,
+    NodeEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
 
-#: libyaml's where the wheel has it, as on Lambda; the parser in Python takes some seconds for the largest template.
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-#: No template is nested like this. libyaml takes the square of the depth.
+#: No template is nested like this, and a parser takes the square of the depth.
 _DEEPEST = 100
 
-_BEGINS = (yaml.MappingStartEvent, yaml.SequenceStartEvent)
-_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
+_BEGINS = (MappingStartEvent, SequenceStartEvent)
+_ENDS = (MappingEndEvent, SequenceEndEvent)
 
 
 def resource(template: str, logical_id: str) -> dict[str, Any] | None:
@@ -29,26 +37,26 @@ def resource(template: str, logical_id: str) -> dict[str, Any] | None:
     is None. What cannot be parsed has no resource.
     """
     try:
-        events = yaml.parse(template, Loader=_LOADER)
+        events = YAML(typ="safe", pure=True).parse(template)
         place = _first(events)
         for key in ("Resources", logical_id):
             place = _value_of(events, place, key)
         found = _built(events, place) if place else None
-    except (yaml.YAMLError, UnicodeError):
+    except (YAMLError, UnicodeError):
         return None
     return found if isinstance(found, dict) else None
 
 
 def _first(events: Iterator[Any]) -> Any:
-    return next((event for event in events if isinstance(event, yaml.NodeEvent)), None)
+    return next((event for event in events if isinstance(event, NodeEvent)), None)
 
 
 def _value_of(events: Iterator[Any], place: Any, key: str) -> Any:
     """The event with which the value of a mapping's key begins; None where `place` begins none with that key."""
-    if not isinstance(place, yaml.MappingStartEvent):
+    if not isinstance(place, MappingStartEvent):
         return None
-    while not isinstance(event := next(events), yaml.MappingEndEvent):
-        found = isinstance(event, yaml.ScalarEvent) and event.value == key
+    while not isinstance(event := next(events), MappingEndEvent):
+        found = isinstance(event, ScalarEvent) and event.value == key
         _pass(events, event)
         value = next(events)
         if found:
@@ -70,15 +78,15 @@ def _built(events: Iterator[Any], event: Any, depth: int = 0) -> Any:
     """The value that begins with the event."""
     _require_shallow(depth)
     value: Any = None
-    if isinstance(event, yaml.ScalarEvent):
+    if isinstance(event, ScalarEvent):
         value = event.value
-    elif isinstance(event, yaml.SequenceStartEvent):
+    elif isinstance(event, SequenceStartEvent):
         value = []
-        while not isinstance(inner := next(events), yaml.SequenceEndEvent):
+        while not isinstance(inner := next(events), SequenceEndEvent):
             value.append(_built(events, inner, depth + 1))
-    elif isinstance(event, yaml.MappingStartEvent):
+    elif isinstance(event, MappingStartEvent):
         value = {}
-        while not isinstance(inner := next(events), yaml.MappingEndEvent):
+        while not isinstance(inner := next(events), MappingEndEvent):
             key = _built(events, inner, depth + 1)
             value[str(key)] = _built(events, next(events), depth + 1)
     tag = getattr(event, "tag", None)
@@ -87,4 +95,4 @@ def _built(events: Iterator[Any], event: Any, depth: int = 0) -> Any:
 
 def _require_shallow(depth: int) -> None:
     if depth > _DEEPEST:
-        raise yaml.YAMLError(f"more than {_DEEPEST} levels")
+        raise YAMLError(f"more than {_DEEPEST} levels")

@@ -107,7 +107,9 @@ def _closing(found: Trace, outcome: str, cause: str) -> Closing:
 
 def _give_up(found: Trace, error: RolloutError, why: str) -> None:
     """Say so at once; whether the next try succeeds or not, a person should look."""
-    cause = f"Run: {found.plan.restore_command}\nbecause {after(str(error), why)}"
+    command = found.plan.restore_command
+    remedy = f"Run: {command}\n" if command else "No alias was there to restore; see whether there is one now, "
+    cause = f"{remedy}because {after(str(error), why)}"
     closing = Closing(found.plan, found.candidate, ROLLBACK_FAILED, cause, keep_lock=True)
     try:
         close(closing)

@@ -311,7 +311,8 @@ def _ends_in_its_state(_: Case, seen: Observation) -> Broken:
             yield f"ended {each.error}: {each.cause}"
         elif each.outcome and each.last_state != _LAST_STATE[each.outcome]:
             yield f"{each.outcome} in {each.last_state}"
-        if each.error == "RollbackFailed" and COMMAND not in (each.cause or ""):
+        remedy = COMMAND if seen.initial else "No alias was there to restore"
+        if each.error == "RollbackFailed" and remedy not in (each.cause or ""):
             yield f"RollbackFailed without the command to run: {each.cause}"
 
 

@@ -157,3 +157,10 @@ def test_hooks_that_a_first_release_does_not_ask_are_named_in_its_plan():
         ]
     warnings = json.loads(record["document"]["S"])["plan"]["warnings"]
     assert any("only the before_traffic hook is asked" in warning for warning in warnings)
+
+
+def test_a_first_release_that_can_neither_end_nor_go_back_has_no_command_to_run():
+    dead = [{"handler": handler, "error": "crash", "times": "always"} for handler in ("promote", "roll_back")]
+    story = tell(faults=dead)
+    assert story.error == "RollbackFailed"
+    assert story.cause.startswith("No alias was there to restore; see whether there is one now, because ")

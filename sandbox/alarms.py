@@ -183,8 +183,8 @@ class Alarms:
         return {}
 
     def describe_alarms(self, params: dict[str, Any]) -> dict[str, Any]:
-        """DescribeAlarms. Metric alarms only unless AlarmTypes says otherwise; names that do not exist are absent,
-        and so are empty lists, as in the SDK's present protocol for CloudWatch.
+        """DescribeAlarms. Metric alarms only unless AlarmTypes says otherwise; names that do not exist are absent, and
+        the lists of both kinds are there, also where they are empty (recorded facts, C1).
         """
         names = params.get("AlarmNames", ())
         if len(names) > NAMES_PER_CALL:
@@ -205,7 +205,7 @@ class Alarms:
             and alarm.state.value == params.get("StateValue", alarm.state.value)
         ]
         page, token = _page(wanted, params, default=50)
-        answer: dict[str, Any] = dict(token)
+        answer: dict[str, Any] = {"MetricAlarms": [], "CompositeAlarms": [], **token}
         for alarm in page:
             answer.setdefault(KINDS[alarm.kind], []).append(alarm.described())
         return answer
@@ -232,9 +232,13 @@ class Alarms:
         """SetAlarmState, which the next evaluation may take back."""
         alarm = self._alarms.get(params["AlarmName"])
         if alarm is None:
-            raise AwsError("ResourceNotFound", f"Alarm {params['AlarmName']} does not exist.", status=404)
+            raise AwsError("ResourceNotFound", "", status=404)
         if params["StateValue"] not in STATES:
-            raise AwsError("ValidationError", f"StateValue must be one of {', '.join(STATES)}.")
+            raise AwsError(
+                "ValidationError",
+                f"1 validation error detected: Value '{params['StateValue']}' at 'stateValue' failed to satisfy"
+                " constraint: Member must satisfy enum value set: [INSUFFICIENT_DATA, ALARM, OK]",
+            )
         self._enter(alarm, params["StateValue"], params["StateReason"], params.get("StateReasonData", ""))
         self._evaluate_composites()
         return {}
@@ -261,15 +265,35 @@ class Alarms:
         to_alarm = settings.get("DatapointsToAlarm", needed)
         value = evaluated(points, needed, to_alarm, settings.get("TreatMissingData", "missing"), alarm.state.value)
         if value != alarm.state.value:
-            recent = [found[at] for at in begins if at in found][-needed:]
-            reason = _reason(settings, value, recent, words)
-            self._enter(alarm, value, reason, self._reason_data(alarm, recent, begins[0]))
+            recent = {at: found[at] for at in begins if at in found}
+            recent = dict(list(recent.items())[-needed:])
+            reason = _reason(settings, value, list(recent.values()), words)
+            self._enter(alarm, value, reason, self._reason_data(alarm, recent, begins[-needed:]))
 
-    def _reason_data(self, alarm: Alarm, recent: list[float], start: float) -> str:
-        stamp = {name: _iso(at) for name, at in (("queryDate", self._clock.now()), ("startDate", start))}
-        stat, threshold = _metric_stat(alarm.settings), float(alarm.settings["Threshold"])
-        data = {"version": "1.0", **stamp, "statistic": stat["Stat"], "period": stat["Period"]}
-        return json.dumps({**data, "recentDatapoints": recent, "threshold": threshold})
+    def _reason_data(self, alarm: Alarm, recent: Mapping[int, float], missing: Sequence[int]) -> str:
+        """StateReasonData (recorded facts, C7b). Where there was no datapoint, it has no `startDate`, and the periods
+        that are `missing` were evaluated.
+        """
+        stat, now = _metric_stat(alarm.settings), self._clock.now()
+        start = {"startDate": _iso(min(recent))} if recent else {}
+        unit = {"unit": stat["Unit"]} if "Unit" in stat else {}
+        samples = dict(self._values({**stat, "Stat": "SampleCount"}, min(recent or missing), now)) if recent else {}
+        evaluated = [
+            {"timestamp": _iso(at), "sampleCount": float(samples[at]), "value": value} for at, value in recent.items()
+        ]
+        return json.dumps(
+            {
+                "version": "1.0",
+                "queryDate": _iso(now),
+                **start,
+                **unit,
+                "statistic": stat["Stat"],
+                "period": stat["Period"],
+                "recentDatapoints": list(recent.values()),
+                "threshold": float(alarm.settings["Threshold"]),
+                "evaluatedDatapoints": evaluated or [{"timestamp": _iso(at)} for at in missing],
+            }
+        )
 
     def _evaluate_composites(self) -> None:
         """Bring composite alarms in line with their children, and then those that watch these."""

@@ -135,14 +135,17 @@ class EventBridge:
         """PutEvents: at most ten entries, each judged by itself."""
         entries = params["Entries"]
         if len(entries) > MAX_ENTRIES:
-            raise AwsError("ValidationException", f"Entries: at most {MAX_ENTRIES} events a call")
+            constraint = f"Member must have length less than or equal to {MAX_ENTRIES}"
+            message = f"1 validation error detected: Value at 'entries' failed to satisfy constraint: {constraint}"
+            raise AwsError("ValidationException", message)
         answers = [self._put_event(entry) for entry in entries]
         return {"FailedEntryCount": sum("ErrorCode" in answer for answer in answers), "Entries": answers}
 
     def _put_event(self, entry: Mapping[str, Any]) -> dict[str, str]:
         for key in ("Source", "DetailType", "Detail"):
             if not entry.get(key):
-                return {"ErrorCode": "InvalidArgument", "ErrorMessage": f"Parameter {key} is not valid."}
+                message = f"Parameter {key} is not valid. Reason: {key} is a required argument."
+                return {"ErrorCode": "InvalidArgument", "ErrorMessage": message}
         try:
             detail = json.loads(entry["Detail"])
         except ValueError:
@@ -223,13 +226,17 @@ class EventBridge:
                 throttle_seconds = min(2 * throttle_seconds, THROTTLE_SECONDS[1])
                 continue
             attempts += 1
-            outcome = {"functionError": result.function_error, "responsePayload": json.loads(result.payload or b"null")}
+            outcome = {
+                "executedVersion": result.executed_version,
+                "functionError": result.function_error,
+                "responsePayload": json.loads(result.payload or b"null"),
+            }
             if result.function_error is None:
                 return None
             if attempts > config.retries:
                 break
             self._clock.sleep(RETRY_SECONDS[min(attempts, len(RETRY_SECONDS)) - 1])
-        return self._report_failure(config, function_name, payload, attempts, outcome)
+        return self._report_failure(config, f"{function_name}:{qualifier or '$LATEST'}", payload, attempts, outcome)
 
     def _may_invoke(self, target: Mapping[str, Any]) -> bool:
         """A schedule invokes under the role that its target names; a rule does by the function's own policy."""
@@ -250,9 +257,12 @@ class EventBridge:
             send_message(dead_letters["Arn"], json.dumps(payload))
 
     def _report_failure(
-        self, config: AsyncConfig, function_name: str, payload: Any, attempts: int, outcome: Mapping[str, Any]
+        self, config: AsyncConfig, function: str, payload: Any, attempts: int, outcome: Mapping[str, Any]
     ) -> None:
-        """The record that Lambda sends to an on-failure destination."""
+        """The record that Lambda sends to an on-failure destination; `function` is named with its qualifier.
+
+        Recorded facts, A1 and A2.
+        """
         if config.on_failure is None:
             return
         exhausted = attempts > config.retries
@@ -261,16 +271,20 @@ class EventBridge:
             "timestamp": _timestamp(self._clock.now()),
             "requestContext": {
                 "requestId": self._id(),
-                "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function_name}",
+                "functionArn": f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function}",
                 "condition": "RetriesExhausted" if exhausted else "EventAgeExceeded",
                 "approximateInvokeCount": attempts,
             },
             "requestPayload": payload,
-            "responseContext": {"statusCode": 200, "functionError": outcome.get("functionError")},
+            "responseContext": {
+                "statusCode": 200,
+                "executedVersion": outcome.get("executedVersion"),
+                "functionError": outcome.get("functionError"),
+            },
             "responsePayload": outcome.get("responsePayload"),
         }
         # Lambda sends as the function (Lambda Developer Guide, "Capturing records of asynchronous invocations").
-        if self._may(self._runtime.session_of(function_name), *_send_call(config.on_failure)):
+        if self._may(self._runtime.session_of(function.partition(":")[0]), *_send_call(config.on_failure)):
             send_message(config.on_failure, json.dumps(record))
 
 

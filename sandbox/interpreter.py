@@ -31,9 +31,7 @@ from moto.stepfunctions.parser.api import (
     HistoryEventType,
 )
 from moto.stepfunctions.parser.asl.component.common.error_name.error_equals_decl import ErrorEqualsDecl
-from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEvent, FailureEventException
-from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name import StatesErrorName
-from moto.stepfunctions.parser.asl.component.common.error_name.states_error_name_type import StatesErrorNameType
+from moto.stepfunctions.parser.asl.component.common.error_name.failure_event import FailureEventException
 from moto.stepfunctions.parser.asl.component.common.flow.start_at import StartAt
 from moto.stepfunctions.parser.asl.component.common.retry import jitter_strategy_decl, retrier_decl
 from moto.stepfunctions.parser.asl.component.common.string.string_expression import StringJSONata
@@ -45,6 +43,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_parallel import br
 from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
 from moto.stepfunctions.parser.asl.component.state.wait.wait_function.wait_function import WaitFunction
 from moto.stepfunctions.parser.asl.eval.environment import Environment
+from moto.stepfunctions.parser.asl.eval.event.event_manager import EventManager
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramTimedOut
 from moto.stepfunctions.parser.asl.eval.variable_store import VariableStore
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
@@ -53,7 +52,7 @@ from moto.stepfunctions.parser.backend.execution_worker import ExecutionWorker
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend, stepfunctions_parser_backends
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from sandbox import jsonata, redrive, shortcuts
+from sandbox import evaluation, jsonata, redrive, shortcuts
 from sandbox.boundary import AwsError, Boundary, caller, identity
 from sandbox.clock import Actor, Clock, Signal
 from sandbox.execution_history import events_of, get_execution_history
@@ -144,6 +143,9 @@ class Interpreter:
         yield StringJSONata, "_eval_body", _method(self._evaluate)
         yield VariableStore, "get_assigned_variables", _assigned_variables
         yield ErrorEqualsDecl, "_eval_body", _error_equals
+        yield EventManager, "add_event", evaluation.add_event_once(EventManager.add_event)
+        told = evaluation.execution_failed(FailureEventException.get_execution_failed_event_details)
+        yield FailureEventException, "get_execution_failed_event_details", told
         yield lambda_eval_utils, "boto_client_for", shortcuts.boto_client_for()
         # Both describe whole components for a log that nobody reads here.
         yield EvalComponent, "_log_failure_event_exception", lambda _, failure_event_exception: None  # noqa: ARG005
@@ -194,6 +196,7 @@ class Interpreter:
             caller.set(None)  # whoever started the execution: its calls are not a handler's
             identity.set(session_arn(details.aws_execution_details.role_arn, name))
             _execution.set(actors)
+            evaluation.definition.set(details.state_machine_details.definition)
             program.eval(env)
             worker._execution_communication.terminated()
 
@@ -347,10 +350,10 @@ class Interpreter:
         try:
             env.stack.append(jsonata.evaluate(expression.expression, bindings))
         except jsonata.NotJson as error:
-            raise _query_evaluation_error(env, str(error)) from error
+            raise evaluation.failure(env, expression.expression, str(error)) from error
         except jsonata.FAILURES as error:
-            cause = f"The JSONata expression '{expression.expression}' threw an error during evaluation. {error}"
-            raise _query_evaluation_error(env, cause) from error
+            reason = f"threw an error during evaluation. {error}"
+            raise evaluation.failure(env, expression.expression, reason) from error
 
 
 # --- Threads and events, in virtual time ------------------------------------------------------------------------------
@@ -465,30 +468,16 @@ _PARSE = AmazonStateLanguageParser.parse
 def _error_equals(declaration: ErrorEqualsDecl, env: Environment) -> None:
     """Push whether it names the error on the stack.
 
-    States.ALL does not match States.Runtime and States.DataLimitExceeded, and nothing at all matches States.Runtime
-    (Step Functions developer guide, "Handling errors"). States.TaskFailed matches all but States.Timeout.
+    Nothing at all matches States.Runtime, and States.TaskFailed matches all but States.Timeout (developer guide,
+    "Handling errors"). States.ALL in a Catch does match States.DataLimitExceeded of a task's result, although the guide
+    says that it does not (recorded facts, S12); States.TaskFailed too, and both in a Retry (chosen).
     """
     error = env.stack.pop().error_name
     named = {each.error_name for each in declaration.error_names}
-    terminal = error in {"States.Runtime", "States.DataLimitExceeded"}
     wildcard = "States.ALL" in named or ("States.TaskFailed" in named and error != "States.Timeout")
-    env.stack.append((wildcard and not terminal) or (error in named and error != "States.Runtime"))
+    env.stack.append((wildcard or error in named) and error != "States.Runtime")
 
 
 def _assigned_variables(store: VariableStore) -> dict[str, str]:
     """The variables of a state's exit event, as JSON; moto puts quotes around strings and leaves it at that."""
     return {name: jsonata.as_json(store.get(name)) for name in sorted(store._declaration_tracing)}
-
-
-def _query_evaluation_error(env: Environment, cause: str) -> FailureEventException:
-    error = StatesErrorName(typ=StatesErrorNameType.StatesQueryEvaluationError)
-    failed = {"error": error.error_name, "cause": cause, "state": env.next_state_name}
-    details: Moto = {"evaluationFailedEventDetails": failed}
-    return FailureEventException(
-        FailureEvent(
-            env=env,
-            error_name=error,
-            event_type=HistoryEventType.EvaluationFailed,
-            event_details=details,
-        )
-    )

@@ -20,7 +20,7 @@ FAILURES = (JException, ArithmeticError, AttributeError, LookupError, TypeError,
 
 
 class NotJson(Exception):
-    """A JSONata result that is no JSON value."""
+    """A JSONata result that is no JSON value; the message says what the expression did."""
 
 
 @functools.lru_cache(maxsize=1024)
@@ -39,7 +39,7 @@ def evaluate(expression: str, bindings: Mapping[str, Any]) -> Any:
     compiled.set_output_convert_nulls(False)
     value = compiled.evaluate(None, bindings)
     if value is None:
-        raise NotJson(f"The JSONata expression '{expression}' returned nothing (undefined).")
+        raise NotJson("returned nothing (undefined).")
     return _from_jsonata(value)
 
 
@@ -63,7 +63,7 @@ def _from_jsonata(value: Any) -> Any:
         return [_from_jsonata(value[index]) for index in range(len(value))]  # a RangeList iterates one short
     if value is None or isinstance(value, (str, bool, int, float)):
         return value
-    raise NotJson("The JSONata expression returned an unsupported result type.")
+    raise NotJson("returned an unsupported result type.")
 
 
 def functions(draws: random.Random) -> dict[str, Any]:

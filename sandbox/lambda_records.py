@@ -112,9 +112,11 @@ class Function:
 
     def reason_at(self, version: str, now: float) -> dict[str, str]:
         """StateReason and StateReasonCode of a version: none of an Active one. The codes are the API model's; the texts
-        of an idle version are chosen.
+        of an idle version and of one that failed are chosen.
         """
         value = self.state_at(version, now)
+        if value == "Failed":
+            return {"StateReason": "The function failed to initialize.", "StateReasonCode": "FunctionError"}
         if value == "Inactive":
             return {"StateReason": "The function is idle.", "StateReasonCode": "Idle"}
         if value != "Pending":

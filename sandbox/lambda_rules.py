@@ -7,7 +7,6 @@ the Lambda API reference and the Lambda developer guide.
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -16,6 +15,7 @@ from uuid import NAMESPACE_URL, uuid5
 
 from moto.awslambda.utils import get_backend
 
+from sandbox.alias_rules import conflict, no_function, refuse_failed, refuse_name, refuse_routing, refuse_stale
 from sandbox.boundary import AwsError, Boundary, Params, Proceed, Response
 from sandbox.clock import Clock
 from sandbox.lambda_records import (
@@ -122,8 +122,22 @@ class LambdaRules:
         if LATEST not in function.configurations:
             return proceed()
         self._refuse_while_updating(params, function)
-        _refuse_stale(params, function.configurations[LATEST]["RevisionId"])
-        return self._remember(params, proceed())
+        refuse_stale(params, function.configurations[LATEST]["RevisionId"])
+        return self._updating(function_name(params), self._remember(params, proceed()))
+
+    def _updating(self, name: str, shown: dict[str, Any]) -> dict[str, Any]:
+        """What an update of $LATEST is answered: that it is on its way, under a RevisionId that is another one once it
+        is done (recorded facts, L8). Here it is done right after the answer (chosen).
+        """
+        if shown["Version"] != LATEST:
+            return shown
+        self._write_latest(name, self._of(name).configurations[LATEST])
+        return {
+            **shown,
+            "LastUpdateStatus": "InProgress",
+            "LastUpdateStatusReason": "The function is being created.",
+            "LastUpdateStatusReasonCode": "Creating",
+        }
 
     def _remember(self, params: Params, response: Response) -> Response:
         """Keep $LATEST, and the version where the call published one, as the response shows them."""
@@ -169,7 +183,7 @@ class LambdaRules:
             return proceed()
         latest, last = function.configurations[LATEST], function.last_published
         self._refuse_while_updating(params, function)
-        _refuse_stale(params, latest["RevisionId"])
+        refuse_stale(params, latest["RevisionId"])
         if params.get("CodeSha256", latest["CodeSha256"]) != latest["CodeSha256"]:
             raise AwsError(
                 "InvalidParameterValueException",
@@ -184,9 +198,9 @@ class LambdaRules:
 
     def _refuse_while_updating(self, params: Params, function: Function) -> None:
         if self.version_state(function_name(params), LATEST) == "Pending":
-            raise _conflict("The function is currently in the following state: Pending")
+            raise conflict("The function is currently in the following state: Pending")
         if function.last_update_status == "InProgress":
-            raise _conflict(f"An update is in progress for resource: {FUNCTION_ARN}{function_name(params)}")
+            raise conflict(f"An update is in progress for resource: {FUNCTION_ARN}{function_name(params)}")
 
     def _shown(self, configuration: Mapping[str, Any], function: Function) -> dict[str, Any]:
         """A configuration as Lambda shows it now: moto's, with everything that moto lacks."""
@@ -214,29 +228,31 @@ class LambdaRules:
         function = self._of(function_name(params))
         self._refuse_deleted(params, function)
         response = proceed()
-        return {**response, "Configuration": self._shown(response["Configuration"], function)}
+        shown = self._shown(response["Configuration"], function)
+        return {**response, "Configuration": _as_named(shown, params, function)}
 
     def _get_function_configuration(self, params: Params, proceed: Proceed) -> Response:
         function = self._of(function_name(params))
         self._refuse_deleted(params, function)
-        return self._shown(proceed(), function)
+        return _as_named(self._shown(proceed(), function), params, function)
 
     def _recall_configuration(self, params: Params, _: Proceed, moment: float) -> Response:
         name, named = function_name(params), qualifier(params)
         alias = _then(self._past_aliases, (name, named), moment)
         known = _then(self._past_configurations, (name, alias.version if alias else named), moment)
         if known is None:
-            raise _no_function(name, named)
-        return self._shown_at(moment, known, known, self._of(name))
+            raise no_function(name, named)
+        return _as_named(self._shown_at(moment, known, known, self._of(name)), params, self._of(name))
 
     def _list_versions(self, params: Params, proceed: Proceed) -> Response:
+        """ListVersionsByFunction: no version's state is shown (recorded facts, L34)."""
         response, function = proceed(), self._of(function_name(params))
         there = (each for each in response["Versions"] if each["Version"] not in function.deleted)
-        return {**response, "Versions": [self._shown(each, function) for each in there]}
+        return {**response, "Versions": [_stateless(self._shown(each, function)) for each in there]}
 
     def _refuse_deleted(self, params: Params, function: Function) -> None:
         if qualifier(params) in function.deleted:
-            raise _no_function(function_name(params), qualifier(params))
+            raise no_function(function_name(params), qualifier(params))
 
     def _delete_function(self, params: Params, proceed: Proceed) -> Response:
         """DeleteFunction, of a version or of everything."""
@@ -255,7 +271,7 @@ class LambdaRules:
         if LATEST not in function.configurations:
             return proceed()
         if version not in function.configurations:
-            raise _no_function(name, version)
+            raise no_function(name, version)
         for alias, routing in function.aliases.items():
             if version in (routing.version, *routing.weights):
                 message = f"Unable to delete version because the following aliases reference it: [{alias}]"
@@ -295,7 +311,7 @@ class LambdaRules:
             return proceed()
         version = function.aliases[named].version if named in function.aliases else named
         if not function.configurations or version in function.deleted:
-            raise _no_function(name, named)
+            raise no_function(name, named)
         state = function.states.get(version)
         if state and state.at(now) == "Inactive":
             state.woken_at = now
@@ -303,19 +319,20 @@ class LambdaRules:
             message = "Lambda is initializing your function. It will be ready to invoke shortly."
             raise AwsError("CodeArtifactUserPendingException", message, status=409)
         if state and state.at(now) == "Pending":
-            raise _conflict("The function is currently in the following state: Pending")
+            raise conflict("The function is currently in the following state: Pending")
         return proceed()
 
     # Aliases.
 
     def _create_alias(self, params: Params, proceed: Proceed) -> Response:
         name, alias, function = function_name(params), params["Name"], self._of(function_name(params))
+        refuse_name(alias)
         if alias in function.aliases:
             message = f"Alias already exists: {FUNCTION_ARN}{name}:{alias}"
             raise AwsError("ResourceConflictException", message, status=409)
         weights = params.get("RoutingConfig", {}).get("AdditionalVersionWeights", {})
-        if LATEST in function.configurations:
-            _refuse_routing(name, function, params["FunctionVersion"], weights)
+        refuse_routing(name, function, params["FunctionVersion"], weights)
+        refuse_failed(function, params["FunctionVersion"], weights, self._clock.now())
         created = Alias(params["FunctionVersion"], dict(weights), self._new_revision(), params.get("Description", ""))
         return self._write_alias(params, proceed, created)
 
@@ -327,12 +344,14 @@ class LambdaRules:
         name, function = function_name(params), self._of(function_name(params))
         alias = function.aliases.get(params["Name"])
         if alias is None:
-            return proceed()
-        _refuse_stale(params, alias.revision_id)
+            message = f"Alias not found: {FUNCTION_ARN}{name}:{params['Name']}"
+            raise AwsError("ResourceNotFoundException", message, status=404)
+        refuse_stale(params, alias.revision_id)
         version, weights = params.get("FunctionVersion", alias.version), alias.weights
         if "RoutingConfig" in params:
             weights = params["RoutingConfig"].get("AdditionalVersionWeights", {})
-        _refuse_routing(name, function, version, weights)
+        refuse_routing(name, function, version, weights)
+        refuse_failed(function, version, weights, self._clock.now())
         self.provisioned_concurrency.refuse_move(name, params["Name"], version, weights)
         description = params.get("Description", alias.description)
         return self._write_alias(params, proceed, Alias(version, dict(weights), self._new_revision(), description))
@@ -406,63 +425,22 @@ def _alias_shown(response: dict[str, Any], alias: Alias | None) -> dict[str, Any
     return shown
 
 
+def _as_named(shown: dict[str, Any], params: Params, function: Function) -> dict[str, Any]:
+    """A configuration under the ARN by which it was asked for: that of the alias, too (recorded facts, L32)."""
+    named = qualifier(params)
+    return (
+        {**shown, "FunctionArn": f"{FUNCTION_ARN}{function_name(params)}:{named}"}
+        if named in function.aliases
+        else shown
+    )
+
+
+def _stateless(shown: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in shown.items() if not key.startswith(("State", "LastUpdate"))}
+
+
 T = TypeVar("T")
 
 
 def _then(past: Mapping[tuple[str, str], Past[T]], key: tuple[str, str], moment: float) -> T | None:
     return past[key].at(moment) if key in past else None
-
-
-def _no_function(name: str, named: str) -> AwsError:
-    arn = FUNCTION_ARN + name + ("" if named == LATEST else f":{named}")
-    return AwsError("ResourceNotFoundException", f"Function not found: {arn}", status=404)
-
-
-def _conflict(reason: str) -> AwsError:
-    message = f"The operation cannot be performed at this time. {reason}"
-    return AwsError("ResourceConflictException", message, status=409)
-
-
-def _refuse_stale(params: Params, revision_id: str) -> None:
-    if params.get("RevisionId", revision_id) != revision_id:
-        raise AwsError(
-            "PreconditionFailedException",
-            "The Revision Id provided does not match the latest Revision Id. "
-            "Call the GetFunction/GetAlias API to retrieve the latest Revision Id",
-            status=412,
-        )
-
-
-def _refuse_routing(name: str, function: Function, version: str, weights: Mapping[str, float]) -> None:
-    """What an alias may not be. API reference, AliasRoutingConfiguration, and developer guide, "Implement Lambda
-    canary deployments using a weighted alias".
-    """
-    for each in (version, *weights):
-        if each not in function.configurations and (each == version or re.fullmatch("[0-9]+", each)):
-            message = f"Function not found: {FUNCTION_ARN}{name}:{each}"
-            raise AwsError("ResourceNotFoundException", message, status=404)
-    reason = _routing_fault(function, version, weights)
-    if reason:
-        raise AwsError("InvalidParameterValueException", reason)
-
-
-def _routing_fault(function: Function, version: str, weights: Mapping[str, float]) -> str | None:
-    if not weights:
-        return None
-    if len(weights) > 1:
-        return f"Number of items in AdditionalVersionWeights cannot be greater than 1. Number of items: {len(weights)}"
-    ((other, weight),) = weights.items()
-    if LATEST in (version, other):
-        return f"{LATEST} is not supported for an alias pointing to more than 1 version"
-    if other not in function.configurations:
-        return f"Value '{other}' at 'routingConfig.additionalVersionWeights' failed to satisfy constraint: [0-9]+"
-    if not 0 <= weight <= 1:
-        return f"Value '{weight}' at 'routingConfig.additionalVersionWeights' must be between 0.0 and 1.0"
-    if other == version:
-        included = f"Function version {other} is already included in routing configuration"
-        return f"Invalid function version {other}. {included}"
-    if function.role(version) != function.role(other):
-        return f"Function versions {version} and {other} must have the same execution role"
-    if function.dead_letter_target(version) != function.dead_letter_target(other):
-        return f"Function versions {version} and {other} must have the same dead-letter queue configuration"
-    return None

@@ -64,10 +64,10 @@ class _Provisioned:
             self._due = None
 
     def shown(self) -> dict[str, Any]:
-        """As Lambda shows it. Nothing counts as allocated until it is READY, although the environments of the version
-        that still serves are there (chosen).
+        """As Lambda shows it. The environments of the version that still serves count until others are READY (recorded
+        facts, P11), and where there never will be any (chosen).
         """
-        allocated = self._requested if self.status == "READY" else 0
+        allocated = self._requested if self.ready_on else 0
         return {
             "RequestedProvisionedConcurrentExecutions": self._requested,
             "AvailableProvisionedConcurrentExecutions": allocated,

@@ -86,9 +86,12 @@ _SERVED = Version(error_rate=0.001, duration_ms=Duration(median=80, p99=400), co
 
 @shape
 class VersionState:
-    """What Lambda says of a published version. An invocation of an Inactive one fails, and has it made ready again."""
+    """What Lambda says of a published version, from a second of the rollout on: until then it is Active. An invocation
+    of an Inactive one fails, and has it made ready again.
+    """
 
     state: Literal["Pending", "Active", "Inactive", "Failed"] = "Active"
+    from_second: Second = 0
 
 
 @shape

@@ -55,19 +55,23 @@ def create_target(target: Target, scenario: scenarios.Scenario, rules: LambdaRul
         if version > 1:
             client("lambda").update_function_code(FunctionName=name, ZipFile=archive(f"version {version}"))
         client("lambda").publish_version(FunctionName=name)
-    _describe_version(name, scenario.alias.function_version, scenario.stable, rules)
-    for number, named in scenario.versions.items():
-        rules.set_version_state(name, number, named.state, None)
+    _give_role(name, scenario.alias.function_version, scenario.stable, rules)
     if scenario.publish.new_code:
         client("lambda").update_function_code(FunctionName=name, ZipFile=archive("candidate"))
     for setting in scenario.publish.changed:
         rules.change_setting(name, setting)
     if scenario.publish.new_code or scenario.publish.changed:
-        _describe_version(name, str(published + 1), scenario.candidate, rules)
-    if scenario.publish.last_update_status:
-        rules.set_last_update_status(name, scenario.publish.last_update_status)
+        _give_role(name, str(published + 1), scenario.candidate, rules)
+        _give_state(name, str(published + 1), scenario.candidate, rules)
     if scenario.alias.exists:
         _create_alias(target, scenario.alias, rules)
+    # Only now: Lambda makes no alias on a version that is Failed.
+    _give_state(name, scenario.alias.function_version, scenario.stable, rules)
+    for number, named in scenario.versions.items():
+        if not named.from_second:
+            rules.set_version_state(name, number, named.state, None)
+    if scenario.publish.last_update_status:
+        rules.set_last_update_status(name, scenario.publish.last_update_status)
 
 
 def create_function(name: str, *, publish: bool = False) -> None:
@@ -87,10 +91,13 @@ def create_function(name: str, *, publish: bool = False) -> None:
     )
 
 
-def _describe_version(name: str, number: str, version: scenarios.Version, rules: LambdaRules) -> None:
+def _give_role(name: str, number: str, version: scenarios.Version, rules: LambdaRules) -> None:
     if version.role:
         role = version.role if version.role.startswith("arn:") else f"arn:aws:iam::{ACCOUNT_ID}:role/{version.role}"
         rules.set_role(name, number, role)
+
+
+def _give_state(name: str, number: str, version: scenarios.Version, rules: LambdaRules) -> None:
     if version.state:
         rules.set_version_state(name, number, version.state, version.active_after_seconds)
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -215,6 +216,12 @@ class World:
         arn = self._start_execution(self.request)
         for action in self.scenario.timeline:
             self.clock.spawn(self._act(action, arn), action.do, delay=action.at_second)
+        for number, version in self.scenario.versions.items():
+            if version.from_second:
+                turn = partial(
+                    self.lambda_rules.set_version_state, self.target.function_name, number, version.state, None
+                )
+                self.clock.spawn(turn, f"version {number} is {version.state}", delay=version.from_second)
         return arn
 
     def _start_execution(self, request: object) -> str:

@@ -223,15 +223,15 @@ def test_composite_set_by_hand_stays_until_a_child_changes(account: Account) -> 
 
 
 def test_describe_alarms_returns_metric_alarms_unless_asked_for_more(account: Account) -> None:
-    """AlarmTypes: if it is omitted, only metric alarms are returned. Lists with nothing in them are absent."""
+    """AlarmTypes: if it is omitted, only metric alarms are returned. Empty lists are there (recorded facts, C1)."""
     account.alarm()
     account.composite("any", "ALARM(errors)")
     found = account.sdk.describe_alarms(AlarmNames=["errors", "any"])
     assert [alarm["AlarmName"] for alarm in found["MetricAlarms"]] == ["errors"]
-    assert "CompositeAlarms" not in found
+    assert found["CompositeAlarms"] == []
     found = account.sdk.describe_alarms(AlarmNames=["errors", "any"], AlarmTypes=["CompositeAlarm"])
     assert [alarm["AlarmName"] for alarm in found["CompositeAlarms"]] == ["any"]
-    assert "MetricAlarms" not in found
+    assert found["MetricAlarms"] == []
 
 
 def test_names_that_do_not_exist_are_absent(account: Account) -> None:

@@ -94,7 +94,7 @@ def test_alias_takes_one_additional_version(account: Account) -> None:
 def test_weight_is_at_most_one(account: Account, weight: float) -> None:
     """API model of Lambda, shape Weight: 0.0 to 1.0. The SDK itself checks the minimum alone."""
     account.alias()
-    assert account.refused(RoutingConfig=weights(v2=weight)) == ("InvalidParameterValueException", 400)
+    assert account.refused(RoutingConfig=weights(v2=weight)) == ("ValidationException", 400)
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
@@ -242,7 +242,8 @@ def test_another_description_of_latest_is_published(account: Account) -> None:
 
 def test_publishing_gives_latest_another_revision(account: Account) -> None:
     """Recorded facts, L3: a publish whose answer was lost is refused when it is repeated."""
-    before = account.sdk.update_function_code(FunctionName=CHECKOUT, ZipFile=code("one"))["RevisionId"]
+    account.sdk.update_function_code(FunctionName=CHECKOUT, ZipFile=code("one"))
+    before = account.sdk.get_function_configuration(FunctionName=CHECKOUT)["RevisionId"]
     publish = account.sdk.publish_version
     published = publish(FunctionName=CHECKOUT, RevisionId=before)["RevisionId"]
     after = account.sdk.get_function_configuration(FunctionName=CHECKOUT)["RevisionId"]
@@ -266,8 +267,9 @@ def test_publishing_honours_code_sha256(account: Account) -> None:
 def test_publishing_honours_the_revision_of_latest(account: Account) -> None:
     """PublishVersion, RevisionId and PreconditionFailedException; the revision changes with every update."""
     stale = account.sdk.get_function_configuration(FunctionName=CHECKOUT)["RevisionId"]
-    fresh = account.sdk.update_function_code(FunctionName=CHECKOUT, ZipFile=code("one"))["RevisionId"]
-    assert account.sdk.get_function(FunctionName=CHECKOUT)["Configuration"]["RevisionId"] == fresh
+    updating = account.sdk.update_function_code(FunctionName=CHECKOUT, ZipFile=code("one"))["RevisionId"]
+    fresh = account.sdk.get_function(FunctionName=CHECKOUT)["Configuration"]["RevisionId"]
+    assert len({stale, updating, fresh}) == 3, "once it is done it has another one (recorded facts, L8)"
     publish = account.sdk.publish_version
     assert refusal(lambda: publish(FunctionName=CHECKOUT, RevisionId=stale)) == ("PreconditionFailedException", 412)
     published = publish(FunctionName=CHECKOUT, RevisionId=fresh)
@@ -314,8 +316,6 @@ def test_version_is_pending_until_it_can_serve(account: Account) -> None:
 
     assert state(Qualifier="1") == "Pending"
     assert state() == "Active"
-    listed = account.sdk.list_versions_by_function(FunctionName=CHECKOUT)["Versions"]
-    assert {each["Version"]: each["State"] for each in listed} == {"$LATEST": "Active", "1": "Pending"}
     account.clock.sleep(89)
     assert state(Qualifier="1") == "Pending"
     account.clock.sleep(1)

@@ -13,11 +13,11 @@ from application.settlement import take_over
 from application.telemetry import Document, best_effort, identify, logger, task
 from aws import executions, history, ledger, locks
 from aws.executions import Execution
-from rollout.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning
+from rollout.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning, VersionFailed
 from rollout.plan import Plan
 
 #: What trying again will not change.
-_FINAL = (Rejected, PermissionDenied, AwsRefused)
+_FINAL = (Rejected, PermissionDenied, VersionFailed, AwsRefused)
 
 
 @task("PlanRollout")

@@ -22,6 +22,7 @@ from rollout.errors import (
     PermissionDenied,
     RestoreFailed,
     RolloutError,
+    VersionFailed,
 )
 from rollout.failure import Failure, after
 from rollout.plan import Plan
@@ -114,7 +115,7 @@ def _restore(plan: Plan, candidate: str | None, failure: Failure | None, cause: 
         )
     except (Interrupted, AliasNotFound) as error:
         return _Ended("interrupted", after(str(error), cause), marked.found)
-    except (PermissionDenied, AwsRefused) as error:
+    except (PermissionDenied, VersionFailed, AwsRefused) as error:
         raise RestoreFailed(after(str(error), cause)) from error
     if isinstance(done, Booked):
         return _Ended(done.outcome, done.cause, marked.found)

@@ -33,6 +33,7 @@ _TROUBLES = frozenset(
         "AwsUnavailable",
         "AwsRefused",
         "PermissionDenied",
+        "VersionFailed",
         "LedgerUnavailable",
         "LedgerUnreadable",
         "FunctionUpdating",

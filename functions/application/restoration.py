@@ -21,7 +21,15 @@ from aws.aliases import Alias
 from aws.executions import Trace
 from aws.history import ROLLBACK_FAILED, Booked
 from aws.locks import Lock, Restored
-from rollout.errors import AliasMoved, AwsRefused, AwsUnavailable, LockLost, PermissionDenied, RolloutError
+from rollout.errors import (
+    AliasMoved,
+    AwsRefused,
+    AwsUnavailable,
+    LockLost,
+    PermissionDenied,
+    RolloutError,
+    VersionFailed,
+)
 from rollout.routing import Routing
 
 #: Promote's function runs for a minute at most, and its last call may land a moment later.
@@ -232,7 +240,7 @@ def _restore_as_left(found: Trace) -> str | None:
     stable = Routing.alone(plan.stable)
     try:
         written = aliases.write(plan.function_name, plan.alias_name, stable, found.revision_id)
-    except (PermissionDenied, AwsRefused):
+    except (PermissionDenied, VersionFailed, AwsRefused):
         now = aliases.read(plan.function_name, plan.alias_name)
         if now.routing == stable:
             return now.revision_id
@@ -247,9 +255,9 @@ def _write(found: Trace, alias: Alias, whole: Routing) -> bool:
     plan = found.plan
     try:
         return aliases.write(plan.function_name, plan.alias_name, whole, alias.revision_id) is not None
-    except PermissionDenied:
+    except (PermissionDenied, VersionFailed):
         # The stable version serves alone: a fence that is denied is no reason to call a person. Another role's write
-        # may still come late, which the sweeper sees.
+        # may still come late, which the sweeper sees; one beside a Failed version is refused too.
         if alias.routing == whole:
             return True
         raise

@@ -9,7 +9,7 @@ from application.forward import move
 from application.telemetry import Document, best_effort, identify
 from aws import aliases, finished, versions
 from aws.finished import Finished
-from rollout.errors import Interrupted, Rejected
+from rollout.errors import Interrupted, Rejected, VersionFailed
 from rollout.plan import Plan
 from rollout.routing import Routing
 from rollout.span import span
@@ -47,7 +47,7 @@ def revert(command: Command) -> Document:
             record=lambda: None,
             is_there=lambda routing: routing.is_handed_over_from(candidate, plan.stable),
         )
-    except (Rejected, Interrupted) as error:
+    except (Rejected, Interrupted, VersionFailed) as error:
         return command.answer(plan.rollout_id, f"{refused}{error}")
     word = command.word(now)
     with best_effort("keep the revert"):

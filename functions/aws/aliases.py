@@ -7,11 +7,20 @@ is still in flight.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from aws import sdk
-from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, FunctionUpdating
+from aws import sdk, versions
+from rollout.errors import (
+    AliasMoved,
+    AliasNotFound,
+    AwsRefused,
+    AwsUnavailable,
+    FunctionUpdating,
+    PermissionDenied,
+    VersionNotFound,
+)
 from rollout.routing import Routing
 
 
@@ -45,11 +54,12 @@ def create(function_name: str, alias_name: str, version: str) -> Alias:
 
     Raises:
         AliasMoved: somebody else made it on something else.
+        VersionFailed: the version is Failed.
         FunctionUpdating: Lambda is still changing the function.
     """
-    desired = Routing.alone(version)
+    desired, doing = Routing.alone(version), f"create alias {function_name}:{alias_name}"
     try:
-        with sdk.refusals(f"create alias {function_name}:{alias_name}"):
+        with sdk.refusals(doing):
             return _alias(
                 sdk.client("lambda").create_alias(FunctionName=function_name, Name=alias_name, FunctionVersion=version)
             )
@@ -58,6 +68,7 @@ def create(function_name: str, alias_name: str, version: str) -> Alias:
         try:
             found = read(function_name, alias_name)
         except AliasNotFound:
+            _require_not_failed(function_name, desired, doing)
             raise conflict from None
     if found.routing != desired:
         raise AliasMoved(
@@ -75,12 +86,15 @@ def write(function_name: str, alias_name: str, desired: Routing, revision_id: st
 
     Raises:
         AliasNotFound: there is no such alias, or no such function.
+        VersionFailed: a version that it was to serve is Failed.
+        FunctionUpdating: Lambda is still changing the function, as far as is known.
         AwsRefused: Lambda does not have it so, for instance because a version is gone.
     """
     # UpdateAlias is a partial update: weights go only when an empty map is sent.
     weights = {desired.additional: _fraction(desired.weight_percent)} if desired.additional else {}
+    doing = f"route {function_name}:{alias_name} to {desired}"
     try:
-        with sdk.refusals(f"route {function_name}:{alias_name} to {desired}"):
+        with sdk.refusals(doing):
             response = sdk.client("lambda").update_alias(
                 FunctionName=function_name,
                 Name=alias_name,
@@ -88,6 +102,9 @@ def write(function_name: str, alias_name: str, desired: Routing, revision_id: st
                 RoutingConfig={"AdditionalVersionWeights": weights},
                 RevisionId=revision_id,
             )
+    except FunctionUpdating:
+        _require_not_failed(function_name, desired, doing)
+        raise
     except AwsRefused as error:
         if error.code == "PreconditionFailedException":
             return None
@@ -96,6 +113,20 @@ def write(function_name: str, alias_name: str, desired: Routing, revision_id: st
             read(function_name, alias_name)
         raise
     return _alias(response)
+
+
+def _require_not_failed(function_name: str, desired: Routing, doing: str) -> None:
+    """Tell a version that is Failed from a function that is busy, where Lambda has refused a write.
+
+    It says ResourceConflictException to both (reported: hashicorp/terraform-provider-aws#49904). A state that cannot be
+    read says nothing: the function may be busy, and whoever asked asks again.
+
+    Raises:
+        VersionFailed: a version of the routing is.
+    """
+    for number in filter(None, (desired.version, desired.additional)):
+        with suppress(AwsRefused, AwsUnavailable, PermissionDenied, VersionNotFound):
+            versions.read(function_name, number, hasty=True).require_not_failed(doing)
 
 
 def _fraction(weight_percent: float) -> float:

@@ -63,14 +63,14 @@ _OLDER = {
 _NO_ROOM = frozenset({"CodeStorageExceededException", "FunctionVersionsPerCapacityProviderLimitExceededException"})
 
 
-def read(function_name: str, number: str) -> Version:
-    """A published version.
+def read(function_name: str, number: str, *, hasty: bool = False) -> Version:
+    """A published version. `hasty`: whoever asks does not wait long for it.
 
     Raises:
         VersionNotFound: there is no such version.
     """
     try:
-        return _read(function_name, {"Qualifier": number})
+        return _read(function_name, {"Qualifier": number}, hasty=hasty)
     except AwsRefused as error:
         if error.code == "ResourceNotFoundException":
             raise VersionNotFound(f"function {function_name} has no version {number}") from error
@@ -192,9 +192,10 @@ def invoke(function_name: str, number: str, test: SmokeTest) -> Answer:
     return invocation.once(function_name, number, test.payload, -(-test.max_duration_ms // 1000))
 
 
-def _read(function_name: str, qualifier: dict[str, str]) -> Version:
+def _read(function_name: str, qualifier: dict[str, str], *, hasty: bool = False) -> Version:
+    client = sdk.hasty_client if hasty else sdk.client
     with sdk.refusals(f"read the configuration of {':'.join((function_name, *qualifier.values()))}"):
-        found = sdk.client("lambda").get_function_configuration(FunctionName=function_name, **qualifier)
+        found = client("lambda").get_function_configuration(FunctionName=function_name, **qualifier)
     snap_start = found.get("SnapStart") or {}
     return Version(
         function_name=function_name,

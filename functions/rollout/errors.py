@@ -33,6 +33,7 @@
     ├── HookFailed                  the user's own function says no, or leaves it unsaid
     ├── ProvisioningFailed          the promoted version's provisioned concurrency cannot be had
     ├── PermissionDenied            AWS says this role may not; trying again will not help
+    ├── VersionFailed               Lambda puts no alias on a version in State Failed
     ├── AwsRefused                  any other refusal; `code` is AWS's own
     ├── LedgerUnreadable            an item of the ledger is not what it should be; needs a person
     └── RestoreFailed               the stable version could not be restored; needs a person
@@ -176,6 +177,10 @@ class PermissionDenied(RolloutError):
     """AWS says this role may not; trying again will not help."""
 
 
+class VersionFailed(RolloutError):
+    """Lambda puts no alias on a version in State Failed: another refusal than that of a busy function."""
+
+
 class AwsRefused(RolloutError):
     """A refusal by AWS that no adapter expected. `code` is AWS's own error code."""
 
@@ -196,7 +201,13 @@ class RestoreFailed(RolloutError):
 CONVICTING = frozenset({SmokeTestFailed.__name__})
 
 
-_TOLD: tuple[type[RolloutError], ...] = (Rejected, *Rejected.__subclasses__(), PermissionDenied, AwsRefused)
+_TOLD: tuple[type[RolloutError], ...] = (
+    Rejected,
+    *Rejected.__subclasses__(),
+    PermissionDenied,
+    VersionFailed,
+    AwsRefused,
+)
 
 #: What PlanRollout itself tells of; trying again changes none of it.
 REFUSALS = frozenset(error.__name__ for error in _TOLD)

@@ -11,6 +11,7 @@ from rollout.errors import (
     FunctionNotPublishable,
     FunctionUpdating,
     StableUnusable,
+    VersionFailed,
     VersionPending,
     VersionsIncompatible,
     VersionUnusable,
@@ -100,6 +101,19 @@ class Version:
             f"aws lambda wait published-version-active --region {region} --function-name {self.function_name}"
             f" --qualifier {self.number}"
         )
+
+    def require_not_failed(self, doing: str) -> None:
+        """Refuse a version on which Lambda puts no alias; `doing` is what was asked of the alias.
+
+        Raises:
+            VersionFailed: the version is Failed.
+        """
+        if self.state == "Failed":
+            raise VersionFailed(
+                f"could not {doing}: version {self.number} of {self.function_name} is {self._state()}, and Lambda puts"
+                " no alias on a Failed version: mend what made it fail, or run update-alias with the number of a"
+                " version that is Active"
+            )
 
     def require_publishable(self, expected_code_sha256: str | None) -> None:
         """Refuse to publish $LATEST while it is not what the user thinks it is.

@@ -3,7 +3,15 @@
 import pytest
 
 from aws import aliases
-from rollout.errors import AliasMoved, AliasNotFound, AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
+from rollout.errors import (
+    AliasMoved,
+    AliasNotFound,
+    AwsRefused,
+    AwsUnavailable,
+    FunctionUpdating,
+    PermissionDenied,
+    VersionFailed,
+)
 from rollout.routing import Routing
 
 STABLE, CANDIDATE = "1", "2"
@@ -163,6 +171,40 @@ def test_a_version_that_lambda_does_not_know_is_refused_with_its_code(inhabit):
     assert world.routing == ("1", {})
 
 
+# A version that is Failed, and a function that is busy: both are ResourceConflictException.
+
+
+@pytest.mark.parametrize(("failed", "desired"), [("1", Routing.alone("1")), ("2", Routing.split("1", "2", 50))])
+def test_a_version_that_is_failed_is_told_with_its_reason_and_what_to_do(inhabit, failed, desired):
+    world = inhabit(**SPLIT, versions={failed: {"state": "Failed"}})
+    with pytest.raises(VersionFailed) as refused:
+        write(desired, read().revision_id)
+    assert str(refused.value) == (
+        f"could not route checkout:live to {desired}: version {failed} of checkout is Failed (FunctionError: The"
+        " function failed to initialize.), and Lambda puts no alias on a Failed version: mend what made it fail, or run"
+        " update-alias with the number of a version that is Active"
+    )
+    assert world.routing == ("1", {"2": 0.1})
+
+
+def test_a_function_that_is_busy_is_to_be_asked_again(inhabit):
+    inhabit(**SPLIT, **fault("ResourceConflictException"))
+    with pytest.raises(FunctionUpdating, match="could not route checkout:live to version 1 alone"):
+        write(Routing.alone("1"), read().revision_id)
+
+
+@pytest.mark.parametrize(
+    "error", ["AccessDeniedException", "ServiceException", "ResourceNotFoundException", "lost_response"]
+)
+def test_a_version_whose_state_is_unknown_is_to_be_asked_again(inhabit, error):
+    """What Lambda refuses because it is Failed is refused the next time too: only the state tells."""
+    unread = {"call": "lambda.GetFunctionConfiguration", "error": error, "times": "always"}
+    world = inhabit(**SPLIT, versions={"1": {"state": "Failed"}}, faults=[unread])
+    with pytest.raises(FunctionUpdating):
+        write(Routing.alone("1"), read().revision_id)
+    assert world.boundary.calls["lambda.GetFunctionConfiguration"] <= 2
+
+
 # Making one.
 
 
@@ -203,4 +245,10 @@ def test_an_alias_that_somebody_else_made_and_split_is_not_ours(inhabit):
 def test_a_conflict_without_an_alias_is_another_operation(inhabit):
     inhabit(**NEW, **fault("ResourceConflictException", "lambda.CreateAlias"))
     with pytest.raises(FunctionUpdating, match="could not create alias checkout:live"):
+        create()
+
+
+def test_no_alias_is_made_on_a_version_that_is_failed(inhabit):
+    inhabit(**NEW, versions={"1": {"state": "Failed"}})
+    with pytest.raises(VersionFailed, match="could not create alias checkout:live: version 1 of checkout is Failed"):
         create()

@@ -274,19 +274,24 @@ STOP = {"at_second": 200, "do": "stop_execution"}
 FIRES = {"at_second": 70, "do": "set_alarm", "name": "errors", "state": "ALARM"}
 RECOVERS = {"at_second": 75, "do": "set_alarm", "name": "errors", "state": "OK"}
 WATCHED: dict[str, Any] = {"alarms": [{"name": "errors"}]}
+#: Whoever moves the alias meets it once; the n-th write of the story is the first weight, or who restores.
+BUSY = {"call": "lambda.UpdateAlias", "error": "ResourceConflictException"}
 
 #: Together these make every call that a handler ever makes: a name, more of the request, the scenario.
 STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "it is tried and promoted": ({"smoke_tests": [{"payload": 1, "expect": "statusCode == `200`"}]}, {}),
     "there is nothing to publish": ({}, {"publish": {"unchanged": True}}),
     "what is provisioned moves with it": (BRIEF, {"alias": {"provisioned_concurrency": 5}}),
-    "the candidate fails": ({"health": {"max_error_percent": 1}}, {"candidate": {"error_rate": 0.5}}),
+    "the candidate fails": (
+        {"health": {"max_error_percent": 1}},
+        {"candidate": {"error_rate": 0.5}, "faults": [{**BUSY, "skip": 1}]},
+    ),
     "it is refused": ({"alarms": ["typo"]}, {}),
     "a lost response is looked after": (
         BRIEF,
         {"faults": [{"call": "lambda.UpdateAlias", "error": "lost_response", "times": 1}]},
     ),
-    "an alarm fires": ({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES]}),
+    "an alarm fires": ({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES], "faults": [{**BUSY, "skip": 1}]}),
     "an alarm fires between two polls and its event is lost": (
         {"alarms": ["errors"]},
         {**WATCHED, "timeline": [FIRES, RECOVERS], "faults": [{"event": "alarm", "error": "lost"}]},
@@ -299,6 +304,7 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "a stack has its alias": (BRIEF, {"alias": {"stack": {"name": "shop", "function_version": {"Ref": "V"}}}}),
+    "the function is busy at each step forward": (BRIEF, {"faults": [BUSY, {**BUSY, "skip": 3}]}),
     "hooks are asked": (
         {**BRIEF, "hooks": dict.fromkeys(("before_traffic", "each_step", "after_traffic"), "check:1")},
         {"functions": [{"name": "check", "answer": {"status": "Succeeded"}}]},
@@ -334,7 +340,7 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
     "it names no alias": ({"alias_name": None}, {}),
-    "it is stopped": ({}, {"timeline": [STOP]}),
+    "it is stopped": ({}, {"timeline": [STOP], "faults": [{**BUSY, "skip": 1}]}),
     "it is stopped unheard, and the next one takes over": (
         {},
         {
@@ -350,7 +356,8 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "faults": [
                 {"handler": handler, "error": "crash", "times": 5}
                 for handler in ("guard_alarm", "guard_execution", "sweep")
-            ],
+            ]
+            + [{**BUSY, "skip": 1}],
         },
     ),
 }

@@ -10,7 +10,7 @@ import json
 import math
 import operator
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, TypeVar
@@ -55,7 +55,9 @@ class State:
 
 @dataclass(slots=True)
 class Alarm:
-    """One alarm: `settings` are the parameters that it was put with, `rule` is its composite rule where it has one."""
+    """One alarm: `settings` are the parameters that it was put with, `rule` is its composite rule where it has one, and
+    `movers` are the children that have entered another state since it was last evaluated.
+    """
 
     kind: str
     settings: dict[str, Any]
@@ -63,6 +65,7 @@ class Alarm:
     state: State
     rule: AlarmRule | None = None
     stale: bool = True
+    movers: set[str] = field(default_factory=set)
 
     @property
     def name(self) -> str:
@@ -306,12 +309,14 @@ class Alarms:
     def _evaluate_composite(self, alarm: Alarm, rule: AlarmRule) -> None:
         children = {name: self._alarms[name].state for name in sorted(rule.children) if name in self._alarms}
         holds = rule.holds({name: state.value for name, state in children.items()}.get)
+        movers, alarm.movers = alarm.movers or children.keys(), set()
         value = "ALARM" if holds else "OK"
         if value == alarm.state.value:
             return
         triggers = [
             {"arn": ALARM_ARN + name, "state": {"value": state.value, "timestamp": _iso(state.updated_at)}}
             for name, state in children.items()
+            if name in movers
         ]
         reason = f"{alarm.settings['AlarmRule']} is {'true' if holds else 'false'}"
         self._enter(alarm, value, reason, json.dumps({"triggeringAlarms": triggers}))
@@ -326,7 +331,9 @@ class Alarms:
         data = {"version": "1.0", "oldState": _history_state(previous), "newState": _history_state(alarm.state)}
         self._note(alarm, "StateUpdate", f"Alarm updated from {previous.value} to {value}", data)
         for other in self._alarms.values():
-            other.stale = other.stale or (other.rule is not None and alarm.name in other.rule.children)
+            if other.rule is not None and alarm.name in other.rule.children:
+                other.stale = True
+                other.movers.add(alarm.name)
         detail = {"alarmName": alarm.name, "state": alarm.state.event(), "previousState": previous.event()}
         self._on_change({**detail, "configuration": alarm.configuration()})
         for action in actions(alarm.described(), previous.value):
@@ -366,7 +373,8 @@ def _reason(settings: Mapping[str, Any], value: str, recent: list[float], words:
     if value == "INSUFFICIENT_DATA":
         return f"Insufficient Data: {needed} datapoints were unknown."
     if not recent:
-        treated = f"{needed} missing datapoints were treated as [{settings.get('TreatMissingData')}]"
+        treatment = {"breaching": "Breaching", "notBreaching": "NonBreaching"}.get(settings["TreatMissingData"])
+        treated = f"{needed} missing datapoints were treated as [{treatment}]"
         return f"Threshold Crossed: no datapoints were received for {needed} periods and {treated}."
     negation = "" if value == "ALARM" else "not "
     least = f"minimum {settings.get('DatapointsToAlarm', needed)} datapoints for ALARM"

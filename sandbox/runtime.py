@@ -173,7 +173,8 @@ class Runtime:
             return Invocation(answer, function_error, _version(qualifier))
         function = self._functions.get(function_name)
         if function is None:
-            arn = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function_name}"
+            # Named with its qualifier (recorded facts, S11).
+            arn = f"arn:aws:lambda:{REGION}:{ACCOUNT_ID}:function:{function_name}:{qualifier or '$LATEST'}"
             raise AwsError("ResourceNotFoundException", f"Function not found: {arn}", 404, {"Type": "User"})
         fault = self._faults.for_handler(function.module)
         if fault is not None and fault.error == "throttled":

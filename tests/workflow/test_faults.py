@@ -1,7 +1,12 @@
 """What must be survived, one story a row: how it shows, and how it must end."""
 
+import io
+
 import pytest
 
+from sandbox.execution_history import history
+from sandbox.scenario import Scenario
+from sandbox.world import World
 from tests.brief import BRIEF
 
 ON_STABLE = {"function_version": "1", "weights": {}}
@@ -329,3 +334,27 @@ def test_the_request_decides_what_inconclusive_means(tell, policy, outcome):
     story = tell({"health": {"when_inconclusive": policy, "max_extension_seconds": 0}}, requests_per_minute=0)
     assert story.outcome == outcome
     assert story.proven in (False, None)
+
+
+@pytest.mark.parametrize("name", ["ShiftTraffic", "CheckHealth"])
+def test_a_handler_that_returns_too_much_is_caught_and_the_stable_version_restored(name):
+    """States.ALL catches States.DataLimitExceeded of a task's result: recorded facts, S12."""
+
+    def flood(params, proceed):
+        if f"tidegate-{name}Function" not in params["FunctionName"]:
+            return proceed()
+        proceed()
+        return {"StatusCode": 200, "ExecutedVersion": "1", "Payload": io.BytesIO(b'"' + b"x" * 300_000 + b'"')}
+
+    with World(Scenario.of({}), BRIEF) as world:
+        world.boundary.correct("lambda.Invoke", flood)
+        end = world.follow(world.start())
+        world.settle()
+        assert "RollBack" in entered(world)
+        assert (end.error, world.routing) == ("RolledBack", ("1", {}))
+        assert end.cause.startswith("States.DataLimitExceeded: ")
+
+
+def entered(world):
+    (arn,) = world.executions
+    return [event["stateEnteredEventDetails"]["name"] for event in history(arn) if "stateEnteredEventDetails" in event]

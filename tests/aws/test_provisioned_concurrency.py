@@ -242,8 +242,8 @@ def test_failed_initialisation_keeps_the_weight_until_it_is_cleared(account: Acc
 
 def test_version_that_is_not_active_does_not_initialise(account: Account) -> None:
     """Developer guide, "Lambda function states": only an Active version can be invoked."""
-    account.rules.set_version_state(CHECKOUT, "2", "Failed", None)
     promote(account)
+    account.rules.set_version_state(CHECKOUT, "2", "Failed", None)
     account.clock.sleep(PROVISIONING_SECONDS)
     assert shown(account) == STUCK
 

@@ -17,8 +17,8 @@ from sandbox.clock import Clock, Handle
 from sandbox.lambda_records import FUNCTION_ARN, LATEST, Alias, Function, function_name
 
 PROVISIONING_SECONDS: Final = 90.0
-"""How long Lambda takes to make concurrency ready on another version, or to find that it cannot: chosen; minutes in
-life, never at once."""
+"""How long Lambda takes to make concurrency ready on another version, or to find that it cannot, where a scenario says
+nothing else: chosen, so that stories stay short. In life it was seen to take six to eight minutes."""
 
 INIT_FAILURE: Final = "FUNCTION_ERROR_INIT_FAILURE"
 
@@ -33,8 +33,9 @@ class _Provisioned:
     those of another version are, so that going back is immediate (chosen).
     """
 
-    def __init__(self, clock: Clock, requested: int, ready_on: str | None) -> None:
+    def __init__(self, clock: Clock, requested: int, ready_on: str | None, seconds: float) -> None:
         self._clock = clock
+        self._seconds = seconds
         self._requested = requested
         self._last_modified = clock.now()
         self._due: Handle | None = None
@@ -56,7 +57,7 @@ class _Provisioned:
                 self.status = "FAILED"
             settled()
 
-        self._due = self._clock.at(self._clock.now() + PROVISIONING_SECONDS, settle)
+        self._due = self._clock.at(self._clock.now() + self._seconds, settle)
 
     def cancel(self) -> None:
         if self._due:
@@ -95,6 +96,7 @@ class ProvisionedConcurrency:
         self._write_weights = write_weights
         self._provisioned: dict[str, dict[str, _Provisioned]] = {}
         self._initialises: dict[str, Callable[[str], bool]] = {}
+        self._seconds = PROVISIONING_SECONDS
         boundary.serve("lambda.GetProvisionedConcurrencyConfig", self._get)
         boundary.serve("lambda.PutProvisionedConcurrencyConfig", self._put)
         boundary.serve("lambda.DeleteProvisionedConcurrencyConfig", self._delete)
@@ -104,7 +106,11 @@ class ProvisionedConcurrency:
     def give(self, function: str, alias: str, concurrency: int) -> None:
         """Give an existing alias provisioned concurrency, ready on its own version, whatever its weights are."""
         version = self._function_of(function).aliases[alias].version
-        self._of(function)[alias] = _Provisioned(self._clock, concurrency, version)
+        self._of(function)[alias] = _Provisioned(self._clock, concurrency, version, self._seconds)
+
+    def take(self, seconds: float) -> None:
+        """Take so long to make ready what is given from now on, or to find that it cannot be."""
+        self._seconds = seconds
 
     def set_initialisation(self, function: str, initialises: Callable[[str], bool]) -> None:
         """Say which versions of a function initialise when they are asked to; otherwise every Active one does."""
@@ -183,7 +189,7 @@ class ProvisionedConcurrency:
         self._refuse_weighted(alias)
         self._refuse_a_second(function, qualifier, version)
         self.release(function, qualifier)
-        provisioned = _Provisioned(self._clock, params["ProvisionedConcurrentExecutions"], None)
+        provisioned = _Provisioned(self._clock, params["ProvisionedConcurrentExecutions"], None, self._seconds)
         provisioned.prepare(version, partial(self._comes_up, function, version), lambda: None)
         self._of(function)[qualifier] = provisioned
         return provisioned.shown()

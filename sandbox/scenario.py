@@ -141,12 +141,15 @@ class Code:
 
 @shape
 class Alias:
-    """The target's alias at second 0. `weights` holds at most one version, as Lambda allows."""
+    """The target's alias at second 0. `weights` holds at most one version, as Lambda allows; `provisioning_seconds` is
+    how long Lambda takes to make its provisioned concurrency ready on another version.
+    """
 
     exists: bool = True
     function_version: Qualifier = "1"
     weights: Weights = Field(default_factory=dict)
     provisioned_concurrency: Annotated[int, Field(ge=1)] | None = None
+    provisioning_seconds: Annotated[float, Field(ge=0)] | None = None
     stack: Stack | None = None
 
     @validator(mode="after")

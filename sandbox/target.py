@@ -109,6 +109,8 @@ def _create_alias(target: Target, alias: scenarios.Alias, rules: LambdaRules) ->
         FunctionVersion=alias.function_version,
         RoutingConfig={"AdditionalVersionWeights": dict(alias.weights)},
     )
+    if alias.provisioning_seconds is not None:
+        rules.provisioned_concurrency.take(alias.provisioning_seconds)
     if alias.provisioned_concurrency:
         rules.provisioned_concurrency.give(target.function_name, target.alias_name, alias.provisioned_concurrency)
 

@@ -84,7 +84,7 @@ def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
     steps, health = request.chosen_steps() if alias else FIRST_RELEASE, request.health.gate()
     hooked = request.hooks.hooks()
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
-    paced = pace(steps, health, hooked, request.max_pause_seconds)
+    paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
     traffic, expected = _expect(request, steps, health, started_at) if alias else _expect_nothing(request)
     stable = alias.routing.version if alias else ""
     return Plan(

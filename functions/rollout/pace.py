@@ -21,6 +21,9 @@ MAX_POLL_SECONDS = 3600
 MAX_TOTAL_SECONDS = 40 * 24 * 3600
 #: The last verdict waits until the last step's minutes have arrived: CloudWatch is one to three minutes late.
 SETTLE_SECONDS = 120
+#: How long Promote may wait for provisioned concurrency: 80 retries, up to half a minute apart, twenty minutes in the
+#: mean. AWS was seen to take six to eight. PlanRollout waits as long, before it plans, for what somebody has begun.
+PROVISIONING_SECONDS = 80 * 30
 #: How often a rollout steps back from the last weight to compare both versions again.
 MAX_STEP_BACKS = 2
 
@@ -30,9 +33,9 @@ MAX_PAUSE_POLL_SECONDS = 1800
 
 #: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
 HISTORY_BUDGET = 15_000
-#: PlanRollout with 40 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
-#: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 120 while provisioned
-#: concurrency moves, RollBack with all its retries.
+#: PlanRollout with 80 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
+#: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 80 while provisioned concurrency
+#: moves, RollBack with all its retries.
 FIXED_EVENTS = 1_465
 #: ShiftTraffic with all its retries, StepBack before it, and the Choice after it.
 EVENTS_PER_STEP = 20
@@ -55,18 +58,26 @@ class Pace:
     max_pause_seconds: int
 
 
-def pace(steps: tuple[Step, ...], health: HealthGate, hooks: Hooks = NO_HOOKS, max_pause_seconds: int = 0) -> Pace:
+def pace(
+    steps: tuple[Step, ...],
+    health: HealthGate,
+    hooks: Hooks = NO_HOOKS,
+    max_pause_seconds: int = 0,
+    *,
+    provisioned: bool = False,
+) -> Pace:
     """How often to look, so that the worst case fits the history budget: extension, holds, steps back and retries too.
 
-    Where two steps back do not fit, fewer are made; where the pause does not, there is none, and steps back instead.
+    Where two steps back do not fit, fewer are made; where the pause does not, there is none, and steps back instead. An
+    alias with provisioned concurrency takes its time to be promoted.
 
     Raises:
         PlanTooLong: no interval up to `MAX_POLL_SECONDS` fits, or the plan outlasts the execution.
     """
     for step_backs, pause_seconds in _concessions(MAX_STEP_BACKS if health.judge else 0, max_pause_seconds):
-        if found := _Course.of(steps, health, hooks, pause_seconds, step_backs).pace():
+        if found := _Course.of(steps, health, hooks, pause_seconds, step_backs, provisioned=provisioned).pace():
             return found
-    plainest = _Course.of(steps, health, hooks, 0, 0)
+    plainest = _Course.of(steps, health, hooks, 0, 0, provisioned=provisioned)
     if plainest.seconds > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
             f"the plan may take {span(plainest.seconds - MAX_TOTAL_SECONDS)} more than a rollout may, which is"
@@ -109,10 +120,18 @@ class _Course:
     pause_seconds: int
     step_backs: int
     hooks: int
+    promotion_seconds: int
 
     @classmethod
     def of(
-        cls, steps: tuple[Step, ...], health: HealthGate, hooks: Hooks, pause_seconds: int, step_backs: int
+        cls,
+        steps: tuple[Step, ...],
+        health: HealthGate,
+        hooks: Hooks,
+        pause_seconds: int,
+        step_backs: int,
+        *,
+        provisioned: bool = False,
     ) -> _Course:
         climbs = _climbs(steps, step_backs)
         gates = [step.approval.timeout_seconds for step in steps if step.approval]
@@ -122,7 +141,8 @@ class _Course:
         shifts = sum(map(len, climbs))
         # The last hook is asked again where the look after its yes does not promote: once for each ascent, say.
         asked = (shifts if hooks.each_step else 0) + 2 * (step_backs + 1) * bool(hooks.after_traffic)
-        return cls(climbs, health.max_extension_seconds, tuple(gates), pause_seconds, step_backs, asked)
+        promotion = PROVISIONING_SECONDS if provisioned else 0
+        return cls(climbs, health.max_extension_seconds, tuple(gates), pause_seconds, step_backs, asked, promotion)
 
     @property
     def bakes(self) -> int:
@@ -130,8 +150,8 @@ class _Course:
 
     @property
     def seconds(self) -> int:
-        hooks = self.hooks * MAX_HOOK_SECONDS
-        return self.bakes + self.extension_seconds + sum(self.gate_seconds) + self.pause_seconds + hooks
+        waited = self.extension_seconds + sum(self.gate_seconds) + self.pause_seconds + self.promotion_seconds
+        return self.bakes + waited + self.hooks * MAX_HOOK_SECONDS
 
     @property
     def fixed_events(self) -> int:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rollout import errors
+from rollout.pace import FIXED_EVENTS, PROVISIONING_SECONDS
 from tests.contract import asl_rules
 from tests.contract.artifacts import FUNCTIONS, MACHINE, RESOURCES, ROOT
 
@@ -181,6 +182,27 @@ def test_forward_steps_give_up_within_two_minutes_of_waiting():
                 for n in range(retrier["MaxAttempts"])
             ]
             assert sum(delays) <= 120
+
+
+@pytest.mark.parametrize("name", ["PlanRollout", "Promote"])
+def test_provisioned_concurrency_is_waited_for_longer_than_aws_takes(name):
+    """Six to eight minutes were seen (localstack's AWS-validated tests). Full jitter draws each wait from none to all
+    of its interval: a standard deviation of the sum is the interval times the root of a twelfth of the attempts.
+    """
+    (retrier,) = (rule for rule in TASKS[name]["Retry"] if "ProvisioningPending" in rule["ErrorEquals"])
+    assert (retrier["BackoffRate"], retrier["ErrorEquals"]) == (1.0, ["ProvisioningPending"])
+    longest = retrier["IntervalSeconds"] * retrier["MaxAttempts"]
+    deviation = retrier["IntervalSeconds"] * (retrier["MaxAttempts"] / 12) ** 0.5
+    assert longest / 2 - 4 * deviation >= 14 * 60
+    assert longest == PROVISIONING_SECONDS
+
+
+def test_the_history_budget_has_room_for_every_retry_of_what_happens_once():
+    """A Task has five events, each retry three more (Step Functions Developer Guide, history events)."""
+    once = [TASKS[name] for name in ("PlanRollout", "PublishVersion", "VerifyCandidate", "Promote", "RollBack")]
+    attempts = sum(rule["MaxAttempts"] for task in once for rule in task["Retry"])
+    around = 20  # the execution's own beginning and end, and the Choices between
+    assert 3 * attempts + 5 * len(once) + around <= FIXED_EVENTS
 
 
 TIMED_OUT = {"Sandbox.Timedout", "States.Timeout"}

@@ -82,6 +82,12 @@ def test_the_longest_time_counts_bakes_extension_steps_back_and_the_last_minutes
     assert paced(DEFAULT_STEPS, judge=None).longest_seconds == 900 + 600 + 120
 
 
+def test_the_longest_course_of_a_provisioned_alias_has_its_promotion_in_it():
+    health = HealthGate(max_extension_seconds=600, judge=None)
+    longest = [pace(DEFAULT_STEPS, health, provisioned=provisioned).longest_seconds for provisioned in (False, True)]
+    assert longest == [900 + 600 + 120, 900 + 600 + 120 + 2400]
+
+
 waits = st.integers(60, 30 * DAY)
 
 

@@ -169,6 +169,14 @@ def test_an_alias_with_provisioned_concurrency_is_promoted_once_it_serves(tell):
     assert story.virtual_seconds > 1024 + 60
 
 
+@pytest.mark.parametrize("minutes", [8, 12])
+def test_a_promotion_waits_as_long_as_aws_takes_to_provision(tell, minutes):
+    slow = {"provisioned_concurrency": 5, "provisioning_seconds": 60 * minutes}
+    story = tell({"strategy": "AllAtOnce"}, alias=slow)
+    assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
+    assert story.virtual_seconds > 60 * minutes
+
+
 def test_a_candidate_that_cannot_be_provisioned_is_taken_back(tell):
     fails_to_start = {"error_rate_by_minute": [0] * 11 + [0, 1]}
     story = tell({"strategy": "Canary10Percent5Minutes"}, **PROVISIONED, candidate=fails_to_start)

@@ -214,6 +214,18 @@ def test_a_rollout_waits_for_provisioned_concurrency_that_somebody_moves(tell):
     assert (story.outcome, story.alias) == ("promoted", {"function_version": "3", "weights": {}})
 
 
+@pytest.mark.parametrize("minutes", [8, 12])
+def test_a_rollout_waits_as_long_as_aws_takes_for_it(tell, minutes):
+    """Six to eight minutes were seen (localstack's AWS-validated tests)."""
+    story = tell(
+        AT_ONCE,
+        alias={"provisioned_concurrency": 2, "provisioning_seconds": 60 * minutes},
+        timeline=[moves(0.01, "2")],
+    )
+    assert (story.outcome, story.alias) == ("promoted", {"function_version": "3", "weights": {}})
+    assert story.virtual_seconds > 2 * 60 * minutes, "PlanRollout and Promote each"
+
+
 def test_provisioned_concurrency_that_never_gets_ready_rejects_the_rollout_once():
     def pending(_params, proceed):
         return {**proceed(), "Status": "IN_PROGRESS"}

@@ -22,6 +22,14 @@ variable "package" {
   type        = string
 }
 
+variable "permissions_boundary_arn" {
+  description = "ARN of the IAM policy that bounds the function's role; null for none."
+  type        = string
+  default     = null
+}
+
+data "aws_partition" "current" {}
+
 data "aws_iam_policy_document" "trust" {
   statement {
     actions = ["sts:AssumeRole"]
@@ -37,8 +45,9 @@ data "aws_partition" "current" {}
 
 resource "aws_iam_role" "checkout" {
   # A role's prefix holds 38 characters, a function's name up to 64.
-  name_prefix        = "${substr(var.function_name, 0, 37)}-"
-  assume_role_policy = data.aws_iam_policy_document.trust.json
+  name_prefix          = "${substr(var.function_name, 0, 37)}-"
+  assume_role_policy   = data.aws_iam_policy_document.trust.json
+  permissions_boundary = var.permissions_boundary_arn
 }
 
 resource "aws_iam_role_policy_attachment" "logs" {

@@ -3,8 +3,9 @@
 VENV     := .venv
 BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
-ASL      := statemachine/rollout.asl.json
 TEMPLATE := template.yaml
+# What the template becomes: for every partition, with short and long names, a folder for each Region.
+RENDERED := .aws-sam/rendered
 EXAMPLES := $(wildcard examples/*/*.yaml)
 REGION   ?= us-east-1
 
@@ -22,7 +23,7 @@ SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format lint types template policies asl unit chaos sweep mutants bench docs build deploy clean
+.PHONY: help setup demo test check format lint types rendered template policies asl unit chaos sweep mutants bench docs build deploy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -58,19 +59,31 @@ lint: setup
 types: setup
 	$(BIN)/mypy
 
-template: setup
+rendered: setup
+	rm -rf $(RENDERED)
+	$(BIN)/python -m tools.render $(RENDERED)
+
+template: rendered
+	$(BIN)/python -m tools.stack_name
 	$(BIN)/cfn-lint --include-checks I3011 -- $(TEMPLATE) $(EXAMPLES)
 	@for template in $(TEMPLATE) $(EXAMPLES); do \
 	  $(SAM) validate --lint --region $(REGION) --template $$template || exit 1; \
+	done
+	@for folder in $(RENDERED)/*; do \
+	  region=$$(basename $$folder); \
+	  $(BIN)/cfn-lint --regions $$region -- $$folder/*.template.json && \
+	  $(SAM) validate --lint --region $$region --template $$folder/longest.template.json || exit 1; \
 	done
 
 policies: setup
 	$(BIN)/python -m pytest -n0 -q tests/contract/test_policies.py
 
-asl: setup
-	$(BIN)/python tests/contract/lint_asl.py $(ASL)
+asl: rendered
+	$(BIN)/python tests/contract/lint_asl.py $(RENDERED)/*/*.asl.json
 	@if command -v npm >/dev/null; then \
-	  npm_config_cache=$(abspath $(VENV))/npm npx --yes asl-validator@4.0.0 --json-path $(ASL); \
+	  for definition in $(RENDERED)/*/longest.asl.json; do \
+	    npm_config_cache=$(abspath $(VENV))/npm npx --yes asl-validator@4.0.0 --json-path $$definition || exit 1; \
+	  done; \
 	else \
 	  echo "skipped: asl-validator needs npm, which is not here"; \
 	fi
@@ -102,9 +115,10 @@ build: setup  ## sam build, into .aws-sam; needs a python3.13
 	  $(BIN)/python tests/contract/weigh_build.py; \
 	fi
 
-deploy: build  ## to your account, asking for each parameter first
+deploy: build  ## to your account, asking for each parameter first: STACK=tidegate-prod for another name
 	@[ -n "$(BIN_313)" ] || { echo "nothing to deploy without a build" >&2; exit 1; }
-	$(SAM) deploy --guided
+	@$(BIN)/python -m tools.stack_name $(STACK)
+	$(SAM) deploy --guided $(addprefix --stack-name ,$(STACK))
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache

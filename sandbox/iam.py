@@ -180,14 +180,23 @@ def _managed(arn: str) -> Iterator[Statement]:
 
 
 class Iam:
-    """The roles of a deployed stack. `used` holds every grant that a call has needed so far.
-
-    Raises:
-        TemplateUnsupported: a role has policies that are not known here.
-    """
+    """The roles of a deployed stack. `used` holds every grant that a call has needed so far."""
 
     def __init__(self, stack: Stack) -> None:
+        """As the stack is now.
+
+        Raises:
+            TemplateUnsupported: a role has policies that are not known here.
+        """
         self.used: set[Grant] = set()
+        self.read(stack)
+
+    def read(self, stack: Stack) -> None:
+        """The roles as the stack has them by now.
+
+        Raises:
+            TemplateUnsupported: a role has policies that are not known here.
+        """
         self._roles: dict[str, tuple[Statement, ...]] = {}
         self._answers: dict[tuple[str, Ask], tuple[bool, str, frozenset[Grant]]] = {}
         attached = [created.properties for created in stack.of_kind("AWS::IAM::Policy").values()]

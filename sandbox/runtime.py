@@ -222,6 +222,8 @@ class Runtime:
     def retire(self) -> None:
         """Leave the processes that are still warm to the next account: importing our modules is what takes longest."""
         for name, processes in self._warm.items():
+            for process in processes:
+                process.forget()
             _IDLE.setdefault(_kind(self._code_root, self._functions[name]), []).extend(processes)
         self._warm.clear()
 
@@ -391,6 +393,12 @@ class _Process:
         sys.modules.update(modules)
         self._variables = _wear(variables)
         self._outside = None
+
+    def forget(self) -> None:
+        """Keep nothing of the account: a module of ours that remembers some of it says so by its own `forget`."""
+        for module in self._modules.values():
+            if callable(found := getattr(module, "forget", None)):
+                found()
 
     def handler(self) -> Callable[[Any, LambdaContext], Any] | None:
         """The handler, imported on first use: a cold start. None where the module has no such name."""

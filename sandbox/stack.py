@@ -11,7 +11,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -90,6 +90,7 @@ class Template:
     """
 
     root: Path
+    description: str
     parameters: Mapping[str, Any]
     conditions: Mapping[str, Any]
     mappings: Mapping[str, Any]
@@ -99,7 +100,8 @@ class Template:
 
     @classmethod
     def load(cls, path: Path, parameters: Mapping[str, str] = PARAMETERS) -> Template:
-        """The template in a file; local paths in it are relative to the file.
+        """The template in a file; local paths in it are relative to the file. A pseudo parameter is a parameter too:
+        {"AWS::StackName": "tidegate-prod"}.
 
         Raises:
             TemplateUnsupported: it holds resource types that the sandbox cannot make.
@@ -111,17 +113,19 @@ class Template:
 @lru_cache(maxsize=16)
 def _translated(text: str, root: Path, parameters: tuple[tuple[str, str], ...]) -> Template:
     sam = yaml_parse(text)
-    values = dict(parameters)
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=REGION))
+    values = {**_PSEUDO_PARAMETERS, **dict(parameters)}
+    # SAM names AWS's own policies by the partition that it runs in.
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name=str(values["AWS::Region"])))
     # Managed policies are named by full ARN or by one of SAM's templates: nothing to look up in IAM.
-    translation = translator.translate(_packaged(sam), values, get_managed_policy_map=dict)
+    translation = translator.translate(_packaged(sam), dict(parameters), get_managed_policy_map=dict)
     defaults = {name: spec["Default"] for name, spec in sam.get("Parameters", {}).items() if "Default" in spec}
     resources = translation["Resources"]
     if unknown := sorted({resource["Type"] for resource in resources.values()} - _CREATORS.keys()):
         raise TemplateUnsupported(f"The sandbox cannot make these resource types: {', '.join(unknown)}")
     return Template(
         root=root,
-        parameters={**defaults, **values, **_PSEUDO_PARAMETERS},
+        description=sam.get("Description", ""),
+        parameters={**defaults, **values},
         conditions=translation.get("Conditions", {}),
         mappings=translation.get("Mappings", {}),
         outputs=translation.get("Outputs", {}),
@@ -175,6 +179,28 @@ class Stack:
             properties = self._resolver.resolve(resource.get("Properties", {}))
             ref, attributes = _CREATORS[resource["Type"]](self, logical_id, properties)
             self.created[logical_id] = Created(resource["Type"], ref, attributes, properties)
+
+    def update(self, parameters: Mapping[str, str]) -> None:
+        """What an update with other values for some parameters, and the same template, changes. Versions of functions
+        are not among it: none is published, and the one that runs keeps its environment.
+
+        Raises:
+            TemplateUnsupported: it would change what the sandbox cannot, or make or delete a resource.
+        """
+        template = replace(self.template, parameters={**self.template.parameters, **parameters})
+        resolver = Resolver(template.parameters, template.conditions, template.mappings, self.created)
+        for logical_id in template.order:
+            resource = template.resources[logical_id]
+            holds = "Condition" not in resource or resolver.holds(resource["Condition"])
+            before = self.created.get(logical_id)
+            properties = resolver.resolve(resource.get("Properties", {})) if holds else {}
+            if before is None or not holds or before.kind not in _UPDATERS:
+                if holds != (before is not None) or (before and properties != before.properties):
+                    raise TemplateUnsupported(f"The sandbox cannot update {logical_id} ({resource['Type']})")
+            elif properties != before.properties:
+                _UPDATERS[before.kind](before.ref, properties)
+                self.created[logical_id] = replace(before, properties=properties)
+        self.template, self._resolver = template, resolver
 
     def ref(self, logical_id: str) -> str:
         """What `Ref` gives of a resource: a table's name, a state machine's ARN, a function's name."""
@@ -251,8 +277,7 @@ def archive(text: str) -> bytes:
 
 def _function(stack: Stack, logical_id: str, properties: Properties) -> _Made:
     name = _name(logical_id, properties, "FunctionName")
-    variables = properties.get("Environment", {}).get("Variables", {})
-    environment = {key: str(value) for key, value in variables.items()}
+    environment = _environment(properties)
     timeout_seconds, memory_mb = properties.get("Timeout", 3), properties.get("MemorySize", 128)
     made = client("lambda").create_function(
         FunctionName=name,
@@ -273,6 +298,11 @@ def _function(stack: Stack, logical_id: str, properties: Properties) -> _Made:
         memory_mb=memory_mb,
     )
     return name, {"Arn": made["FunctionArn"]}
+
+
+def _environment(properties: Properties) -> dict[str, str]:
+    variables = properties.get("Environment", {}).get("Variables", {})
+    return {key: str(value) for key, value in variables.items()}
 
 
 def _function_version(_: Stack, __: str, properties: Properties) -> _Made:
@@ -308,14 +338,14 @@ def _state_machine(stack: Stack, logical_id: str, properties: Properties) -> _Ma
     name = _name(logical_id, properties, "StateMachineName")
     made = client("stepfunctions").create_state_machine(
         name=name,
-        definition=_definition(stack.template.root, properties),
+        definition=definition(stack.template.root, properties),
         roleArn=properties["RoleArn"],
         type=properties.get("StateMachineType", "STANDARD"),
     )
     return made["stateMachineArn"], {"Arn": made["stateMachineArn"], "Name": name}
 
 
-def _definition(root: Path, properties: Properties) -> str:
+def definition(root: Path, properties: Properties) -> str:
     """The definition's text with its substitutions made, as CloudFormation makes them: `${Name}`, as plain text."""
     if "DefinitionS3Location" in properties:
         text = (root / properties["DefinitionS3Location"]["Key"]).read_text(encoding="utf-8")
@@ -378,6 +408,12 @@ def _topic(_: Stack, logical_id: str, properties: Properties) -> _Made:
     return arn, {"TopicArn": arn, "TopicName": name}
 
 
+def _parameter(_: Stack, logical_id: str, properties: Properties) -> _Made:
+    name = _name(logical_id, properties, "Name")
+    client("ssm").put_parameter(Name=name, **_given(properties, "Type", "Value"))
+    return name, {"Type": properties["Type"], "Value": properties["Value"]}
+
+
 def _log_group(_: Stack, logical_id: str, properties: Properties) -> _Made:
     name = _name(logical_id, properties, "LogGroupName")
     client("logs").create_log_group(logGroupName=name)
@@ -404,6 +440,7 @@ _CREATORS: Mapping[str, Callable[[Stack, str, Properties], _Made]] = {
     "AWS::CloudWatch::Alarm": _alarm,
     "AWS::CloudWatch::CompositeAlarm": _composite_alarm,
     "AWS::CloudWatch::Dashboard": _on_paper,
+    "AWS::SSM::Parameter": _parameter,
     "AWS::SQS::Queue": _queue,
     "AWS::SQS::QueuePolicy": _on_paper,
     "AWS::SNS::Topic": _topic,
@@ -411,4 +448,41 @@ _CREATORS: Mapping[str, Callable[[Stack, str, Properties], _Made]] = {
     "AWS::SNS::Subscription": _on_paper,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::Logs::ResourcePolicy": _on_paper,
+}
+
+
+# --- What an update may change of them --------------------------------------------------------------------------------
+
+
+def _update_role(name: str, properties: Properties) -> None:
+    for policy in properties.get("Policies", []):
+        document = _policy_document(policy)
+        client("iam").put_role_policy(RoleName=name, PolicyName=policy["PolicyName"], PolicyDocument=document)
+
+
+def _update_function(name: str, properties: Properties) -> None:
+    """$LATEST alone, which nobody runs."""
+    client("lambda").update_function_configuration(
+        FunctionName=name, Environment={"Variables": _environment(properties)}
+    )
+
+
+def _update_alarm(name: str, properties: Properties) -> None:
+    client("cloudwatch").put_metric_alarm(**{"AlarmName": name, **properties})
+
+
+def _update_parameter(name: str, properties: Properties) -> None:
+    client("ssm").put_parameter(Name=name, Overwrite=True, **_given(properties, "Type", "Value"))
+
+
+def _update_log_group(name: str, properties: Properties) -> None:
+    client("logs").put_retention_policy(logGroupName=name, retentionInDays=int(properties["RetentionInDays"]))
+
+
+_UPDATERS: Mapping[str, Callable[[str, Properties], None]] = {
+    "AWS::IAM::Role": _update_role,
+    "AWS::Lambda::Function": _update_function,
+    "AWS::CloudWatch::Alarm": _update_alarm,
+    "AWS::SSM::Parameter": _update_parameter,
+    "AWS::Logs::LogGroup": _update_log_group,
 }

@@ -211,6 +211,11 @@ class World:
         """The version that the alias pointed to before the rollout."""
         return self.scenario.alias.function_version
 
+    def update_stack(self, parameters: Mapping[str, str]) -> None:
+        """Somebody deploys the stack once more, with other values for some parameters and nothing else."""
+        self.stack.update(parameters)
+        self.iam.read(self.stack)
+
     def start(self) -> str:
         """Start the rollout, and with it the scenario's timeline; the execution's ARN."""
         arn = self._start_execution(self.request)

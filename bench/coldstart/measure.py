@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any, Final
+from typing import Final
 
 from bench.coldstart import bytecode, package
 from bench.coldstart.emulator import cold_start_ms
+from sandbox.intrinsics import Created, Resolver
 from sandbox.stack import TEMPLATE, Template
 
 BASELINE: Final = "only_a_client"
@@ -79,6 +80,9 @@ class _Start:
 def handlers() -> dict[str, dict[str, str]]:
     """Every handler of template.yaml, by module, in the template's order, with the environment it gets."""
     template = Template.load(TEMPLATE)
+    # A reference to a parameter is its default, one to a resource its name.
+    made = {name: Created(resource["Type"], name) for name, resource in template.resources.items()}
+    resolver = Resolver(template.parameters, template.conditions, template.mappings, made)
     functions = {
         name: resource["Properties"]
         for name, resource in template.resources.items()
@@ -89,18 +93,9 @@ def handlers() -> dict[str, dict[str, str]]:
             **_LAMBDA,
             "AWS_LAMBDA_FUNCTION_NAME": name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(properties["MemorySize"]),
-            **_variables(properties, template.parameters),
+            **{key: str(value) for key, value in resolver.resolve(properties["Environment"]["Variables"]).items()},
         }
         for name, properties in functions.items()
-    }
-
-
-def _variables(properties: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, str]:
-    """A reference to a parameter is its default, one to a resource its name."""
-    variables: Mapping[str, Any] = properties["Environment"]["Variables"]
-    return {
-        key: str(parameters.get(value["Ref"], value["Ref"]) if isinstance(value, Mapping) else value)
-        for key, value in variables.items()
     }
 
 

@@ -41,7 +41,6 @@ data "aws_iam_policy_document" "trust" {
   }
 }
 
-data "aws_partition" "current" {}
 
 resource "aws_iam_role" "checkout" {
   # A role's prefix holds 38 characters, a function's name up to 64.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from application.telemetry import Document, best_effort
-from aws import events, notices
+from aws import events, notices, settings
 from rollout.plan import Plan
 
 #: What a notice says happened, by the event that it goes with; other events are told to machines alone.
@@ -26,6 +26,8 @@ def announce(name: str, detail: Document, *, notice: bool = True) -> None:
     """Send an event, and a notice where its name is one that people want to hear of."""
     with best_effort("announce"):
         events.emit(name, detail)
+    with best_effort("read the stack's settings"):
+        settings.refresh()
     if notice and name in _HEADLINES:
         with best_effort("notify"):
             notices.publish(_subject(name, detail), _text(name, detail))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws import locks, sdk, table
+from aws import locks, sdk, settings, table
 from aws.executions import Execution
 from aws.locks import Lock
 from rollout import room
@@ -319,4 +318,4 @@ def _release(target: str, execution_arn: str) -> None:
 
 
 def _expiry(now: float) -> dict[str, str]:
-    return table.number(int(now) + int(os.environ["HISTORY_RETENTION_DAYS"]) * _DAY_SECONDS)
+    return table.number(int(now) + settings.current().history_retention_days * _DAY_SECONDS)

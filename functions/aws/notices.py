@@ -1,10 +1,8 @@
-"""Notices on the SNS topic that the stack was given, if any."""
+"""Notices on the SNS topic that the stack has by now, if any."""
 
 from __future__ import annotations
 
-import os
-
-from aws import sdk
+from aws import sdk, settings
 
 #: SNS API reference, Publish: a subject is ASCII, on one line, of up to 100 characters; a message holds 256 KB.
 MAX_SUBJECT_CHARACTERS = 100
@@ -17,7 +15,7 @@ def publish(subject: str, message: str) -> None:
     Raises:
         RolloutError: SNS did not take it.
     """
-    topic = os.environ.get("NOTIFICATION_TOPIC_ARN")
+    topic = settings.current().notification_topic_arn
     if not topic:
         return
     ascii_subject = " ".join(subject.encode("ascii", "replace").decode().split())

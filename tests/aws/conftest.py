@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from aws import sdk
+from aws import sdk, settings
 from sandbox.boundary import caller
 from sandbox.scenario import Scenario
 from sandbox.stack import client
@@ -37,12 +37,14 @@ def inhabit(monkeypatch: pytest.MonkeyPatch) -> Iterator[Inhabit]:
         "AWS_ACCESS_KEY_ID": "testing",
         "AWS_SECRET_ACCESS_KEY": "testing",
         "HISTORY_RETENTION_DAYS": "90",
+        "SETTINGS_PARAMETER": "/tidegate/settings/tidegate",
     }.items():
         monkeypatch.setenv(name, value)
     nobody = caller.set(None)
     with ExitStack() as open_worlds:
         yield enter
         caller.reset(nobody)
+    settings.forget()
     sdk.client.cache_clear()
     sdk.slow_client.cache_clear()
     sdk.patient_client.cache_clear()

@@ -40,7 +40,7 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     assert record == "history#2026-01-05T12:00:00Z#first"
     assert (item["target"], item["execution_arn"]) == (TARGET, FIRST)
     assert (item["outcome"], item["cause"]) == ("promoted", "every gate is healthy")
-    assert item["expires_at"] == now + 90 * DAY
+    assert item["expires_at"] == now + 365 * DAY
     document = json.loads(item["document"])
     assert Plan.from_json(document["plan"]) == PLAN
     assert [verdict["at"] for verdict in document["verdicts"]] == [STARTED_AT + 60]
@@ -260,7 +260,7 @@ def test_a_convicted_version_is_remembered_with_its_cause(inhabit, items):
     assert history.known_bad("checkout", "2") == "alarm errors is ALARM"
     assert history.known_bad("checkout", "3") is None
     assert history.known_bad("basket", "2") is None
-    assert items(world)["bad#2"]["expires_at"] == STARTED_AT + 600 + 90 * DAY
+    assert items(world)["bad#2"]["expires_at"] == STARTED_AT + 600 + 365 * DAY
 
 
 @pytest.mark.parametrize("how", [{"convicts": False}, {"convicts": True, "candidate": None}])

@@ -6,7 +6,7 @@ from typing import Any
 
 from jsonata.jsonata import Jsonata
 
-INVOKE = "arn:aws:states:::lambda:invoke"
+INVOKE = "arn:${Partition}:states:::lambda:invoke"
 EXPRESSION = re.compile(r"\{%(.*)%\}", re.DOTALL)
 VARIABLE = re.compile(r"\$([A-Za-z_]\w*)(?!\w*\()")
 #: What Step Functions itself binds.

@@ -38,9 +38,9 @@ PLACES = {
     "function:checkout:*": "target versions",
     f"function:{HOOK}": "hooks",
     f"function:{HOOK}:*": "hooks",
-    "function:tidegate-*": "itself",
     "function:*:$LATEST": "latest",
     "parameter/tidegate/profiles/*": "profiles",
+    "parameter/tidegate/settings/tidegate": "settings",
     "stack/*/*": "stacks",
     "execution:tidegate-rollout:*": "executions",
     "stateMachine:tidegate-rollout": "machine",
@@ -55,16 +55,18 @@ PLACES = {
 Grants = set[tuple[str, str, str, str]]
 
 
-def place(resource: str) -> str:
-    return PLACES[resource.split(":", 5)[-1]]
+def place(resource: str, effect: str) -> str:
+    what = resource.split(":", 5)[-1]
+    return "itself" if effect == "Deny" and what.startswith("function:tidegate-") else PLACES[what]
 
 
 def granted() -> Grants:
     """Role, Allow or Deny, action and place, for every statement that is deployed."""
+    apart = [created.properties for created in STACK.of_kind("AWS::IAM::Policy").values()]
     found = {
-        (name.removesuffix("Role"), statement["Effect"], action, place(resource))
+        (name.removesuffix("Role"), statement["Effect"], action, place(resource, statement["Effect"]))
         for name, role in STACK.of_kind("AWS::IAM::Role").items()
-        for policy in role.properties.get("Policies", [])
+        for policy in [*role.properties.get("Policies", []), *(each for each in apart if role.ref in each["Roles"])]
         for statement in listed(policy["PolicyDocument"]["Statement"])
         for action in listed(statement["Action"])
         for resource in listed(statement["Resource"])

@@ -35,7 +35,7 @@ OUT_OF_REACH = {"iam", "sts", "kms", "organizations", "cloudformation", "s3", "s
 WITHIN_REACH = {
     "cloudformation:DescribeStackResources": "to warn of a stack that moves the alias; it reads",
     "cloudformation:GetTemplate": "as DescribeStackResources",
-    "ssm:GetParameter": "profiles are parameters, and no other parameter is within reach",
+    "ssm:GetParameter": "profiles and the stack's settings are parameters, and no other parameter is within reach",
 }
 
 
@@ -44,9 +44,11 @@ def listed(value):
 
 
 def statements() -> Iterator[tuple[str, dict]]:
-    """Every statement of a role's own policies, with where it stands."""
-    for name, role in STACK.of_kind("AWS::IAM::Role").items():
-        for policy in role.properties.get("Policies", []):
+    """Every statement of a role's own policies, and of those that stand apart, with where it stands."""
+    own = {name: role.properties.get("Policies", []) for name, role in STACK.of_kind("AWS::IAM::Role").items()}
+    apart = {name: [policy.properties] for name, policy in STACK.of_kind("AWS::IAM::Policy").items()}
+    for name, policies in {**own, **apart}.items():
+        for policy in policies:
             for number, statement in enumerate(listed(policy["PolicyDocument"]["Statement"])):
                 yield f"{name}/{statement.get('Sid', (policy['PolicyName'], number))}", statement
 
@@ -73,8 +75,9 @@ def resource_formats(action: str) -> list[str]:
 
 def test_every_role_is_audited():
     assert len(STATEMENTS) > 30
-    assert {where.partition("/")[0] for where in STATEMENTS} == set(STACK.of_kind("AWS::IAM::Role"))
-    assert not STACK.of_kind("AWS::IAM::Policy"), "audit these too"
+    apart = STACK.of_kind("AWS::IAM::Policy")
+    assert {where.partition("/")[0] for where in STATEMENTS} == {*STACK.of_kind("AWS::IAM::Role"), *apart}
+    assert not STACK.of_kind("AWS::IAM::ManagedPolicy"), "audit these too"
 
 
 @pytest.mark.parametrize("where", STATEMENTS)
@@ -98,9 +101,10 @@ def test_a_statement_names_resources_of_a_kind_that_its_actions_have():
     assert {action for _, action, resource in allowed() if resource == "*"} >= STARS.keys(), "a reason for nothing"
 
 
-def test_the_parameters_within_reach_are_the_profiles():
+def test_the_parameters_within_reach_are_the_profiles_and_the_stacks_own_settings():
     parameters = {resource for _, action, resource in allowed() if action.startswith("ssm:")}
-    assert parameters == {"arn:aws:ssm:us-east-1:123456789012:parameter/tidegate/profiles/*"}
+    within = "arn:aws:ssm:us-east-1:123456789012:parameter/tidegate/"
+    assert parameters == {f"{within}profiles/*", f"{within}settings/tidegate"}
 
 
 def test_a_role_has_no_managed_policy_but_what_sam_gives_for_logs_and_traces():

@@ -108,16 +108,38 @@ def test_who_deploys_names_no_hooks_gives_nobody_a_right_to_them():
 
 
 def test_a_pattern_that_matches_everything_still_leaves_tidegate_itself_out_of_reach():
-    dangerous = {"lambda:UpdateAlias", "lambda:CreateAlias", "lambda:PublishVersion", "lambda:InvokeFunction"}
-    for name, properties in FUNCTIONS.items():
-        allowed = {action for s in statements(properties) if s["Effect"] == "Allow" for action in actions(s)}
-        denied = {
-            action
-            for s in statements(properties)
-            if s["Effect"] == "Deny" and s["Resource"]["Sub"].endswith(":function:${AWS::StackName}-*")
-            for action in actions(s)
-        }
-        assert allowed & dangerous == denied, name
+    allowed = {
+        action
+        for properties in FUNCTIONS.values()
+        for s in statements(properties)
+        if s["Effect"] == "Allow"
+        for action in actions(s)
+    }
+    policy = RESOURCES["NeverItself"]["Properties"]
+    (denial,) = policy["PolicyDocument"]["Statement"]
+    reading = {action for action in allowed if re.match(r"lambda:Get", action)}
+    assert set(denial["Action"]) == {action for action in allowed if action.startswith("lambda:")} - reading
+    assert [role["Ref"] for role in policy["Roles"]] == [f"{name}Role" for name in FUNCTIONS]
+    arns = [[{"GetAtt": f"{name}.Arn"}, {"Sub": f"${{{name}.Arn}}:*"}] for name in FUNCTIONS]
+    assert denial["Resource"] == [arn for both in arns for arn in both]
+    assert RESOURCES["RolloutStateMachine"]["DependsOn"] == "NeverItself"
+
+
+def test_what_a_parameter_says_is_read_where_every_version_can_read_it():
+    """A version keeps its environment, and a parameter alone makes none (aws/serverless-application-model#3820)."""
+    chosen = {name for name in TEMPLATE["Parameters"] if name in str(TEMPLATE["Globals"]["Function"]["Environment"])}
+    for properties in FUNCTIONS.values():
+        assert "Environment" not in properties, "what a version keeps is the same for all of them"
+    assert chosen == {"HistoryRetentionDays", "NotificationTopicArn"}, "the last resort of aws.settings"
+    kept = RESOURCES["Settings"]["Properties"]
+    assert set(re.findall(r"\$\{(\w+)\}", kept["Value"]["Sub"])) == chosen
+    environment = TEMPLATE["Globals"]["Function"]["Environment"]["Variables"]
+    assert environment["SETTINGS_PARAMETER"] == kept["Name"]
+    assert {value["Ref"] for value in environment.values() if "Ref" in value} == {
+        *chosen,
+        "RolloutTable",
+        "AWS::StackName",
+    }
 
 
 def test_nothing_may_be_deleted_but_the_books_own_items():

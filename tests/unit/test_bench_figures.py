@@ -96,6 +96,7 @@ def test_every_handler_of_the_template_gets_its_whole_environment():
         assert (package.FUNCTIONS / f"{handler}.py").is_file()
         assert variables["ROLLOUT_TABLE"] == "RolloutTable"
         assert variables["HISTORY_RETENTION_DAYS"] == "365"
+        assert variables["SETTINGS_PARAMETER"] == "/tidegate/settings/tidegate"
 
 
 def test_a_machine_without_the_emulator_still_says_every_limit():

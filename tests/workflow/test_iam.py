@@ -70,6 +70,8 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
     "make an alias of another function": ("lambda.CreateAlias", {"FunctionName": "payments", "Name": "live"}),
     "make an alias of its own guard": ("lambda.CreateAlias", {"FunctionName": "tidegate-SweepFunction"}),
     "read another parameter": ("ssm.GetParameter", {"Name": "/payments/token"}),
+    "read another stack's settings": ("ssm.GetParameter", {"Name": "/tidegate/settings/other"}),
+    "write its settings": ("ssm.PutParameter", {"Name": "/tidegate/settings/tidegate"}),
     "write a profile": ("ssm.PutParameter", {"Name": "/tidegate/profiles/prod-api"}),
     "change a stack": ("cloudformation.UpdateStack", {"StackName": "shop"}),
     "change the code": ("lambda.UpdateFunctionCode", CHECKOUT),
@@ -331,6 +333,15 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
                 for at, command in ((30, "pause"), (150, "resume"), (400, "approve"), (1200, "revert"))
             ],
         },
+    ),
+    "it waits for an approval before any traffic": (
+        {
+            "steps": [
+                {"weight": 10, "bake_seconds": 60, "approval": {"timeout_seconds": 600}},
+                {"weight": 100, "bake_seconds": 60},
+            ]
+        },
+        {"timeline": [{"at_second": 60, "do": "command", "command": "approve"}]},
     ),
     "it is aborted when its promotion was told and its books are open": (
         {"strategy": "AllAtOnce"},

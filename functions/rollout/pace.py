@@ -34,8 +34,8 @@ MAX_PAUSE_POLL_SECONDS = 1800
 #: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
 HISTORY_BUDGET = 15_000
 #: PlanRollout with 80 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
-#: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 80 while provisioned concurrency
-#: moves, RollBack with all its retries.
+#: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 80 while provisioned
+#: concurrency moves, RollBack with all its retries.
 FIXED_EVENTS = 1_465
 #: ShiftTraffic with all its retries, StepBack before it, and the Choice after it.
 EVENTS_PER_STEP = 20

@@ -219,8 +219,8 @@ def rollout_view(world: World) -> RolloutView:
     until = end.at if end and end.status == "SUCCEEDED" else world.clock.now()
     shifts = tuple(_shifts(world, candidate, until))
     outcome = _outcome(world, end, json.loads(end.output or "{}")) if end else None
-    if outcome == "stopped" and finished:
-        outcome = finished[0]["outcome"]  # the alias is as somebody else has it, or needs a person: the books say which
+    if outcome == "stopped" and finished and finished[0]["outcome"] == "interrupted":
+        outcome = "interrupted"  # the alias is as somebody else has it, and needs nobody
     return RolloutView(
         function_name=world.target.function_name,
         alias_name=world.target.alias_name,

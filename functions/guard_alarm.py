@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import time
 
 from application.restoration import has_ended_as_meant, left_open, mark, restore_at_once
 from application.telemetry import Document, count, identify, logger, task
@@ -10,6 +10,7 @@ from aws import locks
 from aws.history import Booked
 from aws.locks import Lock
 from rollout.errors import AliasNotFound, Interrupted, RolloutError
+from rollout.moment import moment
 
 
 @task("guard_alarm")
@@ -22,9 +23,14 @@ def handler(event: Document) -> Document:
         RolloutError: an alias could not be restored: Lambda invokes the guard again, and then hands the event to the
             dead-letter queue. CheckHealth sees the alarm too.
     """
-    detail = event["detail"]
-    name, before = detail["alarmName"], detail.get("previousState", {}).get("value")
-    fired_at = datetime.fromisoformat(detail["state"]["timestamp"]).timestamp()
+    detail = _object(event.get("detail"))
+    name, before = detail.get("alarmName"), _object(detail.get("previousState")).get("value")
+    if not isinstance(name, str):
+        logger.warning("no event of an alarm's")
+        return {"restored": []}
+    since = _object(detail.get("state")).get("timestamp")
+    # Unreadable, it is taken for what fires now: what nobody knows is not healthy.
+    fired_at = moment(since) or time.time()
     restored: list[str] = []
     failed: RolloutError | None
     watching, failed = locks.running(alarm=name)
@@ -33,13 +39,17 @@ def handler(event: Document) -> Document:
             continue
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
         try:
-            restored += _restore(lock, f"alarm {name} is in ALARM since {detail['state']['timestamp']}")
+            restored += _restore(lock, f"alarm {name} is in ALARM since {since}")
         except RolloutError as error:
             logger.warning("alias not restored", reason=str(error))
             failed = error
     if failed:
         raise failed
     return {"restored": restored}
+
+
+def _object(value: object) -> Document:
+    return value if isinstance(value, dict) else {}
 
 
 def _counts(lock: Lock, alarm: str, before: str | None, fired_at: float) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import replace
 from functools import partial
@@ -15,6 +14,8 @@ from aws.executions import SUCCESSES, End, Execution, Trace
 from aws.history import Kept
 from aws.locks import Lock
 from rollout.errors import REFUSALS, RolloutError
+from rollout.json_text import parsed
+from rollout.moment import moment
 from rollout.plan import Plan
 
 #: A promotion that is older than this may be somebody's later one of the same version.
@@ -33,7 +34,10 @@ def handler(event: Document) -> Document:
             execution was still in flight: Lambda invokes the guard again, and then hands the event to the
             dead-letter queue. The sweeper carries what is left.
     """
-    detail = event["detail"]
+    detail = event.get("detail")
+    if not executions.is_told(detail):
+        logger.warning("no event of an execution's")
+        return _NOTHING
     identify({"execution_arn": detail["executionArn"]})
     end, target = End.parse(detail), _target(detail)
     if end is None:
@@ -91,7 +95,8 @@ def _tell_untold(detail: Document, end: End, target: str | None) -> Document:
     """
     if end.status == "succeeded" or end.outcome not in {None, "rejected"}:
         return _NOTHING
-    execution, started_at = Execution.parse(detail["executionArn"]), float(detail["startDate"]) / 1000
+    execution = Execution.parse(detail["executionArn"])
+    started_at = moment(detail.get("startDate")) or executions.started_at(execution.arn)
     if kept := history.kept(target, execution, started_at) if target else None:
         return _tell_kept(kept, detail, end)
     if end.error and executions.last_error(execution.arn) in REFUSALS:
@@ -120,10 +125,7 @@ def _tell_kept(kept: Kept, detail: Document, end: End) -> Document:
 
 def _request(detail: Document) -> object:
     """The execution's input; None where EventBridge left a long one out, or it is no JSON."""
-    try:
-        return json.loads(detail.get("input") or "null")
-    except (ValueError, RecursionError):
-        return None
+    return parsed(detail.get("input"))
 
 
 def _target(detail: Document) -> str | None:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal, Self
 
 from aws import sdk
 from aws.locks import Restored
 from rollout.claim import Claim
 from rollout.errors import AwsRefused
+from rollout.json_text import parsed
+from rollout.moment import moment
 from rollout.plan import Plan
 from rollout.progress import Progress
 
@@ -25,7 +27,9 @@ _OUTCOMES = {
     "RollbackFailed": "rollback_failed",
 }
 SUCCESSES = frozenset({"promoted", "unchanged"})
-_MILLISECONDS = 1000
+_ARN_COLONS = 7
+#: A function's name and an alias's, as the ledger has them. What is none of these was refused, and holds no lock.
+_TARGET = re.compile(r"[a-zA-Z0-9_-]{1,140}:[a-zA-Z0-9_-]{1,128}")
 #: So many later executions are asked what they are about.
 _MOST_LATER = 20
 
@@ -92,12 +96,12 @@ class End:
     @classmethod
     def parse(cls, document: Mapping[str, Any]) -> Self | None:
         """From DescribeExecution, or from EventBridge's detail; None unless it has ended."""
-        status, ended_at = document["status"], _moment(document.get("stopDate"))
+        status, ended_at = document["status"], moment(document.get("stopDate"))
         if status == "SUCCEEDED":
             return cls("succeeded", output=_object(document.get("output")), ended_at=ended_at)
         if status not in {"FAILED", "TIMED_OUT", "ABORTED"}:
             return None
-        error, cause = document.get("error") or "", document.get("cause") or ""
+        error, cause = str(document.get("error") or ""), str(document.get("cause") or "")
         if status == "FAILED" and error in _OUTCOMES:
             return cls("failed", error, cause or f"execution FAILED: {error}", ended_at=ended_at)
         said = f"execution {status}: {error} {cause}".rstrip(": ")
@@ -123,19 +127,17 @@ class End:
         return self.status == "succeeded" or self.outcome in {"rejected", "interrupted", "rolled_back"}
 
 
-def _moment(date: datetime | float | None) -> float:
-    """DescribeExecution gives a date, and EventBridge milliseconds."""
-    if isinstance(date, datetime):
-        return date.timestamp()
-    return date / _MILLISECONDS if date else 0.0
+def is_told(detail: object) -> bool:
+    """Whether that is an event's detail about an execution."""
+    if not isinstance(detail, Mapping) or not isinstance(detail.get("status"), str):
+        return False
+    arn = detail.get("executionArn")
+    return isinstance(arn, str) and arn.count(":") >= _ARN_COLONS
 
 
 def _object(text: object) -> Mapping[str, Any]:
     """A JSON object; an empty one where the text is none, or was left out for its length."""
-    try:
-        value = json.loads(text) if isinstance(text, str) else {}
-    except ValueError:
-        return {}
+    value = parsed(text)
     return value if isinstance(value, dict) else {}
 
 
@@ -149,6 +151,12 @@ def end_of(execution_arn: str, age_seconds: float) -> End | None:
             raise
         gone = End("gone", cause="its execution is gone, with its lock still held")
         return gone if age_seconds > _CONSISTENT_AFTER_SECONDS else None
+
+
+def started_at(execution_arn: str) -> float:
+    """When it was started, in seconds since the epoch."""
+    with sdk.refusals(f"describe execution {execution_arn}"):
+        return moment(sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)["startDate"])
 
 
 def trace(execution_arn: str) -> Trace | None:
@@ -216,11 +224,15 @@ def _may_be_about(plan: Plan, execution_arn: str) -> bool:
 
 
 def target_of(request: Mapping[str, Any]) -> str | None:
-    """The alias that an execution's input names, as the ledger does; None where it is no request, or names none."""
+    """The alias that an execution's input names, as the ledger does; None where it is no request, or names none.
+
+    A name that no function or alias can have is none: DynamoDB takes no key of 3,000 characters, nor a lone surrogate.
+    """
     function_name, alias_name = request.get("function_name"), request.get("alias_name")
     if not isinstance(function_name, str) or not isinstance(alias_name, str):
         return None
-    return f"{function_name.rsplit(':', 1)[-1]}:{alias_name}"
+    target = f"{function_name.rsplit(':', 1)[-1]}:{alias_name}"
+    return target if _TARGET.fullmatch(target) else None
 
 
 def last_error(execution_arn: str) -> str | None:

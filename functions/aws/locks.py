@@ -34,7 +34,7 @@ LIVE = (
     "commands",
 )
 #: What a text raises that is not what it should be.
-_NOT_READABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_NOT_READABLE = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
 _AND_THEN = ": see that the alias serves one version, then delete the item"
 
 

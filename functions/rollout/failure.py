@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
+
+from rollout.json_text import parsed
 
 _MAX_CHARACTERS = 2_000
 
@@ -24,10 +25,8 @@ class Failure:
         if not name:
             return None
         cause = str(error_output.get("Cause") or "")
-        try:
-            message = str(json.loads(cause)["errorMessage"])
-        except (ValueError, KeyError, TypeError):
-            message = cause
+        told = parsed(cause)
+        message = str(told["errorMessage"]) if isinstance(told, dict) and "errorMessage" in told else cause
         return cls(name, (message or name)[:_MAX_CHARACTERS])
 
     def __str__(self) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from rollout.json_text import parsed
+from rollout.printable import printable
 from rollout.smoke_test import Answer, excerpt
 from rollout.span import span
 from rollout.stored import known
@@ -65,14 +66,15 @@ def failure(hook: Hook, answer: Answer) -> str | None:
         return f"failed with {answer.function_error}: {excerpt(answer.payload)}"
     if answer.duration_ms > hook.timeout_seconds * 1000:
         return f"did not answer within {span(hook.timeout_seconds)}"
-    try:
-        document = json.loads(answer.payload[:MAX_ANSWER_BYTES] or b"null")
-    except (ValueError, RecursionError):
-        # What is nested deeper than Python's stack is no word either.
-        document = None
+    document = parsed(answer.payload[:MAX_ANSWER_BYTES])
     status = document.get("status") if isinstance(document, dict) else None
     if status == "Succeeded":
         return None
     if status == "Failed" and isinstance(document, dict):
-        return f"says no: {str(document.get('reason') or 'it gives no reason')[:_MAX_REASON_CHARACTERS]}"
+        return f"says no: {_one_line(document.get('reason') or 'it gives no reason')}"
     return f"answered {excerpt(answer.payload) or 'nothing'}, where {_ANSWER} is expected"
+
+
+def _one_line(reason: object) -> str:
+    """A reason may be any JSON, and is shown beside words of ours."""
+    return printable(" ".join(str(reason).split()))[:_MAX_REASON_CHARACTERS]

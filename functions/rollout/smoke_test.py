@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import jmespath
-from jmespath.exceptions import JMESPathError
+from rollout import expression
+from rollout.expression import ExpressionInvalid, NotApplicable
+from rollout.printable import printable
 
 #: How much of a failing answer is repeated; the rest stays with the function.
 EXCERPT_CHARACTERS = 200
@@ -50,14 +51,13 @@ def failure(test: SmokeTest, answer: Answer) -> str | None:
     except (ValueError, RecursionError):
         return f"did not answer JSON: {excerpt(answer.payload)}"
     try:
-        satisfied = jmespath.search(test.expect, document) is True
-    except (JMESPathError, ValueError, RecursionError) as error:
-        # A slice of step 0 is a ValueError. A text repeats the whole value that it could not take.
-        return f"cannot be held against {test.expect!r} ({type(error).__name__}): {excerpt(answer.payload)}"
+        satisfied = expression.search(test.expect, document) is True
+    except (ExpressionInvalid, NotApplicable) as error:
+        return f"cannot be held against {test.expect!r} ({error}): {excerpt(answer.payload)}"
     return None if satisfied else f"does not satisfy {test.expect!r}: {excerpt(answer.payload)}"
 
 
 def excerpt(payload: bytes) -> str:
     """The beginning of an answer, for a message."""
-    text = payload.decode(errors="replace")
+    text = printable(payload.decode(errors="replace"))
     return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…"

@@ -20,6 +20,12 @@ def test_a_cause_that_is_text_or_absent():
     assert str(Failure.from_error_output({"Error": "Lambda.Unknown", "Cause": "gone"})) == "Lambda.Unknown: gone"
 
 
+def test_a_cause_that_is_nested_more_deeply_than_can_be_read_is_text():
+    failure = Failure.from_error_output({"Error": "Boom", "Cause": '{"a":' * 5_000})
+    assert failure is not None
+    assert failure.message.startswith('{"a":')
+
+
 def test_nothing_failed():
     assert Failure.from_error_output({}) is None
 

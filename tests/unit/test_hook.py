@@ -24,6 +24,7 @@ def test_a_yes_in_time_passes(payload, duration_ms):
         (b'{"status": "Failed", "reason": "the till is open"}', None, 1, "says no: the till is open"),
         (b'{"status": "Failed"}', None, 1, "says no: it gives no reason"),
         (b'{"status": "Failed", "reason": {"code": 7}}', None, 1, "says no: {'code': 7}"),
+        (b'{"status": "Failed", "reason": "a\\n\\nb \\u001b[31m\\u202e"}', None, 1, "says no: a b \\u001b[31m\\u202e"),
         (YES, "Unhandled", 1, "failed with Unhandled"),
         (YES, None, 20_001, "did not answer within 20 s"),
         (b"", None, 25_000, "did not answer within 20 s"),

@@ -1,0 +1,33 @@
+"""When something was, as AWS says it in one way or another."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+
+_MILLISECONDS = 1000
+
+
+def moment(date: object) -> float:
+    """Seconds since the epoch; 0 where that cannot be read, for no guard need stumble over a date.
+
+    Step Functions' answers have a date, its events milliseconds, and CloudWatch's events ISO 8601.
+    """
+    if isinstance(date, str):
+        return _moment_in(date)
+    if isinstance(date, datetime):
+        return date.timestamp()
+    known = isinstance(date, (int, float)) and math.isfinite(date)
+    return float(date) / _MILLISECONDS if known else 0.0
+
+
+def _moment_in(text: str) -> float:
+    try:
+        return moment(float(text))
+    except ValueError:
+        pass
+    try:
+        date = datetime.fromisoformat(text)
+        return (date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp()
+    except (ValueError, OverflowError):
+        return 0.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -13,13 +14,21 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from rollout.errors import RolloutError
+from rollout.printable import printable
 
 Document = dict[str, Any]
 
 NAMESPACE = "Tidegate"
 
+
+
+def _line(record: Mapping[str, Any]) -> str:
+    """A log line is read on a terminal, too: what others wrote in it must not steer that."""
+    return printable(json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False))
+
+
 #: The service, here and in metrics, is the stack (POWERTOOLS_SERVICE_NAME): one's alarm is not another's.
-logger = Logger()
+logger = Logger(json_serializer=_line)
 
 
 def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Document, LambdaContext], Document]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from aws import sdk, settings
+from rollout.printable import printable
 
 #: SNS API reference, Publish: a subject is ASCII, on one line, of up to 100 characters; a message holds 256 KB.
 MAX_SUBJECT_CHARACTERS = 100
@@ -18,10 +19,10 @@ def publish(subject: str, message: str) -> None:
     topic = settings.current().notification_topic_arn
     if not topic:
         return
-    ascii_subject = " ".join(subject.encode("ascii", "replace").decode().split())
+    ascii_subject = " ".join(printable(subject).encode("ascii", "replace").decode().split())
     with sdk.refusals("publish a notice"):
         sdk.hasty_client("sns").publish(
             TopicArn=topic,
             Subject=ascii_subject[:MAX_SUBJECT_CHARACTERS],
-            Message=message[:_MAX_MESSAGE_CHARACTERS],
+            Message=printable(message)[:_MAX_MESSAGE_CHARACTERS],
         )

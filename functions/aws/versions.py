@@ -14,6 +14,7 @@ from rollout.errors import (
     CodeChanged,
     FunctionNotFound,
     FunctionNotPublishable,
+    PermissionDenied,
     VersionNotFound,
 )
 from rollout.smoke_test import Answer, SmokeTest
@@ -82,9 +83,14 @@ def read_latest(function_name: str) -> Version:
 
     Raises:
         FunctionNotFound: there is no such function.
+        PermissionDenied: the role may not; it is the first that a rollout asks about its function.
     """
     try:
         return _read(function_name, {})
+    except PermissionDenied as error:
+        raise PermissionDenied(
+            f"{error}: the parameter FunctionNamePattern of Tidegate's stack may not cover {function_name}"
+        ) from error
     except AwsRefused as error:
         if error.code == "ResourceNotFoundException":
             region = sdk.client("lambda").meta.region_name

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import re
 from typing import Annotated, Any, Self
 
-import jmespath
-from jmespath.exceptions import JMESPathError, ParseError, UnknownFunctionError
 from pydantic import (
     AfterValidator,
     BeforeValidator,
@@ -24,19 +23,24 @@ from pydantic import (
     field_validator,
 )
 
-from rollout import request_part, strategy, violations
+from rollout import expression, request_part, strategy, violations
 from rollout.errors import RequestInvalid
+from rollout.expression import ExpressionInvalid
 from rollout.health import AlarmGate, AlarmPolicy
 from rollout.health_request import HealthRequest
 from rollout.hook import MAX_HOOK_SECONDS, Hook, Hooks
 from rollout.profile import NAME_PATTERN as PROFILE_PATTERN
-from rollout.profile import Profile
+from rollout.profile import Profile, name_in
 from rollout.request_part import MAX_BAKE_SECONDS, Or, Part, violation
 from rollout.strategy import Step
 from rollout.strategy_request import StepRequest, Strategy
 from rollout.version import CODE_SHA256_PATTERN
 
+#: For editors that look a schema up by its `$id`: no address, for nothing is loaded from there.
+SCHEMA_ID = "urn:tidegate:request:1"
 SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
+#: What a request may leave to its profile, while nobody knows what that says.
+_PLACEHOLDERS = {"function_name": "any", "alias_name": "any"}
 MAX_SMOKE_TEST_SECONDS = 840
 #: A state's input may hold 256 KiB (Step Functions Developer Guide, "Quotas"), and more ends it uncaught.
 MAX_SMOKE_TEST_CHARACTERS = 100_000
@@ -114,12 +118,9 @@ class SmokeTest(Part):
     def _is_jmespath(cls, value: str | None) -> str | None:
         if value is not None:
             try:
-                jmespath.compile(value).search(None)
-            except (ParseError, UnknownFunctionError) as error:
-                reason = str(error).splitlines()[0]
-                raise violation(f"is not JMESPath: {reason}") from error
-            except JMESPathError:
-                pass  # a function that does not take null, which the real answer need not be
+                expression.require_valid(value)
+            except ExpressionInvalid as error:
+                raise violation(str(error)) from error
         return value
 
 
@@ -161,6 +162,10 @@ class HooksRequest(Part):
         return Hooks(**{key: one and Hook(one.function_name, one.timeout_seconds) for key, one in asked.items()})
 
 
+def _bare(function_name: str) -> str:
+    return function_name.partition(":")[0]
+
+
 def _require_here(found: re.Match[str], info: ValidationInfo) -> None:
     here = info.context or {}
     if elsewhere := [key for key in _PLACE if key in here and found[key] not in (None, here[key])]:
@@ -196,6 +201,9 @@ Version = Annotated[
 class RolloutRequest(Part):
     """One rollout: which function's alias, how traffic moves, and what must hold meanwhile."""
 
+    schema_url: str | None = Field(
+        None, alias="$schema", description="Where the schema of requests is, for editors; nothing reads it."
+    )
     profile: str | None = Field(
         None,
         pattern=PROFILE_PATTERN,
@@ -266,6 +274,13 @@ class RolloutRequest(Part):
             )
         return value
 
+    @field_validator("version")
+    @classmethod
+    def _of_another_alias(cls, value: Version | None, info: ValidationInfo) -> Version | None:
+        if isinstance(value, FromAlias) and value.from_alias == info.data.get("alias_name"):
+            raise violation("from_alias is the alias itself, which serves that version already: name another one")
+        return value
+
     @field_validator("steps")
     @classmethod
     def _rise_to_all(cls, value: list[StepRequest] | None, info: ValidationInfo) -> list[StepRequest] | None:
@@ -300,9 +315,22 @@ class RolloutRequest(Part):
                 f"may take {total_ms:,} ms together, and {MAX_SMOKE_TEST_SECONDS * 1000:,} is the limit:"
                 " lower max_duration_ms"
             )
-        size = sum(len(test.model_dump_json()) for test in value)
+        try:
+            size = sum(len(json.dumps([test.payload, test.expect], ensure_ascii=False)) for test in value)
+        except RecursionError:
+            raise violation("have a payload that is nested too deeply to be sent") from None
         if size > MAX_SMOKE_TEST_CHARACTERS:
             raise violation(f"have {size:,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
+        return value
+
+    @field_validator("hooks")
+    @classmethod
+    def _of_other_functions(cls, value: HooksRequest, info: ValidationInfo) -> HooksRequest:
+        """A function that is asked about itself would serve the very rollout that it is to judge."""
+        asked = {moment: hook for moment in type(value).model_fields if (hook := getattr(value, moment))}
+        own = [moment for moment, hook in asked.items() if _bare(hook.function_name) == info.data.get("function_name")]
+        if own:
+            raise violation(f"{', '.join(own)}: is the function that is rolled out: name another one to ask")
         return value
 
     @field_validator("hooks")
@@ -327,18 +355,27 @@ class RolloutRequest(Part):
         Raises:
             RequestInvalid: with every violation in its message.
         """
-        if not isinstance(document, dict):
-            raise RequestInvalid(_not_an_object(document))
-        if "detail" in document and ("detail-type" in document or "source" in document):
-            raise RequestInvalid(
-                "the input is a whole EventBridge event: pass only its detail, with InputPath $.detail on the rule's"
-                " target"
-            )
+        if not isinstance(document, dict) or _is_event(document):
+            raise RequestInvalid(_another_shape(document))
         here = {"partition": partition, "region": region, "account": account}
         if profile is not None:
-            cls._check({"function_name": "any", "alias_name": "any", **profile.document}, here, profile)
+            cls._check({**_PLACEHOLDERS, **profile.document}, here, profile)
             document = profile.under(document)
         return cls._check(document, here)
+
+    @classmethod
+    def problems(cls, document: object) -> list[str]:
+        """Everything that is wrong with the form of a request, any JSON value; nothing of AWS is known.
+
+        What its profile says is not known either: it may give what is required.
+        """
+        if not isinstance(document, dict) or _is_event(document):
+            return [_another_shape(document)]
+        try:
+            cls.model_validate({**(_PLACEHOLDERS if name_in(document) else {}), **document})
+        except ValidationError as error:
+            return violations.lines(*cls._found(error))
+        return []
 
     @classmethod
     def _check(cls, document: object, here: dict[str, str], profile: Profile | None = None) -> Self:
@@ -346,8 +383,11 @@ class RolloutRequest(Part):
             return cls.model_validate(document, context=here)
         except ValidationError as error:
             whose = f"profile {profile}" if profile else "the request"
-            found, keys_at = error.errors(include_url=False), functools.partial(request_part.keys_at, cls)
-            raise RequestInvalid(violations.sentence(found, keys_at, whose)) from None
+            raise RequestInvalid(violations.sentence(*cls._found(error), whose)) from None
+
+    @classmethod
+    def _found(cls, error: ValidationError) -> tuple[list[Any], violations.KeysAt]:
+        return [*error.errors(include_url=False)], functools.partial(request_part.keys_at, cls)
 
     def chosen_steps(self) -> tuple[Step, ...]:
         """The steps asked for, whichever way, or the default ones."""
@@ -369,12 +409,21 @@ def json_schema() -> dict[str, Any]:
     return {
         **schema,
         "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": SCHEMA_ID,
         "title": "Tidegate rollout request",
         "anyOf": [{"required": required}, {"required": ["profile"]}],
     }
 
 
-def _not_an_object(document: object) -> str:
+def _is_event(document: dict[str, Any]) -> bool:
+    return "detail" in document and ("detail-type" in document or "source" in document)
+
+
+def _another_shape(document: object) -> str:
+    if isinstance(document, dict):
+        return (
+            "the input is a whole EventBridge event: pass only its detail, with InputPath $.detail on the rule's target"
+        )
     if isinstance(document, str) and document.lstrip().startswith("{"):
         return "the input is a JSON string: pass the object itself, not its text in quotes"
     kind = {list: "a list", str: "a string", type(None): "null", bool: "true or false"}.get(type(document), "a number")

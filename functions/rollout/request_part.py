@@ -51,7 +51,7 @@ def keys_at(whole: type[Part], place: Sequence[str | int]) -> set[str]:
             parts = [part for annotation in inner for part in _parts(annotation)]
         else:
             parts = [part for part in parts if _tag(part) == step] or parts
-    return {key for part in parts for key in part.model_fields}
+    return {field.alias or key for part in parts for key, field in part.model_fields.items()}
 
 
 def _parts(annotation: Any) -> Iterator[type[Part]]:

@@ -8,11 +8,11 @@ that is over.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from rollout.printable import printable
 from rollout.stored import known
 
 ORDERS = ("approve", "advance", "finish")
@@ -101,7 +101,7 @@ class Command:
         """
         if not isinstance(document, Mapping):
             raise ValueError("the command must be an object such as " + _EXAMPLE)  # noqa: TRY004 - bad input
-        wrong = [f"{key}: unknown key" for key in sorted(map(str, document.keys() - _KEYS))]
+        wrong = [f"{printable(key)[:80]}: unknown key" for key in sorted(map(str, document.keys() - _KEYS))]
         if document.get("command") not in COMMANDS:
             wrong.append(f"command: must be one of {', '.join(COMMANDS)}")
         wrong += [f"{key}: {why}" for key in (*_TARGET_KEYS, "author", "reason") if (why := _fault(document.get(key)))]
@@ -147,9 +147,9 @@ _EXAMPLE = json.dumps(
 def _fault(value: object) -> str | None:
     if not isinstance(value, str) or not value.strip():
         return "must be a text that is not empty"
-    # A lone surrogate is in no text that could be sent or stored.
-    if len(value) > _MAX_NAME_CHARACTERS or re.search(r"[\x00-\x1f\ud800-\udfff]", value):
-        return f"must be one line of at most {_MAX_NAME_CHARACTERS} characters"
+    # It is shown to others; and a lone surrogate is in no text that could be sent or stored.
+    if len(value) > _MAX_NAME_CHARACTERS or "\n" in value or printable(value) != value:
+        return f"must be one line of at most {_MAX_NAME_CHARACTERS} characters, none of which steers a terminal"
     return None
 
 

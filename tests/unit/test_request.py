@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rollout.errors import RequestInvalid
 from rollout.health import AlarmGate
 from rollout.hook import Hook
-from rollout.request import FromAlias, RolloutRequest
+from rollout.request import FromAlias, RolloutRequest, json_schema
 from rollout.strategy import DEFAULT_STEPS, Step
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
@@ -50,6 +50,27 @@ def test_alarms_by_name_or_with_their_policy():
     )
 
 
+def test_a_request_may_name_its_schema_for_editors():
+    assert parse({**SMALLEST, "$schema": "./request.schema.json"}) == parse({**SMALLEST, "$schema": None})
+    schema = json_schema()
+    assert (schema["$id"], "$schema" in schema["properties"]) == ("urn:tidegate:request:1", True)
+
+
+def test_a_payload_that_is_nested_too_deeply_is_one_clear_error():
+    payload: list[object] = []
+    for _ in range(5_000):
+        payload = [payload]
+    assert "nested too deeply" in refusal({**SMALLEST, "smoke_tests": [{"payload": payload}]})
+
+
+def test_the_form_is_judged_without_an_account_and_without_the_profile():
+    assert RolloutRequest.problems({"profile": "team"}) == []
+    assert RolloutRequest.problems({"profile": "team", "steps": []}) == ["steps: must not be empty"]
+    assert RolloutRequest.problems({**SMALLEST, "function_name": "arn:aws:lambda:mars-1:1:function:checkout"}) == []
+    assert RolloutRequest.problems({}) == ["function_name: is required", "alias_name: is required"]
+    assert "pass an object" in RolloutRequest.problems([])[0]
+
+
 def test_everything_that_is_wrong_with_the_steps_is_said_at_once():
     falling = [{"weight": 50, "bake_seconds": 1}, {"weight": 20, "bake_seconds": 1}]
     said = refusal({**SMALLEST, "strategy": "AllAtOnce", "steps": falling})
@@ -83,8 +104,8 @@ def test_a_version_to_adopt():
         ({"strategy": {"type": "canary", "weight": 100, "interval_seconds": 1}}, "less than 100"),
         ({"steps": []}, "steps: must not be empty"),
         ({"steps": [{"weight": "NaN", "bake_seconds": 1}]}, "steps[0].weight: must be a number"),
-        ({"steps": [{"weight": float("nan"), "bake_seconds": 1}]}, "finite number"),
-        ({"steps": [{"weight": 101, "bake_seconds": 1}]}, "less than or equal to 100 (got 101)"),
+        ({"steps": [{"weight": float("nan"), "bake_seconds": 1}]}, "steps[0].weight: must be a number that is not infinite"),
+        ({"steps": [{"weight": 101, "bake_seconds": 1}]}, "must be at most 100 (got 101)"),
         ({"steps": [{"weight": 0.001, "bake_seconds": 1}]}, "more than two decimals"),
         ({"steps": [{"weight": 50, "bake_seconds": 1}, {"weight": 10, "bake_seconds": 1}]}, "weights must rise"),
         ({"steps": [{"weight": 50, "bake_seconds": 1}]}, "last weight must be 100"),
@@ -94,13 +115,24 @@ def test_a_version_to_adopt():
         ({"alarms": ["arn:aws:cloudwatch:us-east-1:123456789012:alarm:a"]}, "give the alarm's name"),
         ({"health": {"max_error_percent": -1}}, "health.max_error_percent"),
         ({"smoke_tests": [{"expect": "a =="}]}, "is not JMESPath"),
-        ({"smoke_tests": [{"expect": "foo(@)"}]}, "is not JMESPath"),
-        ({"health": {"max_duration_p99_ms": 2_000_000}}, "less than or equal to 900000"),
-        ({"steps": [{"weight": 1, "bake_seconds": 1}] * 1001}, "at most 1000 items"),
+        ({"smoke_tests": [{"expect": "foo(@)"}]}, "expect: is not JMESPath: it has no function foo"),
+        ({"smoke_tests": [{"expect": "a.b#"}]}, "expect: is not JMESPath: it cannot be read from character 4 on"),
+        ({"smoke_tests": [{"expect": "length(a, b)"}]}, "length() takes 1 values, and is given 2"),
+        ({"smoke_tests": [{"expect": "|".join(["[@,@][]"] * 60)}]}, "expect: takes too much work: make it simpler"),
+        ({"smoke_tests": [{"expect": "|".join(["[@,@]"] * 80) + "|to_string(@)"}]}, "takes too much work"),
+        ({"hooks": {"each_step": "checkout:7"}}, "hooks: each_step: is the function that is rolled out: name another"),
+        ({"version": {"from_alias": "live"}}, "version: from_alias is the alias itself"),
+        ({"\ud800": 1}, "a key holds half a character (a lone surrogate)"),
+        ({"description": "\ud800"}, "description: holds half a character (a lone surrogate)"),
+        ({"$schema": 1}, "$schema: must be a text in quotes (got 1)"),
+        ({"schema": "x", "\x1b[2J": 1}, "\\u001b[2J: unknown key"),
+        ({"steps": [{"weight": 10**300, "bake_seconds": 1}]}, "(got 100000000000000000000000"),
+        ({"health": {"max_duration_p99_ms": 2_000_000}}, "must be at most 900,000 (got 2000000)"),
+        ({"steps": [{"weight": 1, "bake_seconds": 1}] * 1001}, "may have 1,000 entries at most"),
         ({"smoke_tests": [{"max_duration_ms": 300_000}] * 3}, "840,000 is the limit"),
         ({"smoke_tests": [{"payload": "x" * 200_000}]}, "100,000 is the limit"),
         ({"hooks": {"each_step": "check/it"}}, "'check/it' is neither a function's name nor its ARN"),
-        ({"hooks": {"each_step": {"function_name": "check", "timeout_seconds": 841}}}, "less than or equal to 840"),
+        ({"hooks": {"each_step": {"function_name": "check", "timeout_seconds": 841}}}, "must be at most 840 (got 841)"),
         ({"hooks": {"after": "check"}}, "hooks.after"),
         (
             {

@@ -18,10 +18,14 @@ from rich.console import Console
 from sandbox.scenario import Scenario, ScenarioInvalid, find, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import STARTED_AT, World
-from tidegate import live, report, screen
+from tidegate import documents, form, live, report, screen
+from tidegate.documents import Unreadable
+from tidegate.printable import printable
 from tidegate.view import RolloutView
 
 SUCCEEDED, ENDED_OTHERWISE, UNUSABLE = 0, 1, 2
+#: As a shell reports a program that Ctrl-C ended.
+INTERRUPTED = 130
 DEMO_REQUEST = {"function_name": "checkout", "alias_name": "live"}
 DEMO_SCENARIOS = {"good": "good_release", "bad": "fails_5_percent"}
 DEMO_SECONDS = 15.0
@@ -37,8 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
         sys.stdout.flush()
     except ScenarioInvalid as error:
         for reason in error.reasons:
-            print(reason, file=sys.stderr)
+            print(printable(reason), file=sys.stderr)
         return UNUSABLE
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return INTERRUPTED
     except BrokenPipeError:
         # Whoever read has seen enough. Python flushes once more at exit: into nothing (its documentation on SIGPIPE).
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -53,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--seed", type=int, default=0, help="other callers' luck")
     demo.set_defaults(command=_demo)
     run = commands.add_parser("run", help="one rollout of any request against any scenario")
-    run.add_argument("request", type=Path, metavar="REQUEST.json", help="the request, as StartExecution gets it")
+    run.add_argument("request", type=Path, metavar="REQUEST", help="the request: a file of JSON or YAML")
     run.add_argument(
         "--scenario", type=Path, metavar="FILE", help="what the rollout meets, or the name of one that ships"
     )
@@ -76,6 +83,9 @@ def _scenarios(_: argparse.Namespace) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     request, scenario = _request(chosen.request), find(chosen.scenario)
+    problems = form.problems(request)
+    if problems and not chosen.json:
+        raise ScenarioInvalid([f"{chosen.request}: {problem}" for problem in problems])
     if chosen.report and not chosen.report.absolute().parent.is_dir():
         raise ScenarioInvalid([f"{chosen.report}: there is no such folder to write it to"])
     follower = _Follower(None if chosen.json else partial(print, flush=True))
@@ -85,17 +95,20 @@ def _run(chosen: argparse.Namespace) -> int:
         print(json.dumps(story.to_json(), indent=2))
     if chosen.report and follower.last:
         chosen.report.write_text(report.html(follower.last), encoding="utf-8")
+    if problems:
+        # Whoever reads the object is told how such a rollout ends, too.
+        return UNUSABLE
     return SUCCEEDED if story.status == "SUCCEEDED" else ENDED_OTHERWISE
 
 
 def _request(path: Path) -> object:
-    """The request in a file: any JSON value, since judging it is the rollout's own business."""
+    """The request in a file, JSON or YAML, of whatever shape: judging that is the rollout's own business."""
     try:
-        request: object = json.loads(path.read_text(encoding="utf-8"))
+        request: object = documents.read(path.read_bytes(), path.name)
     except OSError as error:
         raise ScenarioInvalid([f"{path} cannot be read: {error.strerror}"]) from error
-    except (ValueError, RecursionError) as error:
-        raise ScenarioInvalid([f"{path}: {error}"]) from error
+    except ValueError as error:
+        raise ScenarioInvalid([f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]) from error
     return request
 
 

@@ -22,9 +22,12 @@ from pydantic import model_validator as validator
 from sandbox.alarm_rule import AlarmState
 from sandbox.faults import STALE_CALLS
 from sandbox.scenario_keys import nearest
+from sandbox.scenario_words import plain
 from sandbox.settings import Setting
 from sandbox.shapes import Count, MissingDataTreatment, Name, Qualifier, Rate, Second, VersionNumber, Weights, shape
 from sandbox.timeline import Action, UpdateAlias
+from tidegate import documents
+from tidegate.documents import Unreadable
 
 SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -349,9 +352,9 @@ class Scenario:
     def from_json(cls, text: str) -> Scenario:
         """The scenario that a file's text describes; ScenarioInvalid with every reason where it describes none."""
         try:
-            raw = json.loads(text)
-        except ValueError as error:
-            raise ScenarioInvalid([f"not JSON: {error}"]) from error
+            raw = documents.parsed(text)
+        except Unreadable as error:
+            raise ScenarioInvalid([str(error)]) from error
         return cls.of(raw)
 
     @classmethod
@@ -361,7 +364,9 @@ class Scenario:
         try:
             scenario = TypeAdapter(cls).validate_json(json.dumps(raw))
         except ValidationError as error:
-            reasons = [_reason(entry["type"], entry["loc"], entry["msg"]) for entry in error.errors()] + reasons
+            reasons = [_reason(entry) for entry in error.errors()] + reasons
+        except RecursionError as error:
+            raise ScenarioInvalid(["the file: is nested too deeply"]) from error
         if reasons:
             raise ScenarioInvalid(reasons)
         return scenario
@@ -378,13 +383,15 @@ class Scenario:
         return max((int(version) for version in named if version.isdigit()), default=1)
 
 
-def _reason(kind: str, place: tuple[int | str, ...], message: str) -> str:
+def _reason(entry: Mapping[str, Any]) -> str:
     """One sentence: where, and what. Places between angle brackets are this module's own tags, not the file's."""
+    kind, place = entry["type"], entry["loc"]
     where = ".".join(str(part) for part in place if not str(part).startswith("<")) or "the file"
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
         meant = nearest(Scenario, place)
         return f"{where}: unknown key" + (f" (did you mean {meant}?)" if meant else "")
-    return f"{where}: {message.removeprefix('Value error, ')}"
+    said = plain(kind, entry["msg"], entry.get("ctx"))
+    return f"{where}: {said}"
 
 
 def _contradictions(raw: object) -> Iterator[str]:
@@ -439,6 +446,13 @@ def shipped() -> dict[str, Scenario]:
     return {path.stem: Scenario.from_json(path.read_text(encoding="utf-8")) for path in sorted(SHIPPED.glob("*.json"))}
 
 
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False  # a name that no file can have
+
+
 def find(path: Path | None) -> Scenario:
     """The scenario in a file, or the one that ships under that name; everyday traffic where none is asked for.
 
@@ -447,14 +461,16 @@ def find(path: Path | None) -> Scenario:
     """
     if path is None:
         return Scenario.of({})
-    if not path.exists() and (named := shipped().get(str(path))):
+    if not _exists(path) and (named := shipped().get(str(path))):
         return named
     try:
-        return Scenario.from_json(path.read_text(encoding="utf-8"))
+        return Scenario.from_json(documents.decoded(path.read_bytes()))
     except FileNotFoundError as error:
         reason = f"{path} is neither a file nor a scenario that ships: see python -m sandbox scenarios"
         raise ScenarioInvalid([reason]) from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ScenarioInvalid([f"{path}: {error}"]) from error
+    except OSError as error:
+        raise ScenarioInvalid([f"{path} cannot be read: {error.strerror}"]) from error
+    except ValueError as error:
+        raise ScenarioInvalid([f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]) from error
     except ScenarioInvalid as error:
         raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error

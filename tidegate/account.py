@@ -1,4 +1,7 @@
-"""Tidegate as it is deployed in an AWS account: asked and commanded through boto3, refusals told as sentences."""
+"""Tidegate as it is deployed in an AWS account: asked and commanded through boto3, refusals told as sentences.
+
+boto3 takes longer to import than most commands take: whoever asks nothing of AWS does not wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,23 +13,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
-
-import boto3
-from boto3.dynamodb.types import TypeDeserializer
-from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
+from typing import TYPE_CHECKING, Any
 
 from tidegate.failed import AwsFailed, NothingThere, Unusable, WouldBeRejected
-from tidegate.refusal import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
 from tidegate.target import Target
+
+if TYPE_CHECKING:
+    import boto3
 
 Item = dict[str, Any]
 
 DEFAULT_STACK = "tidegate"
 _LOCK = "lock"
 #: PlanRollout's function may take 90 seconds, and command's less.
-_CONFIG = Config(connect_timeout=5, read_timeout=100, retries={"mode": "standard", "total_max_attempts": 3})
+_READ_SECONDS = 100
 #: PlanRollout's errors that are no refusal of the request: trying again, or a permission, may help.
 _TROUBLES = frozenset(
     {
@@ -216,6 +216,11 @@ class Account:
 
     @cached_property
     def _session(self) -> boto3.Session:
+        import boto3  # noqa: PLC0415 - see above
+        from botocore.exceptions import ProfileNotFound  # noqa: PLC0415 - see above
+
+        from tidegate.refusal import NO_REGION, NO_REGION_NO_CREDENTIALS  # noqa: PLC0415 - see above
+
         try:
             session = boto3.Session(region_name=self.region, profile_name=self.profile_name)
         except ProfileNotFound as error:
@@ -262,14 +267,21 @@ class Account:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
+            from botocore.config import Config  # noqa: PLC0415 - see above
+
             # A command that may have been heard is not said again behind the caller's back.
-            config = _CONFIG.merge(Config(retries={"total_max_attempts": 1})) if service == "lambda" else _CONFIG
+            attempts: Any = {"mode": "standard", "total_max_attempts": 1 if service == "lambda" else 3}
+            config = Config(connect_timeout=5, read_timeout=_READ_SECONDS, retries=attempts)
             self._clients[service] = self._session.client(service, config=config)  # type: ignore[call-overload]
         return self._clients[service]
 
     @contextmanager
     def _asking(self, action: str) -> Iterator[None]:
         """Tell what AWS, or botocore before it, says against a call as AwsFailed."""
+        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
+
+        from tidegate.refusal import sentence  # noqa: PLC0415 - see above
+
         try:
             yield
         except (BotoCoreError, ClientError) as error:
@@ -282,6 +294,8 @@ def now() -> float:
 
 
 def _has_credentials(session: boto3.Session) -> bool:
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see above
+
     try:
         return session.get_credentials() is not None
     except BotoCoreError:
@@ -289,18 +303,20 @@ def _has_credentials(session: boto3.Session) -> bool:
 
 
 def _code(error: AwsFailed) -> str:
-    cause = error.__cause__
-    return str(cause.response["Error"]["Code"]) if isinstance(cause, ClientError) else ""
+    cause: Any = error.__cause__
+    return str(cause.response["Error"]["Code"]) if hasattr(cause, "response") else ""
 
 
 def _parsed(text: str | None) -> Any:
     """JSON where it is some; {} for nothing."""
     try:
         return json.loads(text or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
 def _plain(item: Item) -> Item:
+    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - see above
+
     plain = TypeDeserializer().deserialize
     return {key: plain(value) for key, value in item.items()}

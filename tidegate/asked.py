@@ -6,22 +6,30 @@ import functools
 import importlib.metadata
 import inspect
 import json
+import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import typer
-from rich.console import Console
 
+from tidegate import documents, form
+from tidegate.documents import Unreadable
 from tidegate.failed import ENDED_OTHERWISE, INTERRUPTED, SUCCEEDED, Failed, Unusable
-from tidegate.view import RolloutView
+from tidegate.printable import printable
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from tidegate.view import RolloutView
 
 _SUCCESSES = frozenset({"promoted", "unchanged"})
 #: A table that is piped somewhere is not cut to a terminal that is not there.
 _PIPED_COLUMNS = 140
+_NO_LONGER_WATCHING = "no longer watching; the rollout goes on, and tidegate abort ends it"
 
 
 class MadeOfOptions(NamedTuple):
@@ -51,13 +59,14 @@ def told(command: Callable[..., int]) -> Callable[..., None]:
                 given[name] = maker(**{option: given.pop(option) for option in options[name]})
             code = command(**given)
         except Failed as error:
+            problems = error.problems if isinstance(error, Unusable) else ()
             if given.get("as_json"):
-                print_json({"error": str(error), "exit_code": error.exit_code})
+                print_json({"error": str(error), "exit_code": error.exit_code, "problems": problems})
             else:
-                typer.echo(f"tidegate: {error}", err=True)
+                say(f"tidegate: {error}", *(f"  {problem}" for problem in problems), err=True)
             code = error.exit_code
         except KeyboardInterrupt:
-            typer.echo("tidegate: no longer watching; the rollout goes on, and tidegate abort ends it", err=True)
+            say("tidegate: stopped" if given.get("sandbox") else f"tidegate: {_NO_LONGER_WATCHING}", err=True)
             code = INTERRUPTED
         raise typer.Exit(code)
 
@@ -68,31 +77,70 @@ def told(command: Callable[..., int]) -> Callable[..., None]:
 
 
 def read_request(source: str) -> object:
-    """The request in a file, or on standard input ("-"): any JSON, since judging it is the rollout's own business.
+    """The request in a file, or on standard input ("-"): JSON or YAML, of whatever shape.
 
     Raises:
         Unusable: there is none.
     """
     name = "standard input" if source == "-" else source
     try:
-        text = sys.stdin.read() if source == "-" else Path(source).read_text(encoding="utf-8")
-        request: object = json.loads(text)
+        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        request: object = documents.read(content, "" if source == "-" else source)
     except OSError as error:
         raise Unusable(f"{name} cannot be read: {error.strerror}") from error
-    except (ValueError, RecursionError) as error:
-        raise Unusable(f"{name} is not JSON: {error}") from error
+    except ValueError as error:
+        # Of a name with a character that no file's can have, it is not the document that speaks.
+        why = str(error) if isinstance(error, Unreadable) else "cannot be a file's name"
+        raise Unusable(f"{name} {why}") from error
     return request
+
+
+def understood(source: str) -> object:
+    """As `read_request`, of a request whose form is right.
+
+    Raises:
+        Unusable: it is not, or there is none.
+    """
+    request = read_request(source)
+    if problems := form.problems(request):
+        raise Unusable(*malformed("standard input" if source == "-" else source, problems))
+    return request
+
+
+def malformed(name: str, problems: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """What is said of a document with problems: in one sentence where it has one, else each on a line of its own."""
+    if len(problems) == 1:
+        return f"{name}: {problems[0]}", ()
+    return f"{name} has {len(problems):,} problems:", problems
+
+
+def execution_name(name: str | None) -> str | None:
+    """The name that an execution is to have (Step Functions API reference, StartExecution; its log takes no others).
+
+    Raises:
+        Unusable: it can be none's.
+    """
+    if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name):
+        raise Unusable(f"--name {name[:100]!r} cannot be an execution's: 1 to 80 letters, digits, - and _")
+    return name
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines, whoever wrote what is in them."""
+    typer.echo(printable("\n".join(lines)), err=err)
 
 
 def console() -> Console:
     """Standard output, as wide as the terminal, or as a line may be."""
+    from rich.console import Console  # noqa: PLC0415 - takes longer than commands that draw nothing
+
     found = Console()
     return found if found.is_terminal else Console(width=_PIPED_COLUMNS)
 
 
 def print_json(document: Mapping[str, Any]) -> None:
     """One object, and nothing else."""
-    typer.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    say(json.dumps(document, indent=2, ensure_ascii=False))
 
 
 def as_document(view: RolloutView) -> dict[str, Any]:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.table import Table
-from rich.text import Text
 
-from tidegate import asked, live, planned, screen
-from tidegate import report as reports
-from tidegate import view as views
+from tidegate import asked
 from tidegate.account import DEFAULT_STACK, Account, now
-from tidegate.asked import MadeOfOptions, as_document, exit_code, print_json, told
+from tidegate.asked import MadeOfOptions, as_document, exit_code, print_json, say, told
 from tidegate.failed import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable
-from tidegate.following import finished, follow, look
 from tidegate.here import Sandbox
-from tidegate.records import finished_view, running_view
+from tidegate.lazily import later
+from tidegate.printable import printable
 from tidegate.target import Target
-from tidegate.view import RolloutView
+
+if TYPE_CHECKING:
+    from tidegate import following, live, planned, records, screen, tables
+    from tidegate import report as reports
+    from tidegate import view as views
+    from tidegate.view import RolloutView
+else:
+    following, live, planned, records, screen, tables, reports, views = (
+        later(f"tidegate.{name}")
+        for name in ("following", "live", "planned", "records", "screen", "tables", "report", "view")
+    )
 
 #: What was played in virtual time is shown for as long.
 _SANDBOX_SECONDS = 13.0
@@ -29,10 +34,11 @@ _SANDBOX_SECONDS = 13.0
 _HELP = """Progressive rollouts for AWS Lambda: plan, start, watch and steer them.
 
 Credentials and region are those of the AWS CLI. TARGET is function:alias, such as checkout:live; REQUEST is a file of
-JSON, or - for standard input.
+JSON or YAML, or - for standard input.
 """
 _EXIT_CODES = """Exit codes: 0 promoted, unchanged or accepted; 1 the rollout ended otherwise, or would be rejected;
-2 the input or the usage cannot be understood; 3 not accepted, or nothing is there; 4 AWS did not answer or refused.
+2 the input or the usage cannot be understood; 3 not accepted, or nothing is there; 4 AWS did not answer or refused;
+130 ended by Ctrl-C.
 """
 
 app = typer.Typer(
@@ -44,7 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request: a file of JSON, or -.")]
+RequestArgument = Annotated[str, typer.Argument(metavar="REQUEST", help="The request: a file of JSON or YAML, or -.")]
 TargetArgument = Annotated[str, typer.Argument(metavar="TARGET", help="function:alias, such as checkout:live.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
 RolloutOption = Annotated[str | None, typer.Option("--rollout", metavar="ID", help="That rollout, and no other.")]
@@ -81,7 +87,7 @@ def main() -> None:
 
 def _say_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"tidegate {asked.version()}")
+        say(f"tidegate {asked.version()}")
         raise typer.Exit
 
 
@@ -99,11 +105,24 @@ def _options(
 
 @app.command()
 @told
+def validate(request: RequestArgument, as_json: JsonOption = False) -> int:
+    """Whether a request can be understood: at once, without AWS."""
+    document = asked.understood(request)
+    target = Target.named_by(document)
+    if as_json:
+        print_json({"valid": True, "target": target and str(target)})
+    else:
+        say(f"{request} is a request" + (f" for {target}" if target else "; its profile says the rest"))
+    return SUCCEEDED
+
+
+@app.command()
+@told
 def plan(
     request: RequestArgument, sandbox: SandboxOptions, account: AccountOptions, as_json: JsonOption = False
 ) -> int:
     """A dry run: steps, times, cost, what each step can detect, what differs, and every refusal."""
-    document = asked.read_request(request)
+    document = asked.understood(request)
     answer = (sandbox or account).rehearse(document)
     if as_json:
         print_json({**answer, "cost": planned.costs(answer["plan"])})
@@ -124,31 +143,34 @@ def start(
     as_json: JsonOption = False,
 ) -> int:
     """Start a rollout; with --watch, follow it to its end."""
-    document = asked.read_request(request)
+    document, name = asked.understood(request), asked.execution_name(name)
     if sandbox:
-        return _play(sandbox.play(document), watch=watch, as_json=as_json)
+        return _play(sandbox, document, watch=watch, as_json=as_json)
     arn = account.start(document, name)
     if watch:
         if not as_json:
-            typer.echo(f"started {arn}")
+            say(f"started {arn}")
         return _watch(account, arn, as_json=as_json)
     if as_json:
         print_json({"execution_arn": arn, "rollout_id": arn.rpartition(":")[2]})
     else:
         target = Target.named_by(document) or "TARGET"
-        typer.echo(f"started {arn}\nfollow it with: tidegate watch {target}")
+        say(f"started {arn}\nfollow it with: tidegate watch {target}")
     return SUCCEEDED
 
 
-def _play(seen: list[RolloutView], *, watch: bool, as_json: bool) -> int:
-    last = seen[-1]
+def _play(sandbox: Sandbox, request: object, *, watch: bool, as_json: bool) -> int:
     console = asked.console()
+    if console.is_terminal and not as_json:
+        say("playing it first: a moment, or some minutes where it waits a day for somebody", err=True)
+    seen = sandbox.play(request)
+    last = seen[-1]
     if as_json:
         print_json(as_document(last))
     elif watch:
         screen.show(screen.paced(seen, console, _SANDBOX_SECONDS), console)
     else:
-        typer.echo(views.closing_words(last))
+        say(views.closing_words(last))
     return exit_code(last)
 
 
@@ -167,7 +189,7 @@ def watch(target: TargetArgument, account: AccountOptions, as_json: JsonOption =
 
 
 def _watch(account: Account, arn: str, *, as_json: bool) -> int:
-    seen = follow(account, arn)
+    seen = following.follow(account, arn)
     last = [*seen][-1] if as_json else screen.show(seen, asked.console())
     if last is None:
         raise NothingThere(f"nothing was seen of {arn}")
@@ -180,7 +202,7 @@ def _watch(account: Account, arn: str, *, as_json: bool) -> int:
 @told
 def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption = False) -> int:
     """How the rollout of an alias stands now; or how the last one ended."""
-    view = look(account, Target.parse(target))
+    view = following.look(account, Target.parse(target))
     if as_json:
         print_json(as_document(view))
         return exit_code(view)
@@ -189,12 +211,12 @@ def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption 
         console.print(live.render(view))
         if command := views.remedy(view):
             # Once more without a frame around it, so that it can be copied.
-            console.print(command, markup=False, highlight=False, soft_wrap=True)
+            console.print(printable(command), markup=False, highlight=False, soft_wrap=True)
     else:
         for line in live.lines(view):
-            typer.echo(line)
+            say(line)
     if view.outcome is None and (coming := views.next_look(view)):
-        typer.echo(coming)
+        say(coming)
     return exit_code(view)
 
 
@@ -202,14 +224,15 @@ def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption 
 @told
 def list_running(account: AccountOptions, as_json: JsonOption = False) -> int:
     """Every rollout that runs now."""
-    seen = [running_view(lock, now()) for lock in account.running()]
+    seen = [records.running_view(lock, now()) for lock in account.running()]
     if as_json:
         print_json({"rollouts": [as_document(view) for view in seen]})
     elif not seen:
-        typer.echo("no rollout runs now")
+        say("no rollout runs now")
     else:
         rows = [(view.target, view.rollout_id, _versions(view), *_progress(view)) for view in seen]
-        _table(("target", "rollout", "versions", "weight", "since start", "waits for"), rows)
+        table = tables.table(("target", "rollout", "versions", "weight", "since start", "waits for"), rows)
+        asked.console().print(table, highlight=False)
     return SUCCEEDED
 
 
@@ -224,17 +247,18 @@ def history(
 ) -> int:
     """The finished rollouts of an alias, newest first."""
     named = Target.parse(target)
-    seen = [finished_view(item) for item in account.finished(named, limit)]
+    seen = [records.finished_view(item) for item in account.finished(named, limit)]
     if not seen:
         raise NothingThere(f"no finished rollout of {named} is known: see --stack and --region")
     if as_json:
         print_json({"target": str(named), "rollouts": [as_document(view) for view in seen]})
         return SUCCEEDED
     rows = [
-        (views.moment(view.started_at), view.rollout_id, _versions(view), _outcome(view), view.cause or "")
+        (views.moment(view.started_at), view.rollout_id, _versions(view), tables.outcome(view), view.cause or "")
         for view in seen
     ]
-    _table(("started", "rollout", "versions", "outcome", "why"), rows)
+    table = tables.table(("started", "rollout", "versions", "outcome", "why"), rows)
+    asked.console().print(table, highlight=False)
     return SUCCEEDED
 
 
@@ -250,7 +274,7 @@ def report(
 ) -> int:
     """One page of HTML about a rollout: the running one, the last one, or the one that --rollout names."""
     named = Target.parse(target)
-    view = look(account, named) if rollout is None else finished(account, named, rollout)
+    view = following.look(account, named) if rollout is None else following.finished(account, named, rollout)
     # A file's name holds 255 bytes, and a rollout's id takes 80 of them.
     names = f"{named.function_name[:64]}-{named.alias_name[:64]}"
     page = out or Path(f"tidegate-{names}-{view.rollout_id}.html")
@@ -261,7 +285,7 @@ def report(
     if as_json:
         print_json({"report": str(page), "rollout_id": view.rollout_id, "outcome": view.outcome})
     else:
-        typer.echo(f"wrote {page}")
+        say(f"wrote {page}")
     return SUCCEEDED
 
 
@@ -271,20 +295,6 @@ def _versions(view: RolloutView) -> str:
 
 def _progress(view: RolloutView) -> tuple[str, str, str]:
     return views.percent(view.weight_percent), views.timer(view.elapsed_seconds), view.holding or ""
-
-
-def _outcome(view: RolloutView) -> Text:
-    outcome = view.outcome or ""
-    return Text(views.outcome_title(outcome), style=live.TONE_STYLES[views.TONES.get(outcome, "plain")])
-
-
-def _table(headings: tuple[str, ...], rows: Sequence[Sequence[str | Text | None]]) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in headings:
-        table.add_column(heading, overflow="fold", no_wrap=heading in {"started", "versions", "weight", "outcome"})
-    for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(cell or "") for cell in row))
-    asked.console().print(table, highlight=False)
 
 
 # --- The hand on the wheel --------------------------------------------------------------------------------------------
@@ -302,7 +312,7 @@ _COMMANDS = {
 
 
 def _command(word: str) -> Callable[..., int]:
-    def say(
+    def steer(
         target: TargetArgument,
         *,
         reason: Annotated[str, typer.Option("--reason", help="Why; kept in the history.")] = "no reason given",
@@ -317,10 +327,10 @@ def _command(word: str) -> Callable[..., int]:
         if as_json:
             print_json(answer)
         else:
-            typer.echo(answer["message"], err=not answer["accepted"])
+            say(answer["message"], err=not answer["accepted"])
         return SUCCEEDED if answer["accepted"] else NOT_ACCEPTED
 
-    return say
+    return steer
 
 
 for _word, _what in _COMMANDS.items():

@@ -5,10 +5,12 @@
 2  the input or the usage cannot be understood       Unusable
 3  not accepted, or nothing is there                 NothingThere
 4  AWS did not answer, or refused                    AwsFailed
+130  Ctrl-C
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 SUCCEEDED, ENDED_OTHERWISE, UNUSABLE, NOT_ACCEPTED, AWS_FAILED = range(5)
@@ -27,9 +29,13 @@ class WouldBeRejected(Failed):
 
 
 class Unusable(Failed):
-    """What was typed, or a file, cannot be understood."""
+    """What was typed, or a file, cannot be understood; `problems` are all reasons, where there are more than one."""
 
     exit_code = UNUSABLE
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 class NothingThere(Failed):

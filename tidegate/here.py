@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tidegate.account import Account, Item
+from tidegate.asked import malformed
 from tidegate.failed import Unusable
-from tidegate.view import RolloutView
 
 if TYPE_CHECKING:
     from sandbox.scenario import Scenario
+    from tidegate.view import RolloutView
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +67,4 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except ScenarioInvalid as error:
-        raise Unusable("\n".join(error.reasons)) from error
+        raise Unusable(*malformed("the scenario", error.reasons)) from error

@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate import view as views
+from tidegate.printable import printable
 from tidegate.view import Counts, RolloutView, VerdictView
 
 STABLE, CANDIDATE = "bright_black", "cyan"
@@ -68,7 +69,7 @@ def lines(
     # By the second that is shown: the books round the end to a tenth, which may be before what led to it.
     for second, event in sorted(happened, key=lambda pair: int(pair[0])):
         said += f"{views.timer(second)}  {event}".split("\n")
-    return said
+    return [printable(line) for line in said]
 
 
 def _events(view: RolloutView, previous: RolloutView | None) -> list[tuple[float, str]]:
@@ -173,13 +174,13 @@ def _warnings(view: RolloutView) -> list[RenderableType]:
     table.add_column(no_wrap=True, min_width=10)
     table.add_column()
     for warning in view.warnings:
-        table.add_row(Text("warning", style="bold yellow"), Text(warning))
+        table.add_row(Text("warning", style="bold yellow"), Text(printable(warning)))
     return [table] if view.warnings else []
 
 
 def _holding(view: RolloutView) -> Text:
     """What the rollout waits for, in the line that is empty otherwise: so nothing jumps."""
-    return Text(view.holding or "", style="bold yellow", no_wrap=True, overflow="ellipsis")
+    return Text(printable(view.holding or ""), style="bold yellow", no_wrap=True, overflow="ellipsis")
 
 
 def _mark(view: RolloutView, number: int) -> tuple[str, str]:
@@ -248,7 +249,7 @@ def _log(view: RolloutView) -> Table:
             Text(views.timer(verdict.at_second), style=STABLE),
             views.percent(verdict.weight_percent),
             Text(views.spoken(verdict.decision), style=DECISION_STYLES.get(verdict.decision, "")),
-            Text(verdict.reason, style=STABLE if verdict.decision == "wait" else ""),
+            Text(printable(verdict.reason), style=STABLE if verdict.decision == "wait" else ""),
         )
     for _ in range(_LOG - len(shown)):
         table.add_row("", "", "", "")
@@ -271,7 +272,7 @@ def _end(view: RolloutView) -> Text:
     return Text.assemble(
         (f"{views.outcome_title(outcome)}. ", f"bold {style}"),
         (f"{views.ending(view)}{_proof(view)}", style),
-        *(f"\n{line}" for line in (views.why(view), *_remedy_lines(view)) if line),
+        *(f"\n{printable(line)}" for line in (views.why(view), *_remedy_lines(view)) if line),
     )
 
 

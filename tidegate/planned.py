@@ -12,6 +12,7 @@ from rich.text import Text
 
 from tidegate import cost
 from tidegate import view as views
+from tidegate.printable import printable
 
 Record = Mapping[str, Any]
 _ALL_PERCENT = 100
@@ -26,8 +27,8 @@ _SEEN_SECONDS, _PROVEN_SECONDS, _PROVEN_ALONE_SECONDS, _COMPARED_SECONDS = 240, 
 def render(plan: Record, differences: Sequence[Record]) -> RenderableType:
     """The plan as PlanRollout returns it, and what the candidate has that the stable version has not."""
     parts: list[RenderableType] = [_heading(plan), Text(), _steps(plan), Text()]
-    parts += [Text(line) for line in _sums(plan)]
-    parts += [Text(f"warning: {warning}", style="yellow") for warning in plan.get("warnings", ())]
+    parts += [Text(printable(line)) for line in _sums(plan)]
+    parts += [Text(printable(f"warning: {warning}"), style="yellow") for warning in plan.get("warnings", ())]
     parts += [Text(), *_differences(plan, differences)]
     return Group(*parts)
 
@@ -128,7 +129,7 @@ def _differences(plan: Record, differences: Sequence[Record]) -> Iterable[Render
         table.add_column(heading, overflow="fold")
     for difference in differences:
         what, stable, candidate = (difference[key] for key in ("what", "stable", "candidate"))
-        table.add_row(Text(what.replace("_", " ")), Text(_value(stable)), Text(_value(candidate)))
+        table.add_row(*(Text(printable(cell)) for cell in (what.replace("_", " "), _value(stable), _value(candidate))))
     yield table
 
 

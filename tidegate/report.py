@@ -1,7 +1,7 @@
 """A rollout on one page: self-contained HTML with inline SVG, in the reader's own light or dark.
 
 Nothing is loaded and nothing runs: the page may be mailed, archived or attached to a ticket. Every text that came from
-outside is escaped.
+outside is escaped, and so is what would turn the order in which it is read.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from html import escape
 
 from tidegate import view as views
 from tidegate.charts import charts
+from tidegate.printable import printable
 from tidegate.view import CheckView, CommandView, Counts, EvidenceView, GuardView, RolloutView, VerdictView
 
 _MAX_STEPS = 12
@@ -19,7 +20,7 @@ _FINDING_SIGNS = {"harmful": "✕", "suspect": "!", "unknown": "?", "healthy": "
 def html(view: RolloutView) -> str:
     """The whole page."""
     title = escape(f"{view.target}: version {view.stable} → {view.candidate or '…'}")
-    return f"""<!doctype html>
+    page = f"""<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -42,6 +43,7 @@ def html(view: RolloutView) -> str:
 </body>
 </html>
 """
+    return printable(page)
 
 
 def _heading(view: RolloutView) -> str:

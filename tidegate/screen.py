@@ -10,6 +10,7 @@ from rich.live import Live
 
 from tidegate import live
 from tidegate import view as views
+from tidegate.printable import printable
 from tidegate.view import RolloutView
 
 
@@ -26,7 +27,7 @@ def _redraw(seen: Iterable[RolloutView], console: Console) -> RolloutView | None
             if has_begun(view):
                 screen.update(live.render(view), refresh=True)
     if last is not None and last.outcome:
-        console.print(views.closing_words(last), markup=False, highlight=False, soft_wrap=True)
+        console.print(printable(views.closing_words(last)), markup=False, highlight=False, soft_wrap=True)
     return last
 
 

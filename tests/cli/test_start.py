@@ -46,13 +46,23 @@ def test_a_watched_bad_release_exits_with_1_and_the_last_line_says_why(say, live
     assert "candidate fails" in why
 
 
-def test_a_refused_rollout_exits_with_1_and_lists_what_is_wrong(say, live):
+def test_a_refused_rollout_exits_with_1_and_says_why(say, live):
     with live(at_second=None):
-        done = say("start", "--watch", "-", given={**REQUEST, "strategi": 1, "force": "perhaps"})
+        done = say("start", "--watch", "-", given={**REQUEST, "alarms": ["no-such"]})
     assert done.exit_code == 1
     assert "Rejected. Traffic never moved." in done.stdout
-    assert "strategi" in done.stdout.splitlines()[-1]
-    assert "force" in done.stdout.splitlines()[-1]
+    assert "no-such" in done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize("words", [["start", "--watch"], ["start", "--sandbox"], ["plan"], ["plan", "--sandbox"]])
+def test_what_cannot_be_understood_is_told_line_by_line_before_anything_is_asked_or_played(say, words):
+    done = say(*words, "-", given={**REQUEST, "strategi": 1, "force": "perhaps"})
+    assert done.exit_code == 2
+    assert done.stderr.splitlines() == [
+        "tidegate: standard input has 2 problems:",
+        "  force: must be true or false (got 'perhaps')",
+        "  strategi: unknown key (did you mean strategy?)",
+    ]
 
 
 def test_a_rollout_whose_target_is_its_profiles_is_followed_too(say, live):
@@ -127,7 +137,11 @@ def test_a_name_that_is_taken_or_none_is_refused(say, live):
         (["start", "-"], "{not json", "standard input is not JSON"),
         (["plan", "."], None, "cannot be read"),
         (["start", "-", "--scenario", "fails_half"], "{}", "--scenario is for --sandbox"),
-        (["start", "--sandbox", "--scenario", "no-such", "-"], "{}", "no-such"),
+        (["start", "--sandbox", "--scenario", "no-such", "-"], REQUEST, "no-such"),
+        (["start", "--sandbox", "--name", "", "-"], REQUEST, "--name '' cannot be an execution's"),
+        (["start", "--sandbox", "--name", "a b", "-"], REQUEST, "1 to 80 letters, digits, - and _"),
+        (["start", "--name", "x" * 81, "-"], REQUEST, "cannot be an execution's"),
+        (["plan", "--sandbox", "-"], {"function_name": "checkout"}, "alias_name: is required"),
         (["watch", "checkout"], None, "write function:alias"),
         (["status", "checkout:7"], None, "write function:alias"),
     ],

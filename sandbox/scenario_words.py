@@ -1,0 +1,46 @@
+"""What is wrong with a scenario, in plain words: nobody who writes one knows pydantic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+#: By pydantic's kind of error; the names in braces are of its context.
+_PLAIN_MESSAGES = {
+    "bool_type": "must be true or false",
+    "dataclass_type": "must be an object",
+    "dict_type": "must be an object",
+    "finite_number": "must be a number that is not infinite",
+    "float_type": "must be a number",
+    "greater_than": "must be more than {gt}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_from_float": "must be a whole number",
+    "int_type": "must be a whole number",
+    "json_invalid": "holds half a character (a lone surrogate), or is nested too deeply",
+    "less_than": "must be less than {lt}",
+    "less_than_equal": "must be at most {le}",
+    "literal_error": "must be {expected}",
+    "missing": "is required",
+    "multiple_of": "must be a multiple of {multiple_of}",
+    "string_pattern_mismatch": "must have the form {pattern}",
+    "string_too_long": "may have {max_length} characters at most",
+    "string_too_short": "must not be empty",
+    "string_type": "must be a text in quotes",
+    "string_unicode": "holds half a character (a lone surrogate)",
+    "too_long": "may have {max_length} entries at most",
+    "too_short": "must not be empty",
+    "tuple_type": "must be a list",
+    "value_error": "{error}",
+}
+#: Kinds that the scenario's own shapes have, with words of their own.
+_OWN = frozenset({"action_kind", "fault_kind"})
+
+
+def plain(kind: str, message: str, context: Mapping[str, Any] | None) -> str:
+    """The end of a sentence that begins with the place; `message` is pydantic's."""
+    if kind in _OWN:
+        return message
+    told = {
+        key: f"{value:,.15g}" if isinstance(value, (int, float)) else value for key, value in (context or {}).items()
+    }
+    return _PLAIN_MESSAGES.get(kind, "cannot be understood").format_map(told)

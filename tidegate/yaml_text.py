@@ -1,0 +1,78 @@
+"""YAML that means what its JSON would mean: no dates, no `yes` for true, nothing that stands for something elsewhere."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from tidegate.documents import Unreadable, repeated, too_deep
+
+#: The core schema's plain scalars (YAML 1.2.2, "10.3.2. Tag Resolution"), as far as JSON has them.
+_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS |= {word: word[0] in "tT" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
+_WHOLE = re.compile(r"[-+]?[0-9]{1,400}")
+_NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+
+
+def parsed_yaml(text: str) -> Any:
+    """The value of a YAML document.
+
+    Raises:
+        Unreadable: it is none, or none that JSON could say.
+    """
+    try:
+        node = yaml.compose(text, Loader=_Loader)
+        if node is None:
+            raise Unreadable("is not YAML: it is empty")
+        wrong: list[str] = []
+        value = _value(node, wrong)
+    except yaml.YAMLError as error:
+        raise Unreadable(f"is not YAML: {_place(error)}") from None
+    except RecursionError:
+        too_deep()
+    if wrong:
+        raise Unreadable(f"cannot be used: {'; '.join(wrong)}")
+    return value
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads nothing that stands for something else: an alias of an alias of lists grows without end."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent):
+            raise yaml.MarkedYAMLError(problem="an alias (*) is not understood: write it out", problem_mark=event.start_mark)
+        if event.tag not in {None, "!"}:
+            raise yaml.MarkedYAMLError(problem="a tag (!) is not understood", problem_mark=event.start_mark)
+        return super().compose_node(parent, index)
+
+
+def _value(node: Any, wrong: list[str]) -> Any:
+    if isinstance(node, yaml.SequenceNode):
+        return [_value(each, wrong) for each in node.value]
+    if isinstance(node, yaml.ScalarNode):
+        return _scalar(node.value) if node.style is None else node.value
+    line = node.start_mark.line + 1
+    keys = [key.value if isinstance(key, yaml.ScalarNode) else None for key, _ in node.value]
+    wrong += [f"line {line}: a key is no text"] * keys.count(None)
+    wrong += [f"line {line}: {said}" for said in repeated([key for key in keys if key is not None])]
+    return {key: _value(each, wrong) for key, (_, each) in zip(keys, node.value, strict=True)}
+
+
+def _scalar(text: str) -> Any:
+    if text in _WORDS:
+        return _WORDS[text]
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return float(text) if _NUMBER.fullmatch(text) else text
+
+
+def _place(error: yaml.YAMLError) -> str:
+    mark = getattr(error, "problem_mark", None)
+    if mark is None:
+        return "it has a character that no text should have"
+    problem = str(getattr(error, "problem", ""))
+    said = problem if "is not understood" in problem else "it cannot be read from there on"
+    return f"line {mark.line + 1}, column {mark.column + 1}: {said}"

@@ -23,7 +23,7 @@ SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format lint types rendered template policies asl unit chaos sweep mutants bench docs build deploy clean
+.PHONY: help setup demo test check format lint types rendered template policies asl unit fuzz chaos sweep mutants bench docs build deploy clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
@@ -90,6 +90,9 @@ asl: rendered
 
 unit: setup
 	$(BIN)/python -m pytest
+
+fuzz: setup  ## bad input at every door: N=100000 of it, SEED=7 for other input
+	$(BIN)/python -m tests.fuzz --count $(or $(N),100000) $(addprefix --seed ,$(SEED))
 
 chaos: setup  ## random rollouts under random faults: N=200 of them, SEED=7 for the same ones again, CASE=7.123 for one
 	$(BIN)/python -m tests.chaos --count $(or $(N),200) $(addprefix --seed ,$(SEED)) $(addprefix --case ,$(CASE))

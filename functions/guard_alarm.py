@@ -23,7 +23,7 @@ def handler(event: Document) -> Document:
         RolloutError: an alias could not be restored: Lambda invokes the guard again, and then hands the event to the
             dead-letter queue. CheckHealth sees the alarm too.
     """
-    detail = _object(event.get("detail"))
+    detail = _object(_object(event).get("detail"))
     name, before = detail.get("alarmName"), _object(detail.get("previousState")).get("value")
     if not isinstance(name, str):
         logger.warning("no event of an alarm's")

@@ -34,8 +34,8 @@ def handler(event: Document) -> Document:
             execution was still in flight: Lambda invokes the guard again, and then hands the event to the
             dead-letter queue. The sweeper carries what is left.
     """
-    detail = event.get("detail")
-    if not executions.is_told(detail):
+    detail = executions.told(event)
+    if detail is None:
         logger.warning("no event of an execution's")
         return _NOTHING
     identify({"execution_arn": detail["executionArn"]})

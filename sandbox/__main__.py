@@ -108,7 +108,9 @@ def _request(path: Path) -> object:
     except OSError as error:
         raise ScenarioInvalid([f"{path} cannot be read: {error.strerror}"]) from error
     except ValueError as error:
-        raise ScenarioInvalid([f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]) from error
+        raise ScenarioInvalid(
+            [f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]
+        ) from error
     return request
 
 

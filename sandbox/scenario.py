@@ -471,6 +471,8 @@ def find(path: Path | None) -> Scenario:
     except OSError as error:
         raise ScenarioInvalid([f"{path} cannot be read: {error.strerror}"]) from error
     except ValueError as error:
-        raise ScenarioInvalid([f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]) from error
+        raise ScenarioInvalid(
+            [f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]
+        ) from error
     except ScenarioInvalid as error:
         raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error

@@ -1,4 +1,4 @@
-"""Documents that people write, JSON or YAML in any encoding of Unicode; what is wrong with one is said in plain words."""
+"""Documents that people write, JSON or YAML in any encoding of Unicode; what is wrong is said in plain words."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any, NoReturn
 
+_MOST_TOLD, _SHOWN = 50, 80
 _YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 #: What Python's reader says, by the beginning of it, and what stands there in truth.
 _PLAIN_MESSAGES = {
@@ -78,14 +79,25 @@ def parsed(text: str) -> Any:
         raise Unreadable("is not JSON: a number has too many digits") from None
     except RecursionError:
         too_deep()
-    if wrong:
-        raise Unreadable(f"cannot be used: {'; '.join(wrong)}")
+    require_usable(wrong)
     return value
 
 
 def repeated(keys: Sequence[str]) -> list[str]:
     """What is to be said of keys that stand more than once in one object, of which a reader would drop all but one."""
-    return [f"the key {key!r} is there twice" for key in dict.fromkeys(keys) if keys.count(key) > 1]
+    return [f"the key {key[:_SHOWN]!r} is there twice" for key in dict.fromkeys(keys) if keys.count(key) > 1]
+
+
+def require_usable(wrong: Sequence[str]) -> None:
+    """Refuse a document that could be read, and means nothing certain.
+
+    Raises:
+        Unreadable: something is wrong.
+    """
+    said = list(dict.fromkeys(wrong))
+    more = f"; and {len(said) - _MOST_TOLD:,} more of the kind" if len(said) > _MOST_TOLD else ""
+    if said:
+        raise Unreadable(f"cannot be used: {'; '.join(said[:_MOST_TOLD])}{more}")
 
 
 def too_deep() -> NoReturn:

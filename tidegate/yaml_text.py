@@ -1,4 +1,4 @@
-"""YAML that means what its JSON would mean: no dates, no `yes` for true, nothing that stands for something elsewhere."""
+"""YAML that means what its JSON would mean: no dates, no `yes` for true, nothing that stands for something else."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 import yaml
 
-from tidegate.documents import Unreadable, repeated, too_deep
+from tidegate.documents import Unreadable, repeated, require_usable, too_deep
 
 #: The core schema's plain scalars (YAML 1.2.2, "10.3.2. Tag Resolution"), as far as JSON has them.
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
+_WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {word: word[0] in "tT" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
 _WHOLE = re.compile(r"[-+]?[0-9]{1,400}")
 _NUMBER = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -32,18 +32,19 @@ def parsed_yaml(text: str) -> Any:
         raise Unreadable(f"is not YAML: {_place(error)}") from None
     except RecursionError:
         too_deep()
-    if wrong:
-        raise Unreadable(f"cannot be used: {'; '.join(wrong)}")
+    require_usable(wrong)
     return value
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML ships no types
     """Reads nothing that stands for something else: an alias of an alias of lists grows without end."""
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         event = self.peek_event()
         if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(problem="an alias (*) is not understood: write it out", problem_mark=event.start_mark)
+            raise yaml.MarkedYAMLError(
+                problem="an alias (*) is not understood: write it out", problem_mark=event.start_mark
+            )
         if event.tag not in {None, "!"}:
             raise yaml.MarkedYAMLError(problem="a tag (!) is not understood", problem_mark=event.start_mark)
         return super().compose_node(parent, index)

@@ -21,7 +21,6 @@ Document = dict[str, Any]
 NAMESPACE = "Tidegate"
 
 
-
 def _line(record: Mapping[str, Any]) -> str:
     """A log line is read on a terminal, too: what others wrote in it must not steer that."""
     return printable(json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False))
@@ -59,8 +58,13 @@ def _end_imports() -> None:
 
 
 def identify(event: Document) -> None:
-    """Put execution, function, alias and versions of an event into every following log line."""
-    plan = event.get("plan") or {}
+    """Put execution, function, alias and versions of an event into every following log line.
+
+    Whoever may invoke a function may send it any JSON.
+    """
+    event = event if isinstance(event, dict) else {}
+    planned = event.get("plan")
+    plan: Document = planned if isinstance(planned, dict) else {}
     keys = {
         "execution": plan.get("execution_arn") or event.get("execution_arn"),
         "function": plan.get("function_name"),

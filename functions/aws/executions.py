@@ -127,12 +127,13 @@ class End:
         return self.status == "succeeded" or self.outcome in {"rejected", "interrupted", "rolled_back"}
 
 
-def is_told(detail: object) -> bool:
-    """Whether that is an event's detail about an execution."""
-    if not isinstance(detail, Mapping) or not isinstance(detail.get("status"), str):
-        return False
+def told(event: object) -> dict[str, Any] | None:
+    """What an event says of an execution; None where it is no such event."""
+    detail = event.get("detail") if isinstance(event, dict) else None
+    if not isinstance(detail, dict) or not isinstance(detail.get("status"), str):
+        return None
     arn = detail.get("executionArn")
-    return isinstance(arn, str) and arn.count(":") >= _ARN_COLONS
+    return detail if isinstance(arn, str) and arn.count(":") >= _ARN_COLONS else None
 
 
 def _object(text: object) -> Mapping[str, Any]:

@@ -43,7 +43,8 @@ def require_valid(expression: str) -> None:
         ExpressionInvalid: it is no JMESPath, calls what JMESPath does not have, or takes too much work.
     """
     # Most of JMESPath makes null of null, so that what doubles its work is seen to over an object.
-    for document in (None, {}):
+    documents: tuple[Any, ...] = (None, {})
+    for document in documents:
         # A function may not take these, which the real answer need not be.
         with suppress(NotApplicable):
             search(expression, document)
@@ -57,8 +58,7 @@ def search(expression: str, document: Any) -> Any:
         NotApplicable: it cannot be held against this document.
     """
     with _own_words(expression):
-        parsed: dict[str, Any] = jmespath.compile(expression).parsed
-        return _Bounded(document).visit(parsed, document)
+        return _Bounded(document).visit(jmespath.compile(expression).parsed, document)
 
 
 class _TooMuchWork(Exception):
@@ -74,7 +74,7 @@ class _Bounded(TreeInterpreter):
         self._known: dict[int, tuple[int, Any]] = {}
         self._left = _WORK + _WORK_A_PART * self._parts(document)
 
-    def visit(self, node: dict[str, Any], *args: Any, **kwargs: Any) -> Any:
+    def visit(self, node: Any, *args: Any, **kwargs: Any) -> Any:
         made = super().visit(node, *args, **kwargs)
         self._left -= 1 if id(made) in self._known else 1 + self._parts(made)
         if self._left < 0:

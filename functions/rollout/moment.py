@@ -17,8 +17,11 @@ def moment(date: object) -> float:
         return _moment_in(date)
     if isinstance(date, datetime):
         return date.timestamp()
-    known = isinstance(date, (int, float)) and math.isfinite(date)
-    return float(date) / _MILLISECONDS if known else 0.0
+    try:
+        seconds = float(date) / _MILLISECONDS if isinstance(date, (int, float)) else 0.0
+    except OverflowError:
+        return 0.0
+    return seconds if math.isfinite(seconds) else 0.0
 
 
 def _moment_in(text: str) -> float:

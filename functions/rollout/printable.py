@@ -9,11 +9,9 @@ import re
 
 #: C0 but for the line's end, DEL and C1; marks, embeddings, overrides and isolates of direction (Unicode Standard Annex
 #: 9); separators of lines and paragraphs; a byte-order mark; and lone surrogates, which no encoding has.
-_STEERING = re.compile(
-    "[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]"
-)
+_STEERING = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]")
 
 
 def printable(text: str) -> str:
-    """The text with each such character as its escape, `\\u001b`: JSON stays the same JSON by it."""
+    """The text with each such character as JSON would escape it: JSON stays the same JSON by it."""
     return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

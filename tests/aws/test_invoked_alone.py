@@ -122,6 +122,42 @@ def test_an_execution_whose_input_cannot_be_read_is_told_all_the_same(inhabit, t
     assert (name, detail["function_name"]) == ("RolloutRejected", None)
 
 
+@pytest.mark.parametrize("name", ["x" * 3_000, "名" * 1_000, "\ud800", "a\x00b", "", "no name"])
+@pytest.mark.parametrize("key", ["function_name", "alias_name"])
+def test_a_typo_in_a_name_pages_nobody(inhabit, key, name):
+    """What the guard raises goes to the dead-letter queue, and its alarm fires; no key of the table is as long."""
+    world = inhabit()
+    failed = {"taskFailedEventDetails": {"error": "RequestInvalid"}}
+    world.boundary.serve("stepfunctions.GetExecutionHistory", lambda _params: {"events": [failed]})
+    event = stopped(status="FAILED", error="Rejected", input=json.dumps({**SMALLEST, key: name}))
+    assert invoke(world, "GuardExecution", event) == {"outcome": "nothing open"}
+
+
+@pytest.mark.parametrize("date", ["2026-01-05T12:00:00Z", str(STARTED_AT * 1000)])
+def test_a_date_as_text_is_one_too(inhabit, date):
+    world = inhabit()
+    event = stopped(input=json.dumps(SMALLEST), error="Boss", cause="not today", startDate=date, stopDate=date)
+    assert invoke(world, "GuardExecution", event) == {"outcome": "rejected"}
+    assert history.kept(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT) is not None
+
+
+@pytest.mark.parametrize("event", [{}, [], None, "x", {"detail": None}, {"detail": {"executionArn": "x", "status": 1}}])
+@pytest.mark.parametrize(
+    ("name", "answer"), [("GuardExecution", {"outcome": "nothing open"}), ("GuardAlarm", {"restored": []})]
+)
+def test_what_is_no_event_does_nothing(inhabit, name, answer, event):
+    assert invoke(inhabit(), name, event) == answer
+
+
+@pytest.mark.parametrize("timestamp", [None, "some day", "1e999", {}])
+def test_an_alarm_whose_time_cannot_be_read_fires_now(inhabit, timestamp):
+    world = inhabit(**PUBLISHED)
+    hold()
+    event = {"detail": {**ALARM["detail"], "state": {"value": "ALARM", "timestamp": timestamp}}}
+    invoke(world, "GuardAlarm", event)
+    assert locks.read(PLAN.target).restoring.startswith("alarm errors is in ALARM")
+
+
 @pytest.mark.parametrize(
     ("status", "error", "last", "outcome"),
     [

@@ -104,7 +104,10 @@ def test_a_version_to_adopt():
         ({"strategy": {"type": "canary", "weight": 100, "interval_seconds": 1}}, "less than 100"),
         ({"steps": []}, "steps: must not be empty"),
         ({"steps": [{"weight": "NaN", "bake_seconds": 1}]}, "steps[0].weight: must be a number"),
-        ({"steps": [{"weight": float("nan"), "bake_seconds": 1}]}, "steps[0].weight: must be a number that is not infinite"),
+        (
+            {"steps": [{"weight": float("nan"), "bake_seconds": 1}]},
+            "steps[0].weight: must be a number that is not infinite",
+        ),
         ({"steps": [{"weight": 101, "bake_seconds": 1}]}, "must be at most 100 (got 101)"),
         ({"steps": [{"weight": 0.001, "bake_seconds": 1}]}, "more than two decimals"),
         ({"steps": [{"weight": 50, "bake_seconds": 1}, {"weight": 10, "bake_seconds": 1}]}, "weights must rise"),

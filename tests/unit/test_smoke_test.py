@@ -22,7 +22,11 @@ def test_an_answer_in_time_passes():
         (SmokeTest(expect="a"), Answer(b"<html>", None, 50), "did not answer JSON"),
         (SmokeTest(expect="a == `1`"), Answer(b"", None, 50), "does not satisfy"),
         (SmokeTest(expect="length(body) > `9`"), Answer(b'{"body": 7}', None, 50), "(length() does not take a number)"),
-        (SmokeTest(expect="floor(to_number(a)) > `1`"), Answer(b'{"a": "inf"}', None, 50), "computes or compares what cannot be"),
+        (
+            SmokeTest(expect="floor(to_number(a)) > `1`"),
+            Answer(b'{"a": "inf"}', None, 50),
+            "computes or compares what cannot be",
+        ),
         (SmokeTest(expect="to_string(@) < length(@)"), Answer(b"[1]", None, 50), "computes or compares what cannot be"),
         (SmokeTest(expect="|".join(["[@,@][]"] * 60)), Answer(b"[1]", None, 50), "takes too much work"),
         (SmokeTest(), Answer(b"\x1b[31m\xe2\x80\xae", "Unhandled", 50), "failed with Unhandled: \\u001b[31m\\u202e"),

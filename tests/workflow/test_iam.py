@@ -425,3 +425,10 @@ def test_an_injected_denial_is_met_before_any_policy():
     story = play(REQUEST, Scenario.of({"faults": [{"call": "lambda.GetAlias", "error": "AccessDeniedException"}]}))
     assert story.error == "Rejected"
     assert "The scenario lets lambda.GetAlias fail" in (story.cause or "")
+
+
+def test_a_function_outside_the_pattern_is_told_by_the_parameter_s_name():
+    with World(Scenario.of({}), REQUEST, parameters={"FunctionNamePattern": "shop-*"}) as world:
+        end = world.follow(world.start())
+    assert end.error == "Rejected"
+    assert end.cause.endswith("the parameter FunctionNamePattern of Tidegate's stack may not cover checkout")

@@ -20,8 +20,8 @@ GATED = {
 }
 
 
-def heard(request, scenario, *, topic=True):
-    """The end of the rollout, and every notice as (subject, message)."""
+def heard(request, scenario, *, topic=True, logs=False):
+    """The end of the rollout, and every notice as (subject, message); with `logs`, all that handlers logged, too."""
     with World(Scenario.of(scenario), request, parameters={"NotificationTopicArn": TOPIC}) as world:
         queue = client("sqs").create_queue(QueueName="inbox")["QueueUrl"]
         if topic:
@@ -32,7 +32,8 @@ def heard(request, scenario, *, topic=True):
         world.settle()
         found = client("sqs").receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
     bodies = [json.loads(message["Body"]) for message in found]
-    return end, [(body["Subject"], body["Message"]) for body in bodies]
+    notices = [(body["Subject"], body["Message"]) for body in bodies]
+    return (end, notices, world.runtime.logs) if logs else (end, notices)
 
 
 def test_a_rollout_that_is_promoted_is_told_of_at_both_ends():
@@ -77,3 +78,15 @@ def test_a_gate_tells_whom_it_waits_for_and_what_to_type():
 def test_a_notice_that_cannot_be_sent_stops_nothing(faults, topic):
     end, notices = heard(SMALLEST, {"candidate": {"error_rate": 0.3}, "faults": faults}, topic=topic)
     assert (end.error, notices) == ("RolledBack", [])
+
+
+def test_what_others_wrote_steers_neither_a_notice_nor_a_log():
+    name = "errors\u202e\u009b31m"
+    request = {**BRIEF, "alarms": [name]}
+    alarm = {"name": name, "threshold": 1_000_000, "treat_missing_data": "ignore"}
+    fires = {"at_second": 100, "do": "set_alarm", "name": name, "state": "ALARM"}
+    _, notices, logs = heard(request, {"alarms": [alarm], "timeline": [fires]}, logs=True)
+    said = "\n".join((*(part for notice in notices for part in notice), *logs))
+    assert "errors\\u202e\\u009b31m" in notices[-1][1]
+    assert sum("errors\\u202e\\u009b31m" in line for line in logs) > 1
+    assert not set(said) & set("\u202e\u009b")

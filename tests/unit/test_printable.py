@@ -1,0 +1,39 @@
+"""What others wrote is shown so that it can do nothing: here and in the command line alike."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rollout.printable import printable
+from tidegate.printable import printable as shown
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("plain, schön 名 😀 → “…”", "plain, schön 名 😀 → “…”"),
+        ("two\nlines", "two\nlines"),
+        ("\x1b[2J\x07\r\t\x7f", "\\u001b[2J\\u0007\\u000d\\u0009\\u007f"),
+        ("\x9b31m\x85", "\\u009b31m\\u0085"),
+        (
+            "\u202etxt.exe\u202c\u2066\u2069\u200e\u200f\u061c",
+            "\\u202etxt.exe\\u202c\\u2066\\u2069\\u200e\\u200f\\u061c",
+        ),
+        ("\u2028\u2029\ufeff\ud800", "\\u2028\\u2029\\ufeff\\ud800"),
+    ],
+)
+def test_what_steers_a_terminal_or_turns_a_text_is_written_out(text, said):
+    assert printable(text) == said
+
+
+@given(st.text())
+def test_the_command_line_and_the_handlers_agree(text):
+    assert shown(text) == printable(text)
+    assert printable(printable(text)) == printable(text)
+
+
+@given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
+def test_json_stays_the_same_json(document):
+    assert json.loads(printable(json.dumps(document, ensure_ascii=False))) == document

@@ -106,8 +106,9 @@ def test_an_unknown_key_suggests_the_one_that_was_meant_in_a_request_and_in_a_sc
     (tmp_path / "world.json").write_text(json.dumps(scenario))
     done = say("plan", "--sandbox", "--scenario", "world.json", "-", given=REQUEST)
     assert done.exit_code == 2
-    told = sorted(line.removeprefix("tidegate: ").removeprefix("world.json: ") for line in done.stderr.splitlines())
-    assert told == [
+    heading, *told = done.stderr.splitlines()
+    assert heading == "tidegate: the scenario has 8 problems:"
+    assert sorted(line.removeprefix("  world.json: ") for line in told) == [
         "alarms.0.treshold: unknown key (did you mean threshold?)",
         "alarms.1.treshold: unknown key",
         "alias.exist: unknown key (did you mean exists?)",

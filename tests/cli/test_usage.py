@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -14,7 +15,7 @@ from tidegate import cost
 from tidegate.asked import told
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("plan", "start", "watch", "status", "list", "history", "report", "schema")
+COMMANDS = ("validate", "plan", "start", "watch", "status", "list", "history", "report", "schema")
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 SHORT = [{"weight": 10, "bake_seconds": 60}, {"weight": 100, "bake_seconds": 60}]
 STEERING = ("pause", "resume", "approve", "reject", "advance", "finish", "abort", "revert")
@@ -42,7 +43,7 @@ ACCOUNTS_OPTIONS = ["--stack", "--region", "--profile-name", "--json", "--help"]
 @pytest.mark.parametrize("command", [*COMMANDS, *STEERING])
 def test_a_commands_own_options_come_first_and_the_accounts_last(say, command):
     shown = re.findall(r"^│ (--[\w-]+)", say(command, "--help").stdout, re.MULTILINE)
-    if command == "schema":
+    if command in {"schema", "validate"}:
         assert shown == ["--json", "--help"]
     else:
         assert shown[-len(ACCOUNTS_OPTIONS) :] == ACCOUNTS_OPTIONS
@@ -110,7 +111,8 @@ def test_the_cost_grows_with_looks_and_steps():
 def wheel(tmp_path_factory):
     """The wheel that `pip install .` makes, built beside the source, so that nothing is left there."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    shutil.copytree(ROOT / "functions/rollout", source / "functions/rollout")
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         (source / name).write_bytes((ROOT / name).read_bytes())
     for path in (ROOT / "tidegate").iterdir():
         if path.is_file():
@@ -121,26 +123,38 @@ def wheel(tmp_path_factory):
     return next(out.glob("*.whl"))
 
 
-def test_the_wheel_has_the_command_line_and_nothing_of_the_functions_or_the_sandbox(wheel):
+def test_the_wheel_has_the_command_line_and_of_the_functions_the_parser_alone(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tidegate"}
-    assert "tidegate/request.schema.json" in names
+    assert {"tidegate/request.schema.json", "tidegate/functions/rollout/request.py"} <= set(names)
+    assert {name.split("/")[2] for name in names if name.startswith("tidegate/functions/")} == {"rollout"}
 
 
-def test_without_the_source_the_sandbox_is_missed_kindly(wheel):
+def without_the_source(wheel, words, given):
+    """What the installed command line makes of it."""
     program = (
         "import sys; root, wheel = sys.argv[1:3]\n"
         "sys.path[:] = [wheel, *(path for path in sys.path if path not in ('', root))]\n"
-        "sys.argv[1:] = ['start', '--sandbox', '-']\n"
+        "sys.argv[1:] = sys.argv[3:]\n"
         "from tidegate.cli import main; main()\n"
     )
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-P", "-c", program, str(ROOT), str(wheel)],
-        input="{}",
+    return subprocess.run(  # noqa: S603
+        [sys.executable, "-P", "-c", program, str(ROOT), str(wheel), *words],
+        input=json.dumps(given),
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def test_without_the_source_a_request_is_validated_all_the_same(wheel):
+    assert without_the_source(wheel, ["validate", "-"], REQUEST).returncode == 0
+    done = without_the_source(wheel, ["validate", "-"], {})
+    assert (done.returncode, "alias_name: is required" in done.stderr) == (2, True)
+
+
+def test_without_the_source_the_sandbox_is_missed_kindly(wheel):
+    done = without_the_source(wheel, ["start", "--sandbox", "-"], REQUEST)
     assert done.returncode == 2, done.stderr
     assert "--sandbox needs Tidegate's source" in done.stderr
     assert "Traceback" not in done.stderr

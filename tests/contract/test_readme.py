@@ -19,7 +19,7 @@ from sandbox.stack import REGION
 from sandbox.world import World
 from tests.contract.artifacts import MACHINE, ROOT, TEMPLATE
 from tidegate.cli import app
-from tidegate.failed import AWS_FAILED, ENDED_OTHERWISE, NOT_ACCEPTED, SUCCEEDED, UNUSABLE
+from tidegate.failed import AWS_FAILED, ENDED_OTHERWISE, INTERRUPTED, NOT_ACCEPTED, SUCCEEDED, UNUSABLE
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -92,7 +92,7 @@ def test_a_command_of_tidegates_runs_on_this_machine(command, monkeypatch):
 #: What is said in one account, in this order, from which second of a rollout on. None: nothing was started before.
 #: Those with a star are no command for that moment, and are told so.
 SCENES = [
-    (None, ["schema", "start", "history", "revert"]),
+    (None, ["schema", "validate", "start", "history", "revert"]),
     (90, ["list", "status", "report", "resume*", "approve*", "pause", "abort"]),
     (90, ["advance", "finish", "watch"]),
 ]
@@ -121,8 +121,9 @@ def test_every_command_of_tidegates_is_said_in_one_of_the_accounts():
 
 
 def test_the_exit_codes_are_those_of_the_command_line():
-    table = re.findall(r"^\| (\d) \| (.*?) \|$", README, re.MULTILINE)
-    assert [int(code) for code, _ in table] == [SUCCEEDED, ENDED_OTHERWISE, UNUSABLE, NOT_ACCEPTED, AWS_FAILED]
+    table = re.findall(r"^\| (\d+) \| (.*?) \|$", README, re.MULTILINE)
+    codes = [SUCCEEDED, ENDED_OTHERWISE, UNUSABLE, NOT_ACCEPTED, AWS_FAILED, INTERRUPTED]
+    assert [int(code) for code, _ in table] == codes
 
 
 def test_the_demo_plays_a_good_and_a_bad_release_with_errors_and_verdicts(tmp_path):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
+from ruamel.yaml.nodes import ScalarNode, SequenceNode
 
 from tidegate.documents import Unreadable, repeated, require_usable, too_deep
 
+_DEEPEST = 100
 #: The core schema's plain scalars (YAML 1.2.2, "10.3.2. Tag Resolution"), as far as JSON has them.
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {word: word[0] in "tT" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
@@ -23,12 +27,13 @@ def parsed_yaml(text: str) -> Any:
         Unreadable: it is none, or none that JSON could say.
     """
     try:
-        node = yaml.compose(text, Loader=_Loader)
+        _require_plain(text)
+        node = _parser().compose(text)
         if node is None:
             raise Unreadable("is not YAML: it is empty")
         wrong: list[str] = []
         value = _value(node, wrong)
-    except yaml.YAMLError as error:
+    except YAMLError as error:
         raise Unreadable(f"is not YAML: {_place(error)}") from None
     except RecursionError:
         too_deep()
@@ -36,27 +41,34 @@ def parsed_yaml(text: str) -> Any:
     return value
 
 
-class _Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML ships no types
-    """Reads nothing that stands for something else: an alias of an alias of lists grows without end."""
+def _parser() -> YAML:
+    return YAML(typ="safe", pure=True)
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event = self.peek_event()
-        if isinstance(event, yaml.AliasEvent):
-            raise yaml.MarkedYAMLError(
-                problem="an alias (*) is not understood: write it out", problem_mark=event.start_mark
-            )
-        if event.tag not in {None, "!"}:
-            raise yaml.MarkedYAMLError(problem="a tag (!) is not understood", problem_mark=event.start_mark)
-        return super().compose_node(parent, index)
+
+def _require_plain(text: str) -> None:
+    """Nothing is read that stands for something else: an alias of an alias of lists grows without end.
+
+    Raises:
+        Unreadable: it is nested too deeply; the parser takes the square of the depth.
+    """
+    depth = 0
+    for event in _parser().parse(text):
+        depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
+        if depth > _DEEPEST:
+            too_deep()
+        if isinstance(event, AliasEvent):
+            raise MarkedYAMLError(problem="an alias (*) is not understood: write it out", problem_mark=event.start_mark)
+        if getattr(event, "tag", None) not in {None, "!"}:
+            raise MarkedYAMLError(problem="a tag (!) is not understood", problem_mark=event.start_mark)
 
 
 def _value(node: Any, wrong: list[str]) -> Any:
-    if isinstance(node, yaml.SequenceNode):
+    if isinstance(node, SequenceNode):
         return [_value(each, wrong) for each in node.value]
-    if isinstance(node, yaml.ScalarNode):
+    if isinstance(node, ScalarNode):
         return _scalar(node.value) if node.style is None else node.value
     line = node.start_mark.line + 1
-    keys = [key.value if isinstance(key, yaml.ScalarNode) else None for key, _ in node.value]
+    keys = [key.value if isinstance(key, ScalarNode) else None for key, _ in node.value]
     wrong += [f"line {line}: a key is no text"] * keys.count(None)
     wrong += [f"line {line}: {said}" for said in repeated([key for key in keys if key is not None])]
     return {key: _value(each, wrong) for key, (_, each) in zip(keys, node.value, strict=True)}
@@ -70,7 +82,7 @@ def _scalar(text: str) -> Any:
     return float(text) if _NUMBER.fullmatch(text) else text
 
 
-def _place(error: yaml.YAMLError) -> str:
+def _place(error: YAMLError) -> str:
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return "it has a character that no text should have"

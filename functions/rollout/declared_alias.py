@@ -15,12 +15,15 @@ _ADVICE = (
 
 @dataclass(frozen=True, slots=True)
 class DeclaredAlias:
-    """`fixed`: its FunctionVersion is a number, written out, so that no update of the stack changes it."""
+    """`fixed`: its FunctionVersion is a number, written out, so that no update of the stack changes it. `unread`: the
+    stack has it, and its template could not be read.
+    """
 
     stack_name: str
-    fixed: bool
-    weighted: bool
-    deployed_by_codedeploy: bool
+    fixed: bool = True
+    weighted: bool = False
+    deployed_by_codedeploy: bool = False
+    unread: bool = False
 
     @classmethod
     def parse(cls, stack_name: str, resource: Mapping[str, Any]) -> Self:
@@ -37,6 +40,11 @@ class DeclaredAlias:
 
     def warnings(self) -> tuple[str, ...]:
         """What would become of a rollout at the stack's next update; nothing where it leaves the alias alone."""
+        if self.unread:
+            unread = (
+                f"stack {self.stack_name} has this alias, and its template cannot be read here: see that none of its"
+            )
+            return (f"{unread} updates moves the alias; {_ADVICE}",)
         reasons = [
             reason
             for reason, holds in (

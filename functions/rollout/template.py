@@ -1,8 +1,8 @@
 """One resource of a CloudFormation template that is written as YAML.
 
 Read from the parser's events, up to that resource, and nothing else of the template is built: no tag is obeyed, no
-alias is followed. The parser is ruamel.yaml: PyYAML's wheels hold a library that the zip has no room for. PlanRollout's
-share of a CPU takes a second for some 50 KB; 1 MB is the most there is (CloudFormation User Guide, "Quotas").
+alias is followed. The parser is ruamel.yaml: PyYAML's wheels hold a library that the zip has no room for.
+PlanRollout's share of a CPU takes a second for some 50 KB.
 
 Imported only where such a template is read: no other handler pays for the parser.
 """

@@ -10,6 +10,7 @@ from rollout.errors import AwsRefused, AwsUnavailable
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:checkout:live"
 FIXED = DeclaredAlias("shop", fixed=True, weighted=False, deployed_by_codedeploy=False)
+UNREAD = DeclaredAlias("shop", unread=True)
 FOLLOWING = DeclaredAlias("shop", fixed=False, weighted=False, deployed_by_codedeploy=False)
 SHOP = {"name": "shop", "function_version": {"Fn::GetAtt": ["Version1", "Version"]}}
 
@@ -41,13 +42,14 @@ def test_a_fixed_version_is_told_apart(inhabit):
         ("Resources:\n  FunctionAlias:\n    Properties:\n      FunctionVersion: 1\n", FIXED),
         ("Resources: {FunctionAlias: {Properties: {FunctionVersion: 1}}}", FIXED),
         ("Resources:\r\n  FunctionAlias:\r\n    Properties:\r\n      FunctionVersion: !Ref V\r\n", FOLLOWING),
-        ("Resources: {Other: {}}", None),
-        ("Resources: [", None),
-        (json.dumps({"Resources": {"Other": {}}}), None),
-        (json.dumps({"Resources": []}), None),
-        (json.dumps({"Resources": {"FunctionAlias": "odd"}}), None),
-        (json.dumps([]), None),
-        ("", None),
+        ("Resources: {Other: {}}", UNREAD),
+        ("Resources: [", UNREAD),
+        (json.dumps({"Resources": {"Other": {}}}), UNREAD),
+        (json.dumps({"Resources": []}), UNREAD),
+        (json.dumps({"Resources": {"FunctionAlias": "odd"}}), UNREAD),
+        (json.dumps([]), UNREAD),
+        ("", UNREAD),
+        (f"# {'long' * 60_000}\nResources: {{FunctionAlias: {{Properties: {{FunctionVersion: 1}}}}}}", UNREAD),
     ],
 )
 def test_a_template_without_a_transform_is_read_as_it_was_written(inhabit, body, found):

@@ -30,6 +30,11 @@ def said(declared):
     return warning.partition(" (")[2].removesuffix(f"): {ADVICE}")
 
 
+def test_what_cannot_be_read_is_not_called_harmless():
+    (warning,) = DeclaredAlias("shop", unread=True).warnings()
+    assert warning.startswith("stack shop has this alias, and its template cannot be read here: see that none")
+
+
 @pytest.mark.parametrize(
     ("properties", "more", "says"),
     [

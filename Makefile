@@ -118,10 +118,12 @@ build: setup  ## sam build, into .aws-sam; needs a python3.13
 	  $(BIN)/python tests/contract/weigh_build.py; \
 	fi
 
-deploy: build  ## to your account, asking for each parameter first: STACK=tidegate-prod for another name
+deploy: named build  ## to your account, asking for each parameter first: STACK=tidegate-prod for another name
 	@[ -n "$(BIN_313)" ] || { echo "nothing to deploy without a build" >&2; exit 1; }
-	@$(BIN)/python -m tools.stack_name $(STACK)
 	$(SAM) deploy --guided $(addprefix --stack-name ,$(STACK))
+
+named: setup
+	@$(BIN)/python -m tools.stack_name $(STACK)
 
 clean:  ## remove everything that was made here
 	rm -rf $(VENV) .aws-sam .hypothesis .mypy_cache .pytest_cache .ruff_cache

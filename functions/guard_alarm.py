@@ -28,9 +28,10 @@ def handler(event: Document) -> Document:
     if not isinstance(name, str):
         logger.warning("no event of an alarm's")
         return {"restored": []}
-    since = _object(detail.get("state")).get("timestamp")
+    timestamp = _object(detail.get("state")).get("timestamp")
+    told = moment(timestamp)
     # Unreadable, it is taken for what fires now: what nobody knows is not healthy.
-    fired_at = moment(since) or time.time()
+    fired_at, since = (time.time(), "") if told is None else (told, f" since {timestamp}")
     restored: list[str] = []
     failed: RolloutError | None
     watching, failed = locks.running(alarm=name)
@@ -39,7 +40,7 @@ def handler(event: Document) -> Document:
             continue
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
         try:
-            restored += _restore(lock, f"alarm {name} is in ALARM since {since}")
+            restored += _restore(lock, f"alarm {name} is in ALARM{since}")
         except RolloutError as error:
             logger.warning("alias not restored", reason=str(error))
             failed = error

@@ -9,7 +9,7 @@ from application.hook import ask
 from application.telemetry import Document, best_effort, logger, task
 from aws import alarms, profiles, versions
 from rollout import preflight, smoke_test
-from rollout.errors import AwsUnavailable, RolloutError, SmokeTestFailed, VersionPending
+from rollout.errors import AwsUnavailable, PermissionDenied, RolloutError, SmokeTestFailed, VersionPending
 from rollout.plan import Plan
 from rollout.smoke_test import SmokeTest
 from rollout.version import Version
@@ -27,7 +27,7 @@ def handler(event: Document) -> Document:
         found.require_compatible(versions.read(plan.function_name, plan.stable))
     found.require_ready(plan.region, tried=plan.tries_candidate)
     tests = [SmokeTest.from_json(test) for test in _wanted(plan, event["smoke_tests"])]
-    with _waking(found, plan.region):
+    with _waking(found, plan.region, invoked=bool(tests)):
         for number, test in enumerate(tests, start=1):
             why = smoke_test.failure(test, versions.invoke(plan.function_name, candidate, test))
             if why is not None:
@@ -39,26 +39,35 @@ def handler(event: Document) -> Document:
 
 
 @contextmanager
-def _waking(found: Version, region: str) -> Iterator[None]:
+def _waking(found: Version, region: str, *, invoked: bool) -> Iterator[None]:
     """What is tried on an idle version does not run, and wakes it: all of that counts only once it is awake.
+
+    `invoked`: a smoke test invokes it for certain, so that it wakes whatever Lambda still says of it. A hook may have
+    invoked it, or have a reason of its own to say no.
 
     Raises:
         VersionPending: it was idle, and is to be tried again.
         VersionUnusable: it was idle, and nothing of the user's has woken it.
+        RolloutError: what was tried failed, and not because it was idle.
     """
     try:
         yield
+    except PermissionDenied:
+        raise
     except RolloutError as error:
-        if found.is_idle:
-            _require_awake(found, region)
+        if found.is_idle and (invoked or not _now(found).is_idle):
             raise VersionPending(f"version {found.number} of {found.function_name} was idle: {error}") from error
         raise
-    if found.is_idle:
-        _require_awake(found, region)
+    if not found.is_idle:
+        return
+    now = _now(found)
+    if now.is_idle and invoked:
+        raise VersionPending(f"version {found.number} of {found.function_name} was idle, and is not awake yet")
+    now.require_ready(region)
 
 
-def _require_awake(found: Version, region: str) -> None:
-    versions.read(found.function_name, found.number).require_ready(region)
+def _now(found: Version) -> Version:
+    return versions.read(found.function_name, found.number)
 
 
 def _require_quiet(plan: Plan) -> None:

@@ -41,7 +41,6 @@ data "aws_iam_policy_document" "trust" {
   }
 }
 
-
 resource "aws_iam_role" "checkout" {
   # A role's prefix holds 38 characters, a function's name up to 64.
   name_prefix          = "${substr(var.function_name, 0, 37)}-"

@@ -18,7 +18,8 @@ from rollout.version import Version
 UNCHANGED = "nothing new: would end Unchanged"
 IDLE = "what is asked of it before any traffic wakes it, and the rollout would wait for it"
 MAYBE_UNCHANGED = (
-    "the description alone differs: would end Unchanged where the version was given its own when published"
+    "only what a version may have got when it was published, or from AWS since, differs: perhaps nothing new, and then"
+    " it would end Unchanged"
 )
 
 

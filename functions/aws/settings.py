@@ -8,7 +8,6 @@ was published, for where it cannot be read.
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from contextlib import suppress
@@ -16,6 +15,8 @@ from dataclasses import dataclass
 
 from aws import sdk
 from rollout.errors import AwsRefused, RolloutError
+from rollout.json_text import parsed
+from rollout.stored import known
 
 #: How long a process goes by what it has read, or by what it knew where it could not: nobody waits for SSM twice.
 FRESH_SECONDS = 60
@@ -48,7 +49,8 @@ _known = _Known()
 def current() -> Settings:
     """The settings, at most a minute old; where they cannot be read those read last, or else the version's own.
 
-    Never fails, and takes seconds at most, once a minute: for what follows a restore, and never for what precedes one.
+    Never fails, and takes six seconds or so at most, once a minute: for what follows a restore. Only a sweep has
+    another rollout's restore after it.
     """
     with suppress(RolloutError):
         refresh()
@@ -88,11 +90,11 @@ def _read(parameter: str) -> Settings:
 
 
 def _parsed(text: str) -> Settings | None:
-    """Settings of JSON; None where it is anything else, since somebody may have written there by hand."""
-    try:
-        found = Settings(**json.loads(text))
-    except (TypeError, ValueError):
+    """Settings of JSON, whatever a newer stack has written beside; None where it is anything else: people write too."""
+    document = parsed(text)
+    if not isinstance(document, dict) or not Settings.__dataclass_fields__.keys() <= document.keys():
         return None
+    found = Settings(**known(Settings, document))
     days, topic = found.history_retention_days, found.notification_topic_arn
     return found if type(days) is int and days > 0 and isinstance(topic, str) else None
 

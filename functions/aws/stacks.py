@@ -8,9 +8,6 @@ from aws import sdk
 from rollout.declared_alias import DeclaredAlias
 from rollout.errors import AwsRefused
 
-#: What PlanRollout's share of a CPU parses in four seconds or so: a rollout does not wait longer for a warning.
-_LONGEST_YAML_CHARACTERS = 200_000
-
 
 def read_alias(alias_arn: str) -> DeclaredAlias | None:
     """The alias as its stack declares it; None where no stack has it.
@@ -48,8 +45,6 @@ def _in_json(template: Any, logical_id: str) -> Any:
 
 
 def _in_yaml(template: str, logical_id: str) -> Any:
-    if len(template) > _LONGEST_YAML_CHARACTERS:
-        return None
     from rollout.template import resource  # noqa: PLC0415 - a YAML parser, which nobody else pays for
 
     return resource(template, logical_id)

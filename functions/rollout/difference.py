@@ -12,7 +12,8 @@ from typing import Any
 
 #: What is said of a setting that Lambda could not read itself.
 UNKNOWN = "unknown"
-_DESCRIPTION = "Description"
+#: A description may have been given to the version when it was published, and AWS moves runtimes by itself.
+_MAY_BE_NOTHING = frozenset({"Description", "RuntimeVersionConfig"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,8 @@ def differences(stable: Configuration, candidate: Configuration) -> tuple[Differ
 
 
 def may_be_nothing(found: tuple[Difference, ...]) -> bool:
-    """Whether the description alone differs: it may have been given to the version when that was published."""
-    return [difference.what for difference in found] == [_DESCRIPTION]
+    """Whether only that differs which a version may have got otherwise than by its code and configuration."""
+    return bool(found) and {difference.what for difference in found} <= _MAY_BE_NOTHING
 
 
 def _differing(name: str, ours: Any, theirs: Any) -> Iterator[Difference]:

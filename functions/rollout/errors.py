@@ -19,7 +19,8 @@
     │   ├── VersionUnusable         the candidate cannot become Active
     │   ├── VersionKnownBad         a verdict spoke against this version before
     │   ├── VersionsIncompatible    Lambda would not let one alias hold both versions
-    │   └── SmokeTestFailed         the candidate failed before it got any traffic
+    │   ├── SmokeTestFailed         the candidate failed before it got any traffic
+    │   └── SmokeTestInvalid        its expression cannot be held against the answer: that convicts no version
     ├── Interrupted                 somebody else acted: stop, take back only what is still ours
     │   ├── AliasMoved              the alias is not as this rollout left it
     │   └── LockLost                another execution holds this alias's lock
@@ -123,6 +124,10 @@ class VersionsIncompatible(Rejected):
 
 class SmokeTestFailed(Rejected):
     """The candidate failed before it got any traffic."""
+
+
+class SmokeTestInvalid(Rejected):
+    """The request's expression cannot be held against what the candidate answered."""
 
 
 class Interrupted(RolloutError):

@@ -42,6 +42,11 @@ def require_valid(expression: str) -> None:
     Raises:
         ExpressionInvalid: it is no JMESPath, calls what JMESPath does not have, or takes too much work.
     """
+    try:
+        with _own_words(expression):
+            jmespath.compile(expression)
+    except NotApplicable as error:
+        raise ExpressionInvalid(f"cannot be used: {error}") from None
     # Most of JMESPath makes null of null, so that what doubles its work is seen to over an object.
     documents: tuple[Any, ...] = (None, {})
     for document in documents:

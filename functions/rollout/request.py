@@ -39,8 +39,8 @@ from rollout.version import CODE_SHA256_PATTERN
 #: For editors that look a schema up by its `$id`: no address, for nothing is loaded from there.
 SCHEMA_ID = "urn:tidegate:request:1"
 SMALLEST = '{"function_name": "checkout", "alias_name": "live"}'
-#: What a request may leave to its profile, while nobody knows what that says.
-_PLACEHOLDERS = {"function_name": "any", "alias_name": "any"}
+#: What a request may leave to its profile, while nobody knows what that says: names that nothing else in it has.
+_PLACEHOLDERS = {"function_name": "_" * 64, "alias_name": "_" * 128}
 MAX_SMOKE_TEST_SECONDS = 840
 #: A state's input may hold 256 KiB (Step Functions Developer Guide, "Quotas"), and more ends it uncaught.
 MAX_SMOKE_TEST_CHARACTERS = 100_000

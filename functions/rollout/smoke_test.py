@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from rollout import expression
+from rollout.errors import SmokeTestInvalid
 from rollout.expression import ExpressionInvalid, NotApplicable
 from rollout.printable import printable
 
@@ -39,7 +40,11 @@ class Answer:
 
 
 def failure(test: SmokeTest, answer: Answer) -> str | None:
-    """Why the answer fails the test, as the end of a sentence, or None where it passes."""
+    """Why the answer fails the test, as the end of a sentence, or None where it passes.
+
+    Raises:
+        SmokeTestInvalid: the test's expression takes too much work for this answer.
+    """
     if answer.function_error is not None:
         return f"failed with {answer.function_error}: {excerpt(answer.payload)}"
     if answer.duration_ms > test.max_duration_ms:
@@ -52,7 +57,9 @@ def failure(test: SmokeTest, answer: Answer) -> str | None:
         return f"did not answer JSON: {excerpt(answer.payload)}"
     try:
         satisfied = expression.search(test.expect, document) is True
-    except (ExpressionInvalid, NotApplicable) as error:
+    except ExpressionInvalid as error:
+        raise SmokeTestInvalid(f"{test.expect!r} cannot be held against the candidate's answer: it {error}") from None
+    except NotApplicable as error:
         return f"cannot be held against {test.expect!r} ({error}): {excerpt(answer.payload)}"
     return None if satisfied else f"does not satisfy {test.expect!r}: {excerpt(answer.payload)}"
 

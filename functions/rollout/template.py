@@ -2,7 +2,7 @@
 
 Read from the parser's events, up to that resource, and nothing else of the template is built: no tag is obeyed, no
 alias is followed. The parser is ruamel.yaml: PyYAML's wheels hold a library that the zip has no room for.
-PlanRollout's share of a CPU takes a second for some 50 KB.
+PlanRollout's share of a CPU takes a second for some 4,000 events, so that their number is bounded.
 
 Imported only where such a template is read: no other handler pays for the parser.
 """
@@ -10,6 +10,7 @@ Imported only where such a template is read: no other handler pays for the parse
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -25,6 +26,10 @@ from ruamel.yaml.events import (
 
 #: No template is nested like this, and a parser takes the square of the depth.
 _DEEPEST = 100
+#: What a warning may cost a rollout: five seconds or so.
+_MOST_EVENTS = 20_000
+#: What the parser lets through beside its own: a number of a version or of a character that is none.
+_UNREADABLE = (YAMLError, ValueError, ArithmeticError, AssertionError, LookupError)
 
 _BEGINS = (MappingStartEvent, SequenceStartEvent)
 _ENDS = (MappingEndEvent, SequenceEndEvent)
@@ -34,17 +39,22 @@ def resource(template: str, logical_id: str) -> dict[str, Any] | None:
     """The resource of that logical id as its JSON would be, every scalar as its text; None where there is none.
 
     A value with a tag of its own, such as `!GetAtt`, is `{"!GetAtt": value}`, and one that stands elsewhere (`*alias`)
-    is None. What cannot be parsed has no resource.
+    is None. What cannot be parsed, or not in so many events, has no resource.
     """
     try:
-        events = YAML(typ="safe", pure=True).parse(template)
+        events = _bounded(YAML(typ="safe", pure=True).parse(template))
         place = _first(events)
         for key in ("Resources", logical_id):
             place = _value_of(events, place, key)
         found = _built(events, place) if place else None
-    except (YAMLError, UnicodeError):
+    except _UNREADABLE:
         return None
     return found if isinstance(found, dict) else None
+
+
+def _bounded(events: Iterator[Any]) -> Iterator[Any]:
+    yield from islice(events, _MOST_EVENTS)
+    raise YAMLError(f"more than {_MOST_EVENTS} events")
 
 
 def _first(events: Iterator[Any]) -> Any:

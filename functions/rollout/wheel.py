@@ -104,13 +104,14 @@ class Command:
         wrong = [f"{printable(key)[:80]}: unknown key" for key in sorted(map(str, document.keys() - _KEYS))]
         if document.get("command") not in COMMANDS:
             wrong.append(f"command: must be one of {', '.join(COMMANDS)}")
-        wrong += [f"{key}: {why}" for key in (*_TARGET_KEYS, "author", "reason") if (why := _fault(document.get(key)))]
-        if document.get("rollout_id") is not None and (why := _fault(document["rollout_id"])):
-            wrong.append(f"rollout_id: {why}")
+        named = (*_TARGET_KEYS, *["rollout_id"] * (document.get("rollout_id") is not None))
+        wrong += [f"{key}: {why}" for key in named if (why := _fault(document.get(key), steers=False))]
+        wrong += [f"{key}: {why}" for key in ("author", "reason") if (why := _fault(document.get(key)))]
         if wrong:
             count = "1 problem" if len(wrong) == 1 else f"{len(wrong)} problems"
             raise ValueError(f"{count} in the command: {'; '.join(wrong)}. It looks like {_EXAMPLE}")
-        return cls(**document)
+        shown = {key: printable(document[key]) for key in ("author", "reason")}
+        return cls(**{**document, **shown})
 
     @property
     def target(self) -> str:
@@ -144,13 +145,15 @@ _EXAMPLE = json.dumps(
 )
 
 
-def _fault(value: object) -> str | None:
+def _fault(value: object, *, steers: bool = True) -> str | None:
+    """What is wrong with a text. One that `steers` may have characters that are shown as escapes, as people's words may
+    that are written from right to left.
+    """
     if not isinstance(value, str) or not value.strip():
         return "must be a text that is not empty"
-    # It is shown to others; and a lone surrogate is in no text that could be sent or stored.
-    if len(value) > _MAX_NAME_CHARACTERS or "\n" in value or printable(value) != value:
-        return f"must be one line of at most {_MAX_NAME_CHARACTERS} characters, none of which steers a terminal"
-    return None
+    if len(value) > _MAX_NAME_CHARACTERS or "\n" in value:
+        return f"must be one line of at most {_MAX_NAME_CHARACTERS} characters"
+    return None if steers or printable(value) == value else "must not have characters that steer a terminal"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,7 @@
 """Settings: read from the stack's parameter once a minute; where they cannot be, what was known last."""
 
+import json
+
 import pytest
 
 from aws import settings
@@ -79,6 +81,18 @@ def test_a_silent_ssm_costs_seconds_once_a_minute(inhabit):
     assert world.clock.now() - began < 7
 
 
+def test_what_a_newer_stack_writes_beside_is_left_out(inhabit):
+    world = inhabit()
+
+    def answer(_params, proceed):
+        found = proceed()
+        document = {**json.loads(found["Parameter"]["Value"]), "history_retention_days": 31, "more": 1}
+        return {**found, "Parameter": {**found["Parameter"], "Value": json.dumps(document)}}
+
+    world.boundary.correct("ssm.GetParameter", answer)
+    assert settings.current().history_retention_days == 31
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -93,7 +107,7 @@ def test_a_silent_ssm_costs_seconds_once_a_minute(inhabit):
         '{"history_retention_days": 0, "notification_topic_arn": ""}',
         '{"history_retention_days": true, "notification_topic_arn": ""}',
         '{"history_retention_days": 30, "notification_topic_arn": null}',
-        '{"history_retention_days": 30, "notification_topic_arn": "", "more": 1}',
+        "[" * 3000,
     ],
 )
 def test_what_is_no_settings_is_refused_and_the_versions_own_are_taken(inhabit, text):

@@ -49,7 +49,7 @@ def test_a_fixed_version_is_told_apart(inhabit):
         (json.dumps({"Resources": {"FunctionAlias": "odd"}}), UNREAD),
         (json.dumps([]), UNREAD),
         ("", UNREAD),
-        (f"# {'long' * 60_000}\nResources: {{FunctionAlias: {{Properties: {{FunctionVersion: 1}}}}}}", UNREAD),
+        (f"Metadata: [{'a, ' * 30_000}]\nResources: {{FunctionAlias: {{Properties: {{FunctionVersion: 1}}}}}}", UNREAD),
     ],
 )
 def test_a_template_without_a_transform_is_read_as_it_was_written(inhabit, body, found):

@@ -138,6 +138,10 @@ DEEP = 900_000
         "a: [",
         "\t",
         "\ud800",
+        "%YAML 1.9\n---\nResources: {}",
+        'a: "\\UFFFFFFFF"',
+        'a: "\\U00110000"',
+        "Other: [" + "a, " * DEEP + "]\nResources: {Live: {Properties: {FunctionVersion: 1}}}",
         "[" * DEEP,
         "Resources: {Live: " + "{a: " * DEEP,
     ],
@@ -146,7 +150,7 @@ DEEP = 900_000
 def test_what_holds_no_such_resource_or_is_no_yaml_says_nothing_and_takes_no_time(template):
     began = time.process_time()
     assert resource(template, "Live") is None
-    assert time.process_time() - began < 1
+    assert time.process_time() - began < 3
 
 
 def test_no_tag_is_obeyed_and_no_alias_followed():

@@ -67,4 +67,5 @@ def test_what_could_not_be_read_of_either_version_is_unknown_and_never_the_same(
 def test_a_description_alone_may_be_nothing():
     assert may_be_nothing(differences(STABLE, changed(Description="new")))
     assert not may_be_nothing(differences(STABLE, changed(Description="new", memory=256)))
+    assert may_be_nothing(differences(STABLE, changed(Description="new", RuntimeVersionConfig={"arn": "moved"})))
     assert not may_be_nothing(())

@@ -46,6 +46,13 @@ def test_author_and_reason_are_one_line_each(reason):
         Command.parse({**SAID, "reason": reason})
 
 
+def test_what_would_steer_a_terminal_is_kept_as_escapes_and_names_no_alias():
+    said = Command.parse({**SAID, "author": "\u200fana", "reason": "look \u202e\x1b[2J"})
+    assert (said.author, said.reason) == ("\\u200fana", "look \\u202e\\u001b[2J")
+    with pytest.raises(ValueError, match="alias_name: must not have characters that steer a terminal"):
+        Command.parse({**SAID, "alias_name": "live\u202e"})
+
+
 #: Which commands count where: everything else is refused with a sentence.
 COUNT = {
     "baking": (now(), {"pause", "advance", "finish", "abort"}),

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from sandbox.boundary import caller
 from sandbox.scenario import Scenario
 from sandbox.stack import REGION, STACK_NAME, client
 from sandbox.story import play
-from sandbox.world import World
+from sandbox.world import STARTED_AT, World
 from tidegate.account import Account
 from tidegate.failed import WouldBeRejected
 
@@ -113,6 +114,7 @@ def test_one_version_is_published_although_the_first_answer_was_lost():
 
 IDLE = {"versions": {"7": {"state": "Inactive"}}}
 YES = {"name": "check", "answer": {"status": "Succeeded"}}
+REFUSED_TO_INVOKE = {"call": "lambda.Invoke", "error": "AccessDeniedException", "times": "always"}
 
 
 def test_an_idle_candidate_that_the_users_smoke_test_wakes_is_waited_for():
@@ -154,6 +156,34 @@ def test_an_idle_candidate_that_nothing_of_the_users_wakes_is_refused_with_the_c
         assert "Invoke it once" in end.cause
 
 
+def test_an_idle_candidate_whose_state_lags_behind_its_waking_is_waited_for():
+    """Lambda still calls it Inactive, in the moment after the smoke test has invoked it."""
+
+    def lags(params, proceed):
+        answer = proceed()
+        if caller.get() == "verify_candidate" and params.get("Qualifier") == "7" and world.clock.now() < STARTED_AT + 5:
+            return {**answer, "State": "Inactive"}
+        return answer
+
+    with World(Scenario.of(IDLE), {**SMALLEST, "version": "7", "smoke_tests": [{}]}) as world:
+        world.boundary.correct("lambda.GetFunctionConfiguration", lags)
+        assert (run(world).status, world.routing) == ("SUCCEEDED", ("7", {}))
+
+
+@pytest.mark.parametrize(
+    ("scenario", "says"),
+    [
+        ({"functions": [{"name": "check", "answer": {"status": "Failed", "reason": "a holiday"}}]}, "a holiday"),
+        ({"functions": [YES], "faults": [REFUSED_TO_INVOKE]}, "AccessDeniedException"),
+    ],
+)
+def test_what_fails_on_an_idle_candidate_for_another_reason_says_that(scenario, says):
+    request = {**SMALLEST, "version": "7", "hooks": {"before_traffic": "check"}}
+    with World(Scenario.of({**IDLE, **scenario}), request) as world:
+        end = run(world)
+        assert (end.error, says in end.cause, "invoke it once" in end.cause) == ("Rejected", True, False)
+
+
 @pytest.mark.parametrize(
     "scenario", [IDLE, {"stable": {"state": "Inactive"}}, {"versions": {"1": {"state": "Inactive"}}}]
 )
@@ -191,9 +221,8 @@ def test_a_plan_tells_of_a_setting_that_alone_changes_and_the_rollout_publishes_
 def test_a_plan_says_of_a_description_that_it_may_be_nothing():
     warnings, differences = planned(publish={"changed": ["Description"], "code": False})
     assert [each["what"] for each in differences] == ["Description"]
-    assert warnings == [
-        "the description alone differs: would end Unchanged where the version was given its own when published"
-    ]
+    (warning,) = warnings
+    assert warning.endswith("differs: perhaps nothing new, and then it would end Unchanged")
 
 
 def test_an_environment_that_cannot_be_read_is_unknown_and_never_nothing_new():

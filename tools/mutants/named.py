@@ -99,7 +99,7 @@ NAMED = (
     ),
     _named(
         "a denied fence at the revision of the last write is a denial",
-        ("application/restoration.py", "_restore_as_left", r"if now == stable or .*:", "if False:"),
+        ("application/restoration.py", "_restore_as_left", r"if now\.routing == stable:", "if False:"),
     ),
     _named(
         "an unmarked undo does not ask the records",

@@ -10,7 +10,7 @@ PARSER = Path("functions/rollout")
 
 
 class WithTheParser(build_py):
-    """Copies it to where `tidegate.form` looks; from the source, it is found where it is."""
+    """Copies it to where `tidegate.domain` looks; from the source, it is found where it is."""
 
     def run(self) -> None:
         """Build as usual, and copy."""

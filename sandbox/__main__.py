@@ -18,9 +18,8 @@ from rich.console import Console
 from sandbox.scenario import Scenario, ScenarioInvalid, find, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import STARTED_AT, World
-from tidegate import documents, form, live, report, screen
-from tidegate.documents import Unreadable
-from tidegate.printable import printable
+from tidegate import documents, domain, live, report, screen
+from tidegate.domain import Unreadable, printable
 from tidegate.view import RolloutView
 
 SUCCEEDED, ENDED_OTHERWISE, UNUSABLE = 0, 1, 2
@@ -83,7 +82,7 @@ def _scenarios(_: argparse.Namespace) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     request, scenario = _request(chosen.request), find(chosen.scenario)
-    problems = form.problems(request)
+    problems = domain.problems(request)
     if problems and not chosen.json:
         raise ScenarioInvalid([f"{chosen.request}: {problem}" for problem in problems])
     if chosen.report and not chosen.report.absolute().parent.is_dir():
@@ -104,13 +103,9 @@ def _run(chosen: argparse.Namespace) -> int:
 def _request(path: Path) -> object:
     """The request in a file, JSON or YAML, of whatever shape: judging that is the rollout's own business."""
     try:
-        request: object = documents.read(path.read_bytes(), path.name)
-    except OSError as error:
-        raise ScenarioInvalid([f"{path} cannot be read: {error.strerror}"]) from error
-    except ValueError as error:
-        raise ScenarioInvalid(
-            [f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]
-        ) from error
+        request: object = documents.read(documents.taken(path.read_bytes), path.name)
+    except Unreadable as error:
+        raise ScenarioInvalid([f"{path} {error}"]) from error
     return request
 
 

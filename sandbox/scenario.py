@@ -27,7 +27,7 @@ from sandbox.settings import Setting
 from sandbox.shapes import Count, MissingDataTreatment, Name, Qualifier, Rate, Second, VersionNumber, Weights, shape
 from sandbox.timeline import Action, UpdateAlias
 from tidegate import documents
-from tidegate.documents import Unreadable
+from tidegate.domain import Unreadable, json_text
 
 SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -352,7 +352,7 @@ class Scenario:
     def from_json(cls, text: str) -> Scenario:
         """The scenario that a file's text describes; ScenarioInvalid with every reason where it describes none."""
         try:
-            raw = documents.parsed(text)
+            raw = json_text.read(text)
         except Unreadable as error:
             raise ScenarioInvalid([str(error)]) from error
         return cls.of(raw)
@@ -464,15 +464,11 @@ def find(path: Path | None) -> Scenario:
     if not _exists(path) and (named := shipped().get(str(path))):
         return named
     try:
-        return Scenario.from_json(documents.decoded(path.read_bytes()))
-    except FileNotFoundError as error:
-        reason = f"{path} is neither a file nor a scenario that ships: see python -m sandbox scenarios"
-        raise ScenarioInvalid([reason]) from error
-    except OSError as error:
-        raise ScenarioInvalid([f"{path} cannot be read: {error.strerror}"]) from error
-    except ValueError as error:
-        raise ScenarioInvalid(
-            [f"{path} {error}" if isinstance(error, Unreadable) else "no file is called so"]
-        ) from error
+        return Scenario.from_json(documents.decoded(documents.taken(path.read_bytes)))
+    except Unreadable as error:
+        why = str(error)
+        if isinstance(error.__cause__, FileNotFoundError):
+            why = "is neither a file nor a scenario that ships: see python -m sandbox scenarios"
+        raise ScenarioInvalid([f"{path} {why}"]) from error
     except ScenarioInvalid as error:
         raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error

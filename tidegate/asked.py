@@ -16,10 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import typer
 
-from tidegate import documents, form
-from tidegate.documents import Unreadable
+from tidegate import documents, domain
+from tidegate.domain import Unreadable, printable
 from tidegate.failed import ENDED_OTHERWISE, INTERRUPTED, SUCCEEDED, Failed, Unusable
-from tidegate.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,14 +83,10 @@ def read_request(source: str) -> object:
     """
     name = "standard input" if source == "-" else source
     try:
-        content = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        content = documents.taken(sys.stdin.buffer.read if source == "-" else Path(source).read_bytes)
         request: object = documents.read(content, "" if source == "-" else source)
-    except OSError as error:
-        raise Unusable(f"{name} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        # Of a name with a character that no file's can have, it is not the document that speaks.
-        why = str(error) if isinstance(error, Unreadable) else "cannot be a file's name"
-        raise Unusable(f"{name} {why}") from error
+    except Unreadable as error:
+        raise Unusable(f"{name} {error}") from error
     return request
 
 
@@ -102,7 +97,7 @@ def understood(source: str) -> object:
         Unusable: it is not, or there is none.
     """
     request = read_request(source)
-    if problems := form.problems(request):
+    if problems := domain.problems(request):
         raise Unusable(*malformed("standard input" if source == "-" else source, problems))
     return request
 

@@ -11,10 +11,10 @@ import typer
 from tidegate import asked
 from tidegate.account import DEFAULT_STACK, Account, now
 from tidegate.asked import MadeOfOptions, as_document, exit_code, print_json, say, told
+from tidegate.domain import printable
 from tidegate.failed import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable
 from tidegate.here import Sandbox
 from tidegate.lazily import later
-from tidegate.printable import printable
 from tidegate.target import Target
 
 if TYPE_CHECKING:

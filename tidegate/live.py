@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate import view as views
-from tidegate.printable import printable
+from tidegate.domain import printable
 from tidegate.view import Counts, RolloutView, VerdictView
 
 STABLE, CANDIDATE = "bright_black", "cyan"

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from tidegate import cost
 from tidegate import view as views
-from tidegate.printable import printable
+from tidegate.domain import printable
 
 Record = Mapping[str, Any]
 _ALL_PERCENT = 100

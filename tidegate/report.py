@@ -10,7 +10,7 @@ from html import escape
 
 from tidegate import view as views
 from tidegate.charts import charts
-from tidegate.printable import printable
+from tidegate.domain import printable
 from tidegate.view import CheckView, CommandView, Counts, EvidenceView, GuardView, RolloutView, VerdictView
 
 _MAX_STEPS = 12

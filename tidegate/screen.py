@@ -10,7 +10,7 @@ from rich.live import Live
 
 from tidegate import live
 from tidegate import view as views
-from tidegate.printable import printable
+from tidegate.domain import printable
 from tidegate.view import RolloutView
 
 

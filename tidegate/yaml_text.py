@@ -10,9 +10,11 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.events import AliasEvent, CollectionEndEvent, CollectionStartEvent
 from ruamel.yaml.nodes import ScalarNode, SequenceNode
 
-from tidegate.documents import Unreadable, repeated, require_usable, too_deep
+from tidegate.domain import Unreadable, json_text
 
 _DEEPEST = 100
+#: What parsers of YAML raise beside their own errors, as of "\\UFFFFFFFF", which is no character, or of "%YAML 1.9".
+STUMBLES = (ValueError, ArithmeticError, AssertionError, LookupError)
 #: The core schema's plain scalars (YAML 1.2.2, "10.3.2. Tag Resolution"), as far as JSON has them.
 _WORDS: dict[str, bool | None] = {"": None, "~": None, "null": None, "Null": None, "NULL": None}
 _WORDS |= {word: word[0] in "tT" for word in ("true", "True", "TRUE", "false", "False", "FALSE")}
@@ -26,18 +28,20 @@ def parsed_yaml(text: str) -> Any:
     Raises:
         Unreadable: it is none, or none that JSON could say.
     """
+    wrong: list[str] = []
     try:
         _require_plain(text)
         node = _parser().compose(text)
-        if node is None:
-            raise Unreadable("is not YAML: it is empty")
-        wrong: list[str] = []
-        value = _value(node, wrong)
-    except YAMLError as error:
-        raise Unreadable(f"is not YAML: {_place(error)}") from None
+        value = None if node is None else _value(node, wrong)
+    except Unreadable:
+        raise
+    except (YAMLError, *STUMBLES) as error:
+        raise Unreadable(f"is not YAML: {place(error)}") from None
     except RecursionError:
-        too_deep()
-    require_usable(wrong)
+        json_text.too_deep()
+    if node is None:
+        raise Unreadable("is not YAML: it is empty")
+    json_text.require_usable(wrong)
     return value
 
 
@@ -55,7 +59,7 @@ def _require_plain(text: str) -> None:
     for event in _parser().parse(text):
         depth += isinstance(event, CollectionStartEvent) - isinstance(event, CollectionEndEvent)
         if depth > _DEEPEST:
-            too_deep()
+            json_text.too_deep()
         if isinstance(event, AliasEvent):
             raise MarkedYAMLError(problem="an alias (*) is not understood: write it out", problem_mark=event.start_mark)
         if getattr(event, "tag", None) not in {None, "!"}:
@@ -66,23 +70,28 @@ def _value(node: Any, wrong: list[str]) -> Any:
     if isinstance(node, SequenceNode):
         return [_value(each, wrong) for each in node.value]
     if isinstance(node, ScalarNode):
-        return _scalar(node.value) if node.style is None else node.value
+        return _scalar(node.value, wrong) if node.style is None else node.value
     line = node.start_mark.line + 1
     keys = [key.value if isinstance(key, ScalarNode) else None for key, _ in node.value]
     wrong += [f"line {line}: a key is no text"] * keys.count(None)
-    wrong += [f"line {line}: {said}" for said in repeated([key for key in keys if key is not None])]
+    wrong += [f"line {line}: {said}" for said in json_text.repeated([key for key in keys if key is not None])]
     return {key: _value(each, wrong) for key, (_, each) in zip(keys, node.value, strict=True)}
 
 
-def _scalar(text: str) -> Any:
+def _scalar(text: str, wrong: list[str]) -> Any:
     if text in _WORDS:
         return _WORDS[text]
     if _WHOLE.fullmatch(text):
         return int(text)
-    return float(text) if _NUMBER.fullmatch(text) else text
+    return json_text.fraction(text, wrong) if _NUMBER.fullmatch(text) else text
 
 
-def _place(error: YAMLError) -> str:
+def place(error: Exception) -> str:
+    """Where a document stops being YAML, and why as far as a parser knows; of ruamel.yaml's errors or PyYAML's."""
+    if isinstance(error, STUMBLES):
+        return (
+            r"it has an escape (\x, \u or \U) that is no character, a %YAML line of no version, or a date that is none"
+        )
     mark = getattr(error, "problem_mark", None)
     if mark is None:
         return "it has a character that no text should have"

@@ -1,6 +1,6 @@
-"""Text of others made fit to be shown: what steers a terminal, or turns the order in which it is read, is written out.
+"""Text of others made fit to be shown, by handlers and command line alike.
 
-The command line, which imports nothing of this, does the same.
+What steers a terminal, or turns the order in which it is read, is written out.
 """
 
 from __future__ import annotations

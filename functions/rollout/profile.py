@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from rollout import json_text
 from rollout.errors import RequestInvalid
+from rollout.json_text import Unreadable
 
 #: A name of SSM's without a path, and a version of it (SSM User Guide, "Working with parameter versions").
 NAME_PATTERN = r"^[a-zA-Z0-9_.-]{1,100}(:[1-9]\d{0,9})?$"
@@ -32,9 +33,9 @@ class Profile:
             RequestInvalid: it is no JSON object, or names a profile in turn.
         """
         try:
-            document = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise RequestInvalid(f"profile {name}:{version} is not JSON ({error}): correct it") from None
+            document = json_text.read(text)
+        except Unreadable as error:
+            raise RequestInvalid(f"profile {name}:{version} {error}: correct it") from None
         if not isinstance(document, dict):
             raise RequestInvalid(f"profile {name}:{version} is not a JSON object: store keys of a request in it")
         if "profile" in document:

@@ -71,6 +71,14 @@ def test_yaml_means_what_json_could_say(text, value):
         ("a.yaml", b"a: 1\n---\nb: 2", "is not YAML: line 2"),
         ("a.yaml", b"a: \x07", "is not YAML: it has a character that no text should have"),
         ("a.yaml", b"[" * 100_000, "is nested too deeply"),
+        ("a.yaml", rb'a: "\UFFFFFFFF"', r"is not YAML: it has an escape (\x, \u or \U) that is no character"),
+        ("a.yaml", rb'a: "\U00110000"', r"is not YAML: it has an escape (\x, \u or \U) that is no character"),
+        ("a.yaml", b"%YAML 1.9\n---\na: 1", "a %YAML line of no version"),
+        ("a.yaml", b"%YAML " + b"9" * 5_000 + b".1\n---\na: 1", "a %YAML line of no version"),
+        ("a.yaml", b"a: 1e999\nb: -1e999", "the number 1e999 is too large; the number -1e999 is too large"),
+        ("a.yaml", b"a: " + b"9" * 401, "cannot be used: the number 9"),
+        ("a.json", b'{"a": [1e999, -1e999]}', "the number 1e999 is too large; the number -1e999 is too large"),
+        ("a.json", b"1" + b"0" * 400 + b".5", "cannot be used: the number 10"),
     ],
 )
 def test_anything_else_is_one_plain_sentence(name, content, why):

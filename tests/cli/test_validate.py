@@ -57,6 +57,29 @@ def test_the_sandbox_says_the_same_and_plays_nothing(tmp_path, capsys):
     assert (said.out, said.err.splitlines()) == ("", [f"{path}: {problem}" for problem in PROBLEMS[:2]])
 
 
+@pytest.mark.parametrize("escape", [r"\UFFFFFFFF", r"\U00110000"])
+def test_an_escape_that_is_no_character_is_the_documents_fault_and_no_names(say, tmp_path, capsys, escape):
+    path = tmp_path / "request.yaml"
+    path.write_text(f'a: "{escape}"')
+    for words in (("validate",), ("plan",), ("start",), ("start", "--sandbox")):
+        done = say(*words, str(path))
+        assert (done.exit_code, done.stderr.splitlines()[0].partition(": it has an escape")[0]) == (
+            2,
+            f"tidegate: {path} is not YAML",
+        )
+    assert main(["run", str(path)]) == 2
+    assert capsys.readouterr().err.startswith(f"{path} is not YAML: it has an escape")
+
+
+def test_a_name_that_no_file_can_have_is_told_as_such(say, capsys):
+    done = say("validate", "a\0b")
+    assert (done.exit_code, done.stderr) == (2, "tidegate: a\\u0000b cannot be a file's name\n")
+    assert main(["run", "a\0b"]) == 2
+    assert capsys.readouterr().err == "a\\u0000b cannot be a file's name\n"
+    assert main(["run", str(ROOT / "events/rollout.json"), "--scenario", "a\0b"]) == 2
+    assert capsys.readouterr().err == "a\\u0000b cannot be a file's name\n"
+
+
 def test_as_json_the_sandbox_tells_how_it_would_end_and_exits_with_2_all_the_same(tmp_path, capsys):
     path = tmp_path / "request.json"
     path.write_text(json.dumps(SPOILT))

@@ -1,4 +1,4 @@
-"""What others wrote is shown so that it can do nothing: here and in the command line alike."""
+"""What others wrote is shown so that it can do nothing."""
 
 import json
 
@@ -7,7 +7,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rollout.printable import printable
-from tidegate.printable import printable as shown
 
 
 @pytest.mark.parametrize(
@@ -29,8 +28,7 @@ def test_what_steers_a_terminal_or_turns_a_text_is_written_out(text, said):
 
 
 @given(st.text())
-def test_the_command_line_and_the_handlers_agree(text):
-    assert shown(text) == printable(text)
+def test_what_is_printable_stays_as_it_is(text):
     assert printable(printable(text)) == printable(text)
 
 

@@ -67,7 +67,12 @@ def test_what_both_leave_out_is_required_of_the_request():
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("{", "prod-api:4 is not JSON"),
+        ("{", "prod-api:4 is not JSON: line 1, column 2: a key in double quotes is missing"),
+        ('{"force": true', "prod-api:4 is not JSON: line 1, column 15: a comma, or the end"),
+        ("", "prod-api:4 is not JSON: it is empty"),
+        ("[" * 100_000, "prod-api:4 is nested too deeply"),
+        ('{"force": true, "force": false}', "prod-api:4 cannot be used: the key 'force' is there twice"),
+        ('{"smoke_tests": [{"payload": 1e999}]}', "prod-api:4 cannot be used: the number 1e999 is too large"),
         ("[]", "prod-api:4 is not a JSON object"),
         ('"{}"', "prod-api:4 is not a JSON object"),
         ('{"profile": "other"}', "prod-api:4 names a profile itself"),
@@ -76,6 +81,10 @@ def test_what_both_leave_out_is_required_of_the_request():
 def test_what_is_no_profile_is_refused(text, says):
     with pytest.raises(RequestInvalid, match=says):
         Profile.parse("prod-api", 4, text)
+
+
+def test_a_byte_order_mark_in_front_of_a_profile_is_read_over():
+    assert Profile.parse("prod-api", 4, '\ufeff{"force": true}').document == {"force": True}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,8 @@ from sandbox.boundary import AwsError, Boundary, Params, Response
 from sandbox.lambda_records import FUNCTION_ARN
 from sandbox.scenario import Scenario, ScenarioInvalid, StackTemplate
 from sandbox.target import Target
+from tidegate.domain import Unreadable, json_text
+from tidegate.yaml_text import STUMBLES, place
 
 LOGICAL_ID: Final = "FunctionAlias"
 _ALIAS: Final = "AWS::Lambda::Alias"
@@ -50,14 +52,28 @@ class Declared:
 def _alias_in(stack: StackTemplate, target: Target) -> str:
     """The alias of the target's name, or else the first one: its name may be a reference."""
     try:
-        template = (json.loads if stack.format == "json" else yaml_parse)(stack.template)
-    except (ValueError, yaml.YAMLError) as error:
-        raise ScenarioInvalid([f"stack.template: not {stack.format.upper()}: {error}"]) from error
+        template = json_text.read(stack.template) if stack.format == "json" else _parsed_yaml(stack.template)
+    except Unreadable as error:
+        raise ScenarioInvalid([f"stack.template: {error}"]) from error
     declared = dict(_aliases(template))
     named = [logical_id for logical_id, name in declared.items() if name == target.alias_name]
     if not declared:
         raise ScenarioInvalid([f"stack.template: declares no {_ALIAS}"])
     return (named or list(declared))[0]
+
+
+def _parsed_yaml(template: str) -> Any:
+    """The value of a template with CloudFormation's tags.
+
+    Raises:
+        Unreadable: it is no YAML.
+    """
+    try:
+        return yaml_parse(template)
+    except (yaml.YAMLError, *STUMBLES) as error:
+        raise Unreadable(f"is not YAML: {place(error)}") from error
+    except RecursionError:
+        json_text.too_deep()
 
 
 def _aliases(template: Any) -> Iterator[tuple[str, Any]]:

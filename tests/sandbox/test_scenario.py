@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.cloudformation import Declared
 from sandbox.scenario import (
     SHIPPED,
     CallFault,
@@ -14,6 +15,7 @@ from sandbox.scenario import (
     ScenarioInvalid,
     shipped,
 )
+from sandbox.target import OWN_TARGET
 from sandbox.timeline import StopExecution
 
 
@@ -256,3 +258,33 @@ def test_a_fault_of_a_call_that_does_not_exist_is_refused() -> None:
         Scenario.of({"faults": faults})
     assert "faults.0.call: lambda has no call 'UpdateAlia'" in str(caught.value)
     assert "faults.1.call: there is no service 'lamda'" in str(caught.value)
+
+
+STUMBLED = (
+    r"is not YAML: it has an escape (\x, \u or \U) that is no character, a %YAML line of no version, or a date that is"
+    " none"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "template", "why"),
+    [
+        ("json", "{", "is not JSON: line 1, column 2: a key in double quotes is missing"),
+        ("json", '{"a": NaN}', "cannot be used: NaN is no number"),
+        ("json", "[" * 100_000, "is nested too deeply"),
+        ("yaml", "a: 1\n b: 2", "is not YAML: line 2, column 3: it cannot be read from there on"),
+        ("yaml", "a: \x07", "is not YAML: it has a character that no text should have"),
+        ("yaml", "a: *b", "is not YAML: line 1, column 4: it cannot be read from there on"),
+        ("yaml", "[" * 2_000 + "]" * 2_000, "is nested too deeply"),
+        ("yaml", "a: !Sub [", "is not YAML: line 1, column 10: it cannot be read from there on"),
+        ("json", '{"Resources": []}', "declares no AWS::Lambda::Alias"),
+        ("yaml", r'a: "\UFFFFFFFF"', STUMBLED),
+        ("yaml", r'a: "\U00110000"', STUMBLED),
+        ("yaml", "a: 2026-99-99", STUMBLED),
+    ],
+)
+def test_a_stacks_template_that_cannot_be_read_is_told_in_plain_words(kind: str, template: str, why: str) -> None:
+    scenario = Scenario.of({"stack": {"format": kind, "template": template}})
+    with pytest.raises(ScenarioInvalid) as refused:
+        Declared.by(scenario, OWN_TARGET)
+    assert refused.value.reasons == [f"stack.template: {why}"]

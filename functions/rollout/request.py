@@ -316,9 +316,15 @@ class RolloutRequest(Part):
                 " lower max_duration_ms"
             )
         try:
-            size = sum(len(json.dumps([test.payload, test.expect], ensure_ascii=False)) for test in value)
+            size = sum(
+                len(json.dumps([test.payload, test.expect], ensure_ascii=False, allow_nan=False)) for test in value
+            )
         except RecursionError:
             raise violation("have a payload that is nested too deeply to be sent") from None
+        except ValueError:
+            raise violation(
+                "have a payload with NaN or a number that is too large (1e999), which JSON has not"
+            ) from None
         if size > MAX_SMOKE_TEST_CHARACTERS:
             raise violation(f"have {size:,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
         return value

@@ -135,6 +135,11 @@ def test_a_version_to_adopt():
         ({"steps": [{"weight": 1, "bake_seconds": 1}] * 1001}, "may have 1,000 entries at most"),
         ({"smoke_tests": [{"max_duration_ms": 300_000}] * 3}, "840,000 is the limit"),
         ({"smoke_tests": [{"payload": "x" * 200_000}]}, "100,000 is the limit"),
+        (
+            {"smoke_tests": [{"payload": {"a": [float("inf")]}}]},
+            "a payload with NaN or a number that is too large (1e999)",
+        ),
+        ({"smoke_tests": [{"payload": float("nan")}]}, "a payload with NaN or a number that is too large"),
         ({"hooks": {"each_step": "check/it"}}, "'check/it' is neither a function's name nor its ARN"),
         ({"hooks": {"each_step": {"function_name": "check", "timeout_seconds": 841}}}, "must be at most 840 (got 841)"),
         ({"hooks": {"after": "check"}}, "hooks.after"),

@@ -76,7 +76,7 @@ class Version:
             return
         cure = "point the alias to a version that can serve first"
         if self.is_idle:
-            cure = self._waking(region)
+            cure = self._how_to_wake(region)
         elif self.state in _ON_ITS_WAY:
             cure = f"wait until it is Active ({self._wait_command(region)}), and start again"
         raise StableUnusable(
@@ -84,7 +84,7 @@ class Version:
             f" {cure}"
         )
 
-    def _waking(self, region: str) -> str:
+    def _how_to_wake(self, region: str) -> str:
         """What a person does about an idle version: nobody else invokes what may have effects.
 
         Source: Lambda Developer Guide, "Lambda function states".
@@ -162,8 +162,8 @@ class Version:
             if tried:
                 return
             raise VersionUnusable(
-                f"version {self.number} of {self.function_name} is {self._state()}: {self._waking(region)}; or give the"
-                " request a smoke test, which wakes it and is waited for"
+                f"version {self.number} of {self.function_name} is {self._state()}: {self._how_to_wake(region)};"
+                " or give the request a smoke test, which wakes it and is waited for"
             )
         if not self.can_serve:
             raise VersionPending(f"version {self.number} of {self.function_name} is {self._state()}")

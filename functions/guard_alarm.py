@@ -10,6 +10,7 @@ from aws import locks
 from aws.history import Booked
 from aws.locks import Lock
 from rollout.errors import AliasNotFound, Interrupted, RolloutError
+from rollout.json_text import as_object
 from rollout.moment import moment
 
 
@@ -23,12 +24,12 @@ def handler(event: Document) -> Document:
         RolloutError: an alias could not be restored: Lambda invokes the guard again, and then hands the event to the
             dead-letter queue. CheckHealth sees the alarm too.
     """
-    detail = _object(_object(event).get("detail"))
-    name, before = detail.get("alarmName"), _object(detail.get("previousState")).get("value")
+    detail = as_object(as_object(event).get("detail"))
+    name, before = detail.get("alarmName"), as_object(detail.get("previousState")).get("value")
     if not isinstance(name, str):
         logger.warning("no event of an alarm's")
         return {"restored": []}
-    timestamp = _object(detail.get("state")).get("timestamp")
+    timestamp = as_object(detail.get("state")).get("timestamp")
     told = moment(timestamp)
     # Unreadable, it is taken for what fires now: what nobody knows is not healthy.
     fired_at, since = (time.time(), "") if told is None else (told, f" since {timestamp}")
@@ -47,10 +48,6 @@ def handler(event: Document) -> Document:
     if failed:
         raise failed
     return {"restored": restored}
-
-
-def _object(value: object) -> Document:
-    return value if isinstance(value, dict) else {}
 
 
 def _counts(lock: Lock, alarm: str, before: str | None, fired_at: float) -> bool:

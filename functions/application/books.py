@@ -8,6 +8,7 @@ from application.announcement import announce
 from application.telemetry import Document, count, gauge, logger
 from aws import history
 from aws.history import ROLLBACK_FAILED, Booked, Closing
+from rollout.json_text import as_object
 
 #: The metric under RollbackFailedAlarm: how many ended rollouts have left an alias that is not put right.
 OPEN_ROLLBACKS = "OpenRollbacks"
@@ -52,7 +53,7 @@ def tell(closing: Closing) -> None:
 
 def tell_refused(execution_arn: str, request: object, cause: str) -> None:
     """The same for a rollout that never had a plan; `request` is any JSON."""
-    asked = request if isinstance(request, dict) else {}
+    asked = as_object(request)
     detail = {
         "execution_arn": execution_arn,
         "function_name": _excerpt(asked.get("function_name")),

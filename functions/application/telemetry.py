@@ -14,6 +14,7 @@ from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from rollout.errors import RolloutError
+from rollout.json_text import as_object
 from rollout.printable import printable
 
 Document = dict[str, Any]
@@ -62,9 +63,8 @@ def identify(event: Document) -> None:
 
     Whoever may invoke a function may send it any JSON.
     """
-    event = event if isinstance(event, dict) else {}
-    planned = event.get("plan")
-    plan: Document = planned if isinstance(planned, dict) else {}
+    event = as_object(event)
+    plan = as_object(event.get("plan"))
     keys = {
         "execution": plan.get("execution_arn") or event.get("execution_arn"),
         "function": plan.get("function_name"),

@@ -12,7 +12,7 @@ from aws import sdk
 from aws.locks import Restored
 from rollout.claim import Claim
 from rollout.errors import AwsRefused
-from rollout.json_text import parsed
+from rollout.json_text import as_object, parsed
 from rollout.moment import moment
 from rollout.plan import Plan
 from rollout.progress import Progress
@@ -98,7 +98,7 @@ class End:
         """From DescribeExecution, or from EventBridge's detail; None unless it has ended."""
         status, ended_at = document["status"], moment(document.get("stopDate"))
         if status == "SUCCEEDED":
-            return cls("succeeded", output=_object(document.get("output")), ended_at=ended_at)
+            return cls("succeeded", output=as_object(parsed(document.get("output"))), ended_at=ended_at)
         if status not in {"FAILED", "TIMED_OUT", "ABORTED"}:
             return None
         error, cause = str(document.get("error") or ""), str(document.get("cause") or "")
@@ -134,12 +134,6 @@ def told(event: object) -> dict[str, Any] | None:
         return None
     arn = detail.get("executionArn")
     return detail if isinstance(arn, str) and arn.count(":") >= _ARN_COLONS else None
-
-
-def _object(text: object) -> Mapping[str, Any]:
-    """A JSON object; an empty one where the text is none, or was left out for its length."""
-    value = parsed(text)
-    return value if isinstance(value, dict) else {}
 
 
 def end_of(execution_arn: str, age_seconds: float) -> End | None:
@@ -220,7 +214,7 @@ def is_last(plan: Plan) -> bool:
 def _may_be_about(plan: Plan, execution_arn: str) -> bool:
     with sdk.refusals(f"describe execution {execution_arn}"):
         described = sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)
-    target = target_of(_object(described.get("input")))
+    target = target_of(as_object(parsed(described.get("input"))))
     return target is None or target == plan.target
 
 
@@ -266,5 +260,5 @@ def _payload(event: dict[str, Any]) -> dict[str, Any] | None:
 
 def _progress(event: dict[str, Any]) -> dict[str, Any] | None:
     """The progress that a task answered with."""
-    answer = _object(event.get("taskSucceededEventDetails", {}).get("output")).get("Payload")
+    answer = as_object(parsed(event.get("taskSucceededEventDetails", {}).get("output"))).get("Payload")
     return answer if isinstance(answer, dict) and "revision_id" in answer and "shifts" in answer else None

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from rollout.json_text import as_object
+
 _ADVICE = (
     "keep the alias by DeletionPolicy: Retain, then let the stack publish another; or leave FunctionVersion fixed; see"
     " docs/infrastructure-as-code.md"
@@ -28,14 +30,13 @@ class DeclaredAlias:
     @classmethod
     def parse(cls, stack_name: str, resource: Mapping[str, Any]) -> Self:
         """From the resource in a template, JSON or YAML, where every scalar may be its text."""
-        properties, policy = resource.get("Properties"), resource.get("UpdatePolicy")
-        declared = properties if isinstance(properties, dict) else {}
+        declared, policy = as_object(resource.get("Properties")), as_object(resource.get("UpdatePolicy"))
         version = declared.get("FunctionVersion")
         return cls(
             stack_name,
             fixed=isinstance(version, (str, int)) and re.fullmatch(r"\d+", str(version)) is not None,
             weighted="RoutingConfig" in declared,
-            deployed_by_codedeploy=isinstance(policy, dict) and "CodeDeployLambdaAliasUpdate" in policy,
+            deployed_by_codedeploy="CodeDeployLambdaAliasUpdate" in policy,
         )
 
     def warnings(self) -> tuple[str, ...]:

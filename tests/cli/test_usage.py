@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -109,18 +110,26 @@ def test_the_cost_grows_with_looks_and_steps():
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
-    """The wheel that `pip install .` makes, built beside the source, so that nothing is left there."""
+    """The wheel of the source distribution, both built beside the source, so that nothing is left there."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
     shutil.copytree(ROOT / "functions/rollout", source / "functions/rollout")
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
         (source / name).write_bytes((ROOT / name).read_bytes())
     for path in (ROOT / "tidegate").iterdir():
         if path.is_file():
             (source / "tidegate").mkdir(exist_ok=True)
             (source / "tidegate" / path.name).write_bytes(path.read_bytes())
-    build = "import sys; from setuptools import build_meta; build_meta.build_wheel(sys.argv[1])"
-    subprocess.run([sys.executable, "-c", build, str(out)], cwd=source, check=True, capture_output=True)  # noqa: S603
-    return next(out.glob("*.whl"))
+    with tarfile.open(_built("sdist", source, out)) as packed:
+        packed.extractall(out, filter="data")
+    return _built("wheel", next(out.glob("tidegate-*/")), out)
+
+
+def _built(kind, source, out):
+    build = f"import sys; from setuptools import build_meta; print(build_meta.build_{kind}(sys.argv[1]))"
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", build, str(out)], cwd=source, check=True, capture_output=True, text=True
+    )
+    return out / done.stdout.splitlines()[-1]
 
 
 def test_the_wheel_has_the_command_line_and_of_the_functions_the_parser_alone(wheel):

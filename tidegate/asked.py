@@ -120,6 +120,20 @@ def execution_name(name: str | None) -> str | None:
     return name
 
 
+def whole_number(option: str, text: str, least: int | None = None, most: int | None = None) -> int:
+    """The number that an option is given, of 18 digits at most; where it has bounds, it has both.
+
+    Raises:
+        Unusable: it is none, or not between them. Typer would say so in pydantic's words.
+    """
+    if not re.fullmatch(r"-?[0-9]{1,18}", text) or (
+        least is not None and most is not None and not least <= int(text) <= most
+    ):
+        bounds = "" if least is None else f" from {least:,} to {most:,}"
+        raise Unusable(f"{option} {text[:100]!r} must be a whole number{bounds}")
+    return int(text)
+
+
 def say(*lines: str, err: bool = False) -> None:
     """Print lines, whoever wrote what is in them."""
     typer.echo(printable("\n".join(lines)), err=err)

@@ -69,11 +69,12 @@ def _sandbox(
     scenario: Annotated[
         str | None, typer.Option("--scenario", metavar="FILE", help="What a sandbox meets: a file, or a shipped name.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", help="A sandbox's luck.")] = 0,
+    seed: Annotated[str, typer.Option("--seed", metavar="NUMBER", help="A sandbox's luck.")] = "0",
 ) -> Sandbox | None:
     if scenario and not sandbox:
         raise Unusable("--scenario is for --sandbox: AWS has scenarios of its own")
-    return Sandbox(scenario, seed) if sandbox else None
+    luck = asked.whole_number("--seed", seed)
+    return Sandbox(scenario, luck) if sandbox else None
 
 
 AccountOptions = Annotated[Account, MadeOfOptions(_account)]
@@ -241,13 +242,13 @@ def list_running(account: AccountOptions, as_json: JsonOption = False) -> int:
 def history(
     target: TargetArgument,
     *,
-    limit: Annotated[int, typer.Option("--limit", min=1, max=1000, help="At most so many, newest first.")] = 20,
+    limit: Annotated[str, typer.Option("--limit", metavar="NUMBER", help="At most so many, newest first.")] = "20",
     account: AccountOptions,
     as_json: JsonOption = False,
 ) -> int:
     """The finished rollouts of an alias, newest first."""
-    named = Target.parse(target)
-    seen = [records.finished_view(item) for item in account.finished(named, limit)]
+    named, most = Target.parse(target), asked.whole_number("--limit", limit, 1, 1000)
+    seen = [records.finished_view(item) for item in account.finished(named, most)]
     if not seen:
         raise NothingThere(f"no finished rollout of {named} is known: see --stack and --region")
     if as_json:
@@ -267,7 +268,7 @@ def history(
 def report(
     target: TargetArgument,
     *,
-    out: Annotated[Path | None, typer.Option("--out", metavar="FILE.html", help="Where to write it.")] = None,
+    out: Annotated[str | None, typer.Option("--out", metavar="FILE.html", help="Where to write it.")] = None,
     rollout: RolloutOption = None,
     account: AccountOptions,
     as_json: JsonOption = False,
@@ -277,11 +278,13 @@ def report(
     view = following.look(account, named) if rollout is None else following.finished(account, named, rollout)
     # A file's name holds 255 bytes, and a rollout's id takes 80 of them.
     names = f"{named.function_name[:64]}-{named.alias_name[:64]}"
-    page = out or Path(f"tidegate-{names}-{view.rollout_id}.html")
+    page = Path(out or f"tidegate-{names}-{view.rollout_id}.html")
     try:
         page.write_text(reports.html(view), encoding="utf-8")
     except OSError as error:
         raise Unusable(f"{page} cannot be written: {error.strerror}") from error
+    except ValueError as error:
+        raise Unusable(f"{page} cannot be a file's name") from error
     if as_json:
         print_json({"report": str(page), "rollout_id": view.rollout_id, "outcome": view.outcome})
     else:

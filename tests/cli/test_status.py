@@ -90,6 +90,7 @@ def test_a_report_is_a_page_about_the_rollout(say, live, tmp_path):
         named = say("report", "checkout:live", "--rollout", "story-1", "--out", "page.html", "--json")
         other = say("report", "checkout:live", "--rollout", "story-9")
         nowhere = say("report", "checkout:live", "--out", "no/such/folder.html")
+        nameless = say("report", "checkout:live", "--out", "a\0b")
     assert done.stdout == "wrote tidegate-checkout-live-story-1.html\n"
     assert json.loads(named.stdout) == {"report": "page.html", "rollout_id": "story-1", "outcome": "rolled_back"}
     page = (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -98,6 +99,7 @@ def test_a_report_is_a_page_about_the_rollout(say, live, tmp_path):
     assert page == (tmp_path / "tidegate-checkout-live-story-1.html").read_text(encoding="utf-8")
     assert (other.exit_code, nowhere.exit_code) == (3, 2)
     assert "story-9" in other.stderr
+    assert (nameless.exit_code, nameless.stderr) == (2, "tidegate: a\\u0000b cannot be a file's name\n")
 
 
 def test_nothing_known_exits_with_3(say, live):

@@ -108,6 +108,20 @@ def test_the_cost_grows_with_looks_and_steps():
     assert [cost.price(dollars) for dollars in (0.00312, 0.42, 12.345)] == ["$0.0031", "$0.42", "$12.35"]
 
 
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("history", "checkout:live", "--limit", "x"), "--limit 'x' must be a whole number from 1 to 1,000"),
+        (("history", "checkout:live", "--limit", "1001"), "--limit '1001' must be a whole number from 1 to 1,000"),
+        (("start", "--sandbox", "--seed", "1e3", "-"), "--seed '1e3' must be a whole number"),
+        (("plan", "--sandbox", "--seed", "9" * 5_000, "-"), "--seed '" + "9" * 100 + "' must be a whole number"),
+    ],
+)
+def test_an_option_that_is_no_number_is_told_in_plain_words(say, words, why):
+    done = say(*words, given=REQUEST)
+    assert (done.exit_code, done.stderr) == (2, f"tidegate: {why}\n")
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory):
     """The wheel of the source distribution, both built beside the source, so that nothing is left there."""

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,7 +18,8 @@ import yaml
 from typer.testing import CliRunner
 
 from aws import locks
-from rollout import smoke_test
+from rollout import smoke_test, template
+from rollout.declared_alias import DeclaredAlias
 from rollout.errors import LedgerUnreadable, RequestInvalid
 from rollout.failure import Failure
 from rollout.hook import Hook
@@ -27,7 +29,9 @@ from rollout.profile import Profile
 from rollout.request import RolloutRequest
 from rollout.smoke_test import Answer, SmokeTest
 from rollout.wheel import Command
+from sandbox.cloudformation import Declared
 from sandbox.scenario import Scenario, ScenarioInvalid
+from sandbox.target import OWN_TARGET
 from tests import plans
 from tests.fuzz.mutations import TEXTS, as_json, changed, changed_bytes
 from tidegate import documents
@@ -39,8 +43,8 @@ PASSED, REFUSED = "passed", "refused"
 #: Words of pydantic's, jmespath's, Python's, PyYAML's and json's that no person should read.
 _FOREIGN = re.compile(
     r"Input should|valid (string|integer|dictionary|list)|Value error|pydantic|jmespath|Traceback|object at 0x"
-    r"|Expecting|Extra data|codec can't|must be str|NoneType|found character|mapping values"
-    r"|RecursionError|\w+Exception\b"
+    r"|Expecting|Extra data|codec can't|must be str|NoneType|found character|mapping values|utf-8-sig|recursion depth"
+    r"|RecursionError|\w+Exception\b|chr\(\)|C int|version minor|out of range"
 )
 _MOST_CHARACTERS = 21_000
 
@@ -103,10 +107,18 @@ def _ask(document: Any) -> str:
     asdict(asked.health.gate())
     asdict(asked.hooks.hooks())
     for test in asked.smoke_tests:
+        json.dumps(test.payload, allow_nan=False)
         for answer in _ANSWERS:
             said = smoke_test.failure(SmokeTest(expect=test.expect), Answer(answer, None, 1.0))
             clear((said or "fine").replace(repr(test.expect), ""))
     return PASSED
+
+
+def _laid(random: Random) -> tuple[str, Any]:
+    text = as_json(changed(REQUESTS[0], random))
+    if random.random() < 0.5:
+        text = changed_bytes(text, random).decode(errors="replace")
+    return text, random.choice(REQUESTS)
 
 
 def _overlay(pair: tuple[str, Any]) -> str:
@@ -121,7 +133,7 @@ def _overlay(pair: tuple[str, Any]) -> str:
 
 def _read(given: tuple[bytes, str]) -> str:
     try:
-        documents.read(*given)
+        json.dumps(documents.read(*given), allow_nan=False)
     except Unreadable as refused:
         return clear(str(refused))
     return PASSED
@@ -129,7 +141,9 @@ def _read(given: tuple[bytes, str]) -> str:
 
 def _text(random: Random) -> tuple[bytes, str]:
     document, suffix = random.choice(REQUESTS), random.choice((".json", ".json", ".yaml", ""))
-    text = yaml.safe_dump(document) if suffix == ".yaml" else json.dumps(document, indent=1)
+    # JSON is YAML, too, with quotes in which an escape counts.
+    written = yaml.safe_dump if suffix == ".yaml" and random.random() < 0.5 else partial(json.dumps, indent=1)
+    text = written(document)
     return changed_bytes(text, random), suffix and f"request{suffix}"
 
 
@@ -186,6 +200,38 @@ def _failing(random: Random) -> tuple[str, bytes]:
     return as_json(told), changed_bytes(as_json(word), random)
 
 
+# --- Stacks' templates ------------------------------------------------------------------------------------------------
+
+_TEMPLATE = {
+    "Transform": "AWS::Serverless-2016-10-31",
+    "Resources": {
+        "Live": {
+            "Type": "AWS::Lambda::Alias",
+            "Properties": {"Name": "live", "FunctionVersion": "7", "RoutingConfig": {"a": [1, {"b": "c"}]}},
+        }
+    },
+}
+
+
+def _template(random: Random) -> str:
+    # As CloudFormation keeps it: text.
+    written = random.choice((json.dumps, yaml.safe_dump))
+    return changed_bytes(written(changed(_TEMPLATE, random)), random).decode(errors="replace")
+
+
+def _declare(text: str) -> str:
+    found = template.resource(text, "Live")
+    if found is not None:
+        DeclaredAlias.parse("shop", found)
+    for kind in ("json", "yaml"):
+        try:
+            Declared.by(Scenario.of({"stack": {"format": kind, "template": text}}), OWN_TARGET)
+        except ScenarioInvalid as refused:
+            for reason in refused.reasons:
+                clear(printable(reason))
+    return PASSED if found else REFUSED
+
+
 # --- Scenarios and the command line -----------------------------------------------------------------------------------
 
 _SCENARIOS = [
@@ -235,10 +281,13 @@ def _type(given: tuple[list[str], bytes]) -> str:
     done = CliRunner().invoke(app, words, input=content, prog_name="tidegate")
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
+    if done.exit_code not in {0, 1, 2, 3, 4}:
+        raise Unclear(f"exit code {done.exit_code}")
+    for said in (done.stdout, done.stderr):
+        if found := _FOREIGN.search(said):
+            raise Unclear(f"{found[0]!r} in {said[:500]!r}")
     if done.exit_code == 0:
         return PASSED
-    if done.exit_code not in {1, 2, 3, 4}:
-        raise Unclear(f"exit code {done.exit_code}")
     # Usage errors are framed by Typer, which repeats what was typed.
     said = done.stderr or done.stdout
     return clear(said[:_MOST_CHARACTERS]) if said.startswith(("tidegate:", "{")) else REFUSED
@@ -256,8 +305,9 @@ def _typed(random: Random) -> tuple[list[str], bytes]:
 
 DOORS = (
     Door("request", 400, lambda random: changed(random.choice(REQUESTS), random), _ask),
-    Door("profile", 40, lambda random: (as_json(changed(REQUESTS[0], random)), random.choice(REQUESTS)), _overlay),
-    Door("document", 200, _text, _read),
+    Door("profile", 40, _laid, _overlay),
+    Door("document", 180, _text, _read),
+    Door("template", 20, _template, _declare),
     Door("command", 110, lambda random: changed(_COMMAND, random), _say),
     Door("plan", 110, lambda random: changed(_LOCK, random), _store),
     Door("answer", 40, _failing, _fail),

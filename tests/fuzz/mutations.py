@@ -58,6 +58,13 @@ NUMBERS = (0, -0.0, -1, 1, 0.1, 5e-324, 1e308, 2**31, 2**63, 10**40, 10**400, -(
 OTHERS = (None, True, False, [], {}, [[]], [None], {"": None}, {"\ud800": 1}, float("nan"))
 
 
+#: What readers of JSON and YAML may stumble over, in front or in between.
+_PIECES = (b"", b",", b"}", b"{", b'"', b"\\", b"\x00", b"\xff", b"\t", b"NaN", b"1e999", b'"force": true, ')
+_PIECES += (b"&a *a", b"!!x ", b"2026-99-99", b"? ", b"- ", b"\n", b'"\\UFFFFFFFF"')
+_PIECES += (rb"\UFFFFFFFF", rb"\U00110000", rb"\ud800", rb"\xg", rb"\N")
+_FRONTS = (b"%YAML 1.9\n---\n", b"%YAML 3.0\n---\n", b"%TAG ! x\n---\n", b"---\n...\n", b"\xef\xbb\xbf")
+
+
 def deep(levels: int, *, objects: bool = False) -> Any:
     """A value that is nested so deeply."""
     value: Any = None
@@ -80,12 +87,11 @@ def changed_bytes(text: str, random: Random) -> bytes:
     content = text.encode(random.choice(("utf-8",) * 5 + ("utf-8-sig", "utf-16", "utf-32", "latin-1")), "replace")
     for _ in range(random.choice((0, 1, 1, 2, 4))):
         at = random.randrange(len(content) + 1)
-        piece = random.choice(
-            (b"", b",", b"}", b"{", b'"', b"\\", b"\x00", b"\xff", b"NaN", b"1e999", b"&a *a", b"!!x ", b"\t")
-        )
+        piece = random.choice(_PIECES)
         until = at + random.choice((0, 1, 1, 8))
         content = content[:at] + piece + content[until:]
-    return content + content[: random.choice((0, 0, 0, 40))]
+    front = random.choice(_FRONTS) if random.random() < 0.05 else b""
+    return front + content + content[: random.choice((0, 0, 0, 40))]
 
 
 def _once(document: Any, random: Random) -> Any:

@@ -1,6 +1,6 @@
 """Tidegate as it is deployed in an AWS account: asked and commanded through boto3, refusals told as sentences.
 
-boto3 takes longer to import than most commands take: whoever asks nothing of AWS does not wait for it.
+boto3 takes longer to import than most commands take: who asks nothing of AWS imports this `lazily`.
 """
 
 from __future__ import annotations
@@ -13,17 +13,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+import boto3
+from boto3.dynamodb.types import TypeDeserializer
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from tidegate.failed import AwsFailed, NothingThere, Unusable, WouldBeRejected
+from tidegate.refusal import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
 from tidegate.target import Target
-
-if TYPE_CHECKING:
-    import boto3
 
 Item = dict[str, Any]
 
-DEFAULT_STACK = "tidegate"
 _LOCK = "lock"
 #: PlanRollout's function may take 90 seconds, and command's less.
 _READ_SECONDS = 100
@@ -76,7 +78,7 @@ class Execution:
 class Account:
     """One stack in one account and region. Every method may raise AwsFailed, and Unusable where none is configured."""
 
-    stack: str = DEFAULT_STACK
+    stack: str
     region: str | None = None
     profile_name: str | None = None
     _clients: dict[str, Any] = field(default_factory=dict, init=False, compare=False)
@@ -216,11 +218,6 @@ class Account:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        import boto3  # noqa: PLC0415 - see above
-        from botocore.exceptions import ProfileNotFound  # noqa: PLC0415 - see above
-
-        from tidegate.refusal import NO_REGION, NO_REGION_NO_CREDENTIALS  # noqa: PLC0415 - see above
-
         try:
             session = boto3.Session(region_name=self.region, profile_name=self.profile_name)
         except ProfileNotFound as error:
@@ -267,8 +264,6 @@ class Account:
 
     def _client(self, service: str) -> Any:
         if service not in self._clients:
-            from botocore.config import Config  # noqa: PLC0415 - see above
-
             # A command that may have been heard is not said again behind the caller's back.
             attempts: Any = {"mode": "standard", "total_max_attempts": 1 if service == "lambda" else 3}
             config = Config(connect_timeout=5, read_timeout=_READ_SECONDS, retries=attempts)
@@ -278,10 +273,6 @@ class Account:
     @contextmanager
     def _asking(self, action: str) -> Iterator[None]:
         """Tell what AWS, or botocore before it, says against a call as AwsFailed."""
-        from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415 - see above
-
-        from tidegate.refusal import sentence  # noqa: PLC0415 - see above
-
         try:
             yield
         except (BotoCoreError, ClientError) as error:
@@ -294,8 +285,6 @@ def now() -> float:
 
 
 def _has_credentials(session: boto3.Session) -> bool:
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - see above
-
     try:
         return session.get_credentials() is not None
     except BotoCoreError:
@@ -316,7 +305,5 @@ def _parsed(text: str | None) -> Any:
 
 
 def _plain(item: Item) -> Item:
-    from boto3.dynamodb.types import TypeDeserializer  # noqa: PLC0415 - see above
-
     plain = TypeDeserializer().deserialize
     return {key: plain(value) for key, value in item.items()}

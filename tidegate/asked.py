@@ -70,7 +70,8 @@ def told(command: Callable[..., int]) -> Callable[..., None]:
         raise typer.Exit(code)
 
     shown = [each for name, own in parameters.items() for each in options.get(name, {name: own}).values()]
-    # Typer reads the options from it.
+    # Typer reads the options from both.
+    run.__annotations__ = {each.name: each.annotation for each in shown}
     run.__signature__ = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in shown])  # type: ignore[attr-defined]
     return run
 

@@ -9,24 +9,22 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate import asked
-from tidegate.account import DEFAULT_STACK, Account, now
 from tidegate.asked import MadeOfOptions, as_document, exit_code, print_json, say, told
 from tidegate.domain import printable
 from tidegate.failed import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable
 from tidegate.here import Sandbox
-from tidegate.lazily import later
+from tidegate.lazily import lazily
 from tidegate.target import Target
 
-if TYPE_CHECKING:
+with lazily():
+    from tidegate import account as accounts
     from tidegate import following, live, planned, records, screen, tables
     from tidegate import report as reports
     from tidegate import view as views
+
+if TYPE_CHECKING:
+    from tidegate.account import Account
     from tidegate.view import RolloutView
-else:
-    following, live, planned, records, screen, tables, reports, views = (
-        later(f"tidegate.{name}")
-        for name in ("following", "live", "planned", "records", "screen", "tables", "report", "view")
-    )
 
 #: What was played in virtual time is shown for as long.
 _SANDBOX_SECONDS = 13.0
@@ -57,11 +55,11 @@ RolloutOption = Annotated[str | None, typer.Option("--rollout", metavar="ID", he
 
 
 def _account(
-    stack: Annotated[str, typer.Option("--stack", envvar="TIDEGATE_STACK", help="Tidegate's stack.")] = DEFAULT_STACK,
+    stack: Annotated[str, typer.Option("--stack", envvar="TIDEGATE_STACK", help="Tidegate's stack.")] = "tidegate",
     region: Annotated[str | None, typer.Option("--region", help="AWS region; the usual one by default.")] = None,
     profile_name: Annotated[str | None, typer.Option("--profile-name", help="Credentials of ~/.aws/config.")] = None,
-) -> Account:
-    return Account(stack, region, profile_name)
+) -> object:  # an Account, whose module Typer would load to read so
+    return accounts.Account(stack, region, profile_name)
 
 
 def _sandbox(
@@ -77,7 +75,7 @@ def _sandbox(
     return Sandbox(scenario, luck) if sandbox else None
 
 
-AccountOptions = Annotated[Account, MadeOfOptions(_account)]
+AccountOptions = Annotated["Account", MadeOfOptions(_account)]
 SandboxOptions = Annotated[Sandbox | None, MadeOfOptions(_sandbox)]
 
 
@@ -225,7 +223,7 @@ def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption 
 @told
 def list_running(account: AccountOptions, as_json: JsonOption = False) -> int:
     """Every rollout that runs now."""
-    seen = [records.running_view(lock, now()) for lock in account.running()]
+    seen = [records.running_view(lock, accounts.now()) for lock in account.running()]
     if as_json:
         print_json({"rollouts": [as_document(view) for view in seen]})
     elif not seen:

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tidegate.account import Account, Item
 from tidegate.asked import malformed
 from tidegate.failed import Unusable
+from tidegate.lazily import lazily
+
+with lazily():
+    from tidegate import account
 
 if TYPE_CHECKING:
     from sandbox.scenario import Scenario
@@ -38,14 +41,14 @@ class Sandbox:
             play(request, chosen, self.seed, lambda world: seen.append(rollout_view(world)))
         return seen
 
-    def rehearse(self, request: object) -> Item:
+    def rehearse(self, request: object) -> account.Item:
         """As `Account.rehearse`, before the rollout; raises as that does, and as `play`."""
         chosen = _scenario(self.scenario)
         from sandbox.stack import REGION, STACK_NAME  # noqa: PLC0415 - the wheel has no sandbox
         from sandbox.world import World  # noqa: PLC0415 - see above
 
         with _refusals(), World(chosen, request, self.seed):  # inside, boto3 talks to nothing else
-            return Account(STACK_NAME, REGION).rehearse(request)
+            return account.Account(STACK_NAME, REGION).rehearse(request)
 
 
 def _scenario(name: str | None) -> Scenario:

@@ -1,22 +1,33 @@
-"""Modules that are imported when something of them is first asked for: what draws takes longer than most commands."""
+"""Modules that are loaded when something of them is first asked for: what draws, or talks to AWS, takes its time."""
 
 from __future__ import annotations
 
-import importlib.util
 import sys
-from importlib.machinery import ModuleSpec
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from importlib.util import LazyLoader
 from types import ModuleType
 
 
-def later(name: str) -> ModuleType:
-    """That module (Python's library reference, importlib, "Implementing lazy imports")."""
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.find_spec(name)
-    if not isinstance(spec, ModuleSpec) or spec.loader is None:
-        raise ModuleNotFoundError(f"no module {name}", name=name)
-    spec.loader = loader = importlib.util.LazyLoader(spec.loader)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    loader.exec_module(module)
-    return module
+@contextmanager
+def lazily() -> Iterator[None]:
+    """Within it, `from package import module` finds the module, and loads it later.
+
+    Source: Python's library reference, importlib, "Implementing lazy imports".
+    """
+    finder = _Lazily()
+    sys.meta_path.insert(0, finder)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(finder)
+
+
+class _Lazily(MetaPathFinder):
+    def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target)
+        if spec is not None and spec.loader is not None:
+            spec.loader = LazyLoader(spec.loader)
+        return spec

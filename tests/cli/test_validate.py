@@ -1,5 +1,6 @@
 """tidegate validate: whether a request can be understood, offline; and that every other door says the same."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -8,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.__main__ import main
-from tidegate.lazily import later
+from tidegate.lazily import lazily
 
 ROOT = Path(__file__).parents[2]
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
@@ -105,5 +106,5 @@ def test_neither_aws_nor_what_draws_is_imported_for_it():
 
 
 def test_a_module_that_is_not_there_is_missed_at_once():
-    with pytest.raises(ModuleNotFoundError):
-        later("tidegate.no_such")
+    with lazily(), pytest.raises(ModuleNotFoundError):
+        importlib.import_module("tidegate.no_such")

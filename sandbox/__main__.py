@@ -84,7 +84,7 @@ def _run(chosen: argparse.Namespace) -> int:
     request, scenario = _request(chosen.request), find(chosen.scenario)
     problems = domain.problems(request)
     if problems and not chosen.json:
-        raise ScenarioInvalid([f"{chosen.request}: {problem}" for problem in problems])
+        raise ScenarioInvalid([f"{documents.named(chosen.request)}: {problem}" for problem in problems])
     if chosen.report and not chosen.report.absolute().parent.is_dir():
         raise ScenarioInvalid([f"{chosen.report}: there is no such folder to write it to"])
     follower = _Follower(None if chosen.json else partial(print, flush=True))
@@ -103,9 +103,9 @@ def _run(chosen: argparse.Namespace) -> int:
 def _request(path: Path) -> object:
     """The request in a file, JSON or YAML, of whatever shape: judging that is the rollout's own business."""
     try:
-        request: object = documents.read(documents.taken(path.read_bytes), path.name)
+        request: object = documents.read(documents.taken(path), path.name)
     except Unreadable as error:
-        raise ScenarioInvalid([f"{path} {error}"]) from error
+        raise ScenarioInvalid([f"{documents.named(path)} {error}"]) from error
     return request
 
 

@@ -7,7 +7,8 @@ rates are fractions of 1, durations are milliseconds.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import fields
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -438,7 +439,9 @@ def _objects(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
 
 
 def _repeated(values: list[Any]) -> list[Any]:
-    return [value for index, value in enumerate(values) if value is not None and value in values[:index]]
+    """What is there more than once; a list or an object is no name, and refused as such."""
+    counted = Counter(value for value in values if isinstance(value, Hashable) and value is not None)
+    return [value for value, times in counted.items() if times > 1]
 
 
 def shipped() -> dict[str, Scenario]:
@@ -464,11 +467,12 @@ def find(path: Path | None) -> Scenario:
     if not _exists(path) and (named := shipped().get(str(path))):
         return named
     try:
-        return Scenario.from_json(documents.decoded(documents.taken(path.read_bytes)))
+        content = documents.taken(path, documents.MAX_SCENARIO_BYTES, "a scenario")
+        return Scenario.from_json(documents.decoded(content))
     except Unreadable as error:
         why = str(error)
         if isinstance(error.__cause__, FileNotFoundError):
             why = "is neither a file nor a scenario that ships: see python -m sandbox scenarios"
-        raise ScenarioInvalid([f"{path} {why}"]) from error
+        raise ScenarioInvalid([f"{documents.named(path)} {why}"]) from error
     except ScenarioInvalid as error:
-        raise ScenarioInvalid([f"{path}: {reason}" for reason in error.reasons]) from error
+        raise ScenarioInvalid([f"{documents.named(path)}: {reason}" for reason in error.reasons]) from error

@@ -7,11 +7,9 @@ import importlib.metadata
 import inspect
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import typer
@@ -82,13 +80,17 @@ def read_request(source: str) -> object:
     Raises:
         Unusable: there is none.
     """
-    name = "standard input" if source == "-" else source
+    path = None if source == "-" else source
     try:
-        content = documents.taken(sys.stdin.buffer.read if source == "-" else Path(source).read_bytes)
-        request: object = documents.read(content, "" if source == "-" else source)
+        request: object = documents.read(documents.taken(path), path or "")
     except Unreadable as error:
-        raise Unusable(f"{name} {error}") from error
+        raise Unusable(f"{called(source)} {error}") from error
     return request
+
+
+def called(source: str) -> str:
+    """How a request's file, or standard input ("-"), is called in a sentence."""
+    return documents.named(None if source == "-" else source)
 
 
 def understood(source: str) -> object:
@@ -99,7 +101,7 @@ def understood(source: str) -> object:
     """
     request = read_request(source)
     if problems := domain.problems(request):
-        raise Unusable(*malformed("standard input" if source == "-" else source, problems))
+        raise Unusable(*malformed(called(source), problems))
     return request
 
 

@@ -111,7 +111,7 @@ def validate(request: RequestArgument, as_json: JsonOption = False) -> int:
     if as_json:
         print_json({"valid": True, "target": target and str(target)})
     else:
-        say(f"{request} is a request" + (f" for {target}" if target else "; its profile says the rest"))
+        say(f"{asked.called(request)} is a request" + (f" for {target}" if target else "; its profile says the rest"))
     return SUCCEEDED
 
 

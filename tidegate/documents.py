@@ -3,28 +3,51 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from pathlib import PurePath
+import sys
+from pathlib import Path, PurePath
 from typing import Any
 
-from tidegate.domain import Unreadable, json_text
+from tidegate.domain import Unreadable, json_text, one_line
 
+#: An execution's input may hold so many bytes (Step Functions Developer Guide, "Service quotas").
+MAX_REQUEST_BYTES = 262_144
+#: No quota of anybody's: a `replay` of two months, minute by minute, fits.
+MAX_SCENARIO_BYTES = 10_000_000
 _YAML_SUFFIXES = frozenset({".yaml", ".yml"})
 
 
-def taken(reading: Callable[[], bytes]) -> bytes:
-    """The content of a file, or of standard input: what `reading` gives.
+def named(path: str | Path | None) -> str:
+    """How a file is called in a sentence; None is standard input."""
+    return "standard input" if path is None else one_line(str(path)) or "''"
+
+
+def taken(path: str | Path | None, most_bytes: int = MAX_REQUEST_BYTES, whose: str = "a request") -> bytes:
+    """The content of a file, or of standard input; of an endless one, too, no more is read than may be there.
 
     Raises:
-        Unreadable: there is none.
+        Unreadable: there is none, or more than `whose` may have.
     """
+    if path is None and sys.stdin is None:
+        raise Unreadable("cannot be read: it is closed")
     try:
-        return reading()
+        content = _beginning(path, most_bytes + 1)
+    except IsADirectoryError as error:
+        raise Unreadable("is a folder") from error
     except OSError as error:
         raise Unreadable(f"cannot be read: {error.strerror}") from error
     except ValueError:
         # Of a character that no file's name can have.
         raise Unreadable("cannot be a file's name") from None
+    if len(content) > most_bytes:
+        raise Unreadable(f"has more than {most_bytes:,} bytes, which is the most {whose} may have")
+    return content
+
+
+def _beginning(path: str | Path | None, size: int) -> bytes:
+    if path is None:
+        return sys.stdin.buffer.read(size)
+    with Path(path).open("rb") as file:
+        return file.read(size)
 
 
 def read(content: bytes, name: str) -> Any:

@@ -30,9 +30,9 @@ def _within_reach() -> Iterator[None]:
 with _within_reach():
     from rollout import json_text
     from rollout.json_text import Unreadable
-    from rollout.printable import printable
+    from rollout.printable import one_line, printable
 
-__all__ = ["Unreadable", "json_text", "printable", "problems"]
+__all__ = ["Unreadable", "json_text", "one_line", "printable", "problems"]
 
 
 def problems(document: object) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -81,7 +82,7 @@ def fraction(text: str, wrong: list[str]) -> float:
 
 def repeated(keys: Sequence[str]) -> list[str]:
     """What is to be said of keys that stand more than once in one object, of which a reader would drop all but one."""
-    return [f"the key {key[:_SHOWN]!r} is there twice" for key in dict.fromkeys(keys) if keys.count(key) > 1]
+    return [f"the key {key[:_SHOWN]!r} is there twice" for key, times in Counter(keys).items() if times > 1]
 
 
 def require_usable(wrong: Sequence[str]) -> None:

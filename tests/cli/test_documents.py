@@ -1,6 +1,8 @@
 """Documents that people write: in JSON or YAML, whatever their editor put in front; all else is one plain sentence."""
 
+import io
 import json
+from pathlib import Path
 
 import pytest
 
@@ -85,3 +87,31 @@ def test_anything_else_is_one_plain_sentence(name, content, why):
     with pytest.raises(Unreadable) as refused:
         documents.read(content, name)
     assert why in str(refused.value)
+
+
+@pytest.mark.parametrize("name", ["request.yaml", "request.json", "/dev/zero", None])
+def test_what_is_larger_than_a_request_may_be_is_refused_before_it_is_parsed(name, tmp_path, monkeypatch):
+    larger = b"a: [1]\n" * 40_000
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(larger)))
+    path = name and tmp_path / name
+    if name and not Path(name).exists():
+        path.write_bytes(larger)
+    with pytest.raises(Unreadable, match=r"^has more than 262,144 bytes, which is the most a request may have$"):
+        documents.taken(path)
+
+
+def test_what_is_as_large_as_a_request_may_be_is_read(tmp_path):
+    path = tmp_path / "request.json"
+    path.write_bytes(b" " * documents.MAX_REQUEST_BYTES)
+    assert len(documents.taken(path)) == documents.MAX_REQUEST_BYTES
+
+
+def test_a_standard_input_that_is_closed_is_told_as_such(monkeypatch):
+    monkeypatch.setattr("sys.stdin", None)
+    with pytest.raises(Unreadable, match=r"^cannot be read: it is closed$"):
+        documents.taken(None)
+
+
+def test_a_document_of_many_keys_is_read_in_a_moment():
+    keys = {f"{number}": 0 for number in range(25_000)}
+    assert documents.read(json.dumps(keys, separators=(",", ":")).encode(), "a.json") == keys

@@ -135,7 +135,8 @@ def test_a_name_that_is_taken_or_none_is_refused(say, live):
     [
         (["start", "no-such.json"], None, "no-such.json cannot be read: No such file"),
         (["start", "-"], "{not json", "standard input is not JSON"),
-        (["plan", "."], None, "cannot be read"),
+        (["plan", "."], None, ". is a folder"),
+        (["plan", ""], None, "'' is a folder"),
         (["start", "-", "--scenario", "fails_half"], "{}", "--scenario is for --sandbox"),
         (["start", "--sandbox", "--scenario", "no-such", "-"], REQUEST, "no-such"),
         (["start", "--sandbox", "--name", "", "-"], REQUEST, "--name '' cannot be an execution's"),

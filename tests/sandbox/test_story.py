@@ -281,7 +281,7 @@ def test_who_approved_and_why_is_in_the_report(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["--scenario", "nothere"], "nothere is neither a file nor a scenario that ships: see python -m sandbox scena"),
-        (["--scenario", "."], "Is a directory"),
+        (["--scenario", "."], ". is a folder"),
     ],
 )
 def test_a_scenario_that_is_none_exits_with_2_and_says_where_they_are(

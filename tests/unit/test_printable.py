@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.printable import printable
+from rollout.printable import one_line, printable
 
 
 @pytest.mark.parametrize(
@@ -35,3 +35,7 @@ def test_what_is_printable_stays_as_it_is(text):
 @given(st.recursive(st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
 def test_json_stays_the_same_json(document):
     assert json.loads(printable(json.dumps(document, ensure_ascii=False))) == document
+
+
+def test_a_piece_of_a_line_makes_no_other_line():
+    assert one_line("a\nb\r\u2028c") == "a\\nb\\u000d\\u2028c"

@@ -10,7 +10,7 @@ from typing import Final
 
 from drawing import Palette, svg, text
 
-from sandbox.__main__ import DEMO_REQUEST, DEMO_SCENARIOS
+from sandbox.command_line import DEMO_REQUEST, DEMO_SCENARIOS
 from sandbox.scenario import shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import World

@@ -232,7 +232,7 @@ class World:
     def _start_execution(self, request: object) -> str:
         name = f"story-{len(self.executions) + 1}"
         started = client("stepfunctions").start_execution(
-            stateMachineArn=self.state_machine_arn, name=name, input=json.dumps(request)
+            stateMachineArn=self.state_machine_arn, name=name, input=json.dumps(request, allow_nan=False)
         )
         arn: str = started["executionArn"]
         self.executions.setdefault(arn, None)

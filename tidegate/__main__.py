@@ -1,5 +1,20 @@
-"""`python -m tidegate`: the command line, where its script is not on PATH."""
+"""The script's entry point, and `python -m tidegate`, where the script is not on PATH."""
 
-from tidegate.cli import main
+from __future__ import annotations
 
-main()
+from tidegate.outset import plainly
+
+
+def main() -> None:
+    """Run one command, and end the program with its exit code."""
+    plainly("tidegate", _run)
+
+
+def _run() -> None:
+    from tidegate import cli  # noqa: PLC0415 - Ctrl-C may come while it is imported, which takes longer than a command
+
+    cli.main()
+
+
+if __name__ == "__main__":
+    main()

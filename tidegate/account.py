@@ -20,7 +20,7 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
-from tidegate.failed import AwsFailed, NothingThere, Unusable, WouldBeRejected
+from tidegate.failed import AwsFailed, NothingThere, Unusable, WouldBeRejected, stopping
 from tidegate.refusal import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
 from tidegate.target import Target
 
@@ -48,6 +48,7 @@ _REFUSED_STARTS = {
     "InvalidName": "this --name cannot be an execution's: 1 to 80 letters, digits, - and _",
     "InvalidExecutionInput": "the request is no JSON that Step Functions takes",
 }
+_STOPPED_STARTING = "stopped while it was started: see tidegate list whether it runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +118,13 @@ class Account:
             Unusable: Step Functions takes neither the name nor the request.
         """
         # Under one name a start that is asked for twice, because its answer was lost, starts one execution.
-        asked = {"stateMachineArn": self._output("RolloutStateMachineArn"), "input": json.dumps(request)}
+        asked = {
+            "stateMachineArn": self._output("RolloutStateMachineArn"),
+            "input": json.dumps(request, allow_nan=False),
+        }
         asked["name"] = name or str(uuid.uuid4())
         try:
-            with self._asking("states:StartExecution"):
+            with self._asking("states:StartExecution"), stopping(_STOPPED_STARTING):
                 arn: str = self._client("stepfunctions").start_execution(**asked)["executionArn"]
         except AwsFailed as error:
             code = _code(error)
@@ -256,7 +260,9 @@ class Account:
     def _invoke(self, output: str, payload: Item) -> Item:
         arn = self._output(output)
         with self._asking("lambda:InvokeFunction"):
-            answer = self._client("lambda").invoke(FunctionName=arn, Payload=json.dumps(payload).encode())
+            answer = self._client("lambda").invoke(
+                FunctionName=arn, Payload=json.dumps(payload, allow_nan=False).encode()
+            )
             parsed = _parsed(answer["Payload"].read().decode())
         if isinstance(parsed, dict):
             return {"errorType": "Function.Error", **parsed} if answer.get("FunctionError") else parsed

@@ -16,7 +16,7 @@ import typer
 
 from tidegate import documents, domain
 from tidegate.domain import Unreadable, printable
-from tidegate.failed import ENDED_OTHERWISE, INTERRUPTED, SUCCEEDED, Failed, Unusable
+from tidegate.failed import ENDED_OTHERWISE, SUCCEEDED, Failed, Stopped, Unusable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 _SUCCESSES = frozenset({"promoted", "unchanged"})
 #: A table that is piped somewhere is not cut to a terminal that is not there.
 _PIPED_COLUMNS = 140
-_NO_LONGER_WATCHING = "no longer watching; the rollout goes on, and tidegate abort ends it"
 
 
 class MadeOfOptions(NamedTuple):
@@ -56,15 +55,9 @@ def told(command: Callable[..., int]) -> Callable[..., None]:
                 given[name] = maker(**{option: given.pop(option) for option in options[name]})
             code = command(**given)
         except Failed as error:
-            problems = error.problems if isinstance(error, Unusable) else ()
-            if given.get("as_json"):
-                print_json({"error": str(error), "exit_code": error.exit_code, "problems": problems})
-            else:
-                say(f"tidegate: {error}", *(f"  {problem}" for problem in problems), err=True)
-            code = error.exit_code
+            code = _failed(error, as_json=given.get("as_json", False))
         except KeyboardInterrupt:
-            say("tidegate: stopped" if given.get("sandbox") else f"tidegate: {_NO_LONGER_WATCHING}", err=True)
-            code = INTERRUPTED
+            code = _failed(Stopped("stopped"), as_json=given.get("as_json", False))
         raise typer.Exit(code)
 
     shown = [each for name, own in parameters.items() for each in options.get(name, {name: own}).values()]
@@ -72,6 +65,15 @@ def told(command: Callable[..., int]) -> Callable[..., None]:
     run.__annotations__ = {each.name: each.annotation for each in shown}
     run.__signature__ = inspect.Signature([each.replace(kind=each.KEYWORD_ONLY) for each in shown])  # type: ignore[attr-defined]
     return run
+
+
+def _failed(error: Failed, *, as_json: bool) -> int:
+    problems = error.problems if isinstance(error, Unusable) else ()
+    if as_json:
+        print_json({"error": str(error), "exit_code": error.exit_code, "problems": problems})
+    else:
+        say(f"tidegate: {error}", *(f"  {problem}" for problem in problems), err=True)
+    return error.exit_code
 
 
 def read_request(source: str) -> object:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from tidegate import asked
+from tidegate import asked, documents
 from tidegate.asked import MadeOfOptions, as_document, exit_code, print_json, say, told
 from tidegate.domain import printable
-from tidegate.failed import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable
+from tidegate.failed import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable, stopping
 from tidegate.here import Sandbox
 from tidegate.lazily import lazily
 from tidegate.target import Target
@@ -80,7 +79,7 @@ SandboxOptions = Annotated[Sandbox | None, MadeOfOptions(_sandbox)]
 
 
 def main() -> None:
-    """The script's entry point."""
+    """Run one command, and end the program with its exit code."""
     app(prog_name="tidegate")
 
 
@@ -188,8 +187,9 @@ def watch(target: TargetArgument, account: AccountOptions, as_json: JsonOption =
 
 
 def _watch(account: Account, arn: str, *, as_json: bool) -> int:
-    seen = following.follow(account, arn)
-    last = [*seen][-1] if as_json else screen.show(seen, asked.console())
+    with stopping("no longer watching; the rollout goes on, and tidegate abort ends it"):
+        seen = following.follow(account, arn)
+        last = [*seen][-1] if as_json else screen.show(seen, asked.console())
     if last is None:
         raise NothingThere(f"nothing was seen of {arn}")
     if as_json:
@@ -273,20 +273,17 @@ def report(
 ) -> int:
     """One page of HTML about a rollout: the running one, the last one, or the one that --rollout names."""
     named = Target.parse(target)
+    if out is not None:
+        documents.require_place(out)
     view = following.look(account, named) if rollout is None else following.finished(account, named, rollout)
     # A file's name holds 255 bytes, and a rollout's id takes 80 of them.
     names = f"{named.function_name[:64]}-{named.alias_name[:64]}"
-    page = Path(out or f"tidegate-{names}-{view.rollout_id}.html")
-    try:
-        page.write_text(reports.html(view), encoding="utf-8")
-    except OSError as error:
-        raise Unusable(f"{page} cannot be written: {error.strerror}") from error
-    except ValueError as error:
-        raise Unusable(f"{page} cannot be a file's name") from error
+    page = f"tidegate-{names}-{view.rollout_id}.html" if out is None else out
+    documents.write(page, reports.html(view))
     if as_json:
-        print_json({"report": str(page), "rollout_id": view.rollout_id, "outcome": view.outcome})
+        print_json({"report": page, "rollout_id": view.rollout_id, "outcome": view.outcome})
     else:
-        say(f"wrote {page}")
+        say(f"wrote {documents.named(page)}")
     return SUCCEEDED
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import Any
 
 from tidegate.domain import Unreadable, json_text, one_line
+from tidegate.failed import Unusable
 
 #: An execution's input may hold so many bytes (Step Functions Developer Guide, "Service quotas").
 MAX_REQUEST_BYTES = 262_144
@@ -48,6 +53,44 @@ def _beginning(path: str | Path | None, size: int) -> bytes:
         return sys.stdin.buffer.read(size)
     with Path(path).open("rb") as file:
         return file.read(size)
+
+
+def require_place(path: str | Path) -> None:
+    """Refuse a place that a page cannot be written to, before there is a page.
+
+    Raises:
+        Unusable: it cannot.
+    """
+    place = Path(path)
+    with _writing(path):
+        if place.is_dir() or not str(path):
+            raise IsADirectoryError
+        if not place.absolute().parent.is_dir():
+            raise Unusable(f"{named(path)} cannot be written: there is no such folder")
+        if not os.access(place if place.exists() else place.absolute().parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def write(path: str | Path, text: str) -> None:
+    """Write a page.
+
+    Raises:
+        Unusable: it cannot be.
+    """
+    with _writing(path):
+        Path(path).write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def _writing(path: str | Path) -> Iterator[None]:
+    try:
+        yield
+    except IsADirectoryError as error:
+        raise Unusable(f"{named(path)} is a folder: name a file in it") from error
+    except OSError as error:
+        raise Unusable(f"{named(path)} cannot be written: {error.strerror}") from error
+    except ValueError as error:
+        raise Unusable(f"{named(path)} cannot be a file's name") from error
 
 
 def read(content: bytes, name: str) -> Any:

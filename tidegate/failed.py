@@ -5,12 +5,13 @@
 2  the input or the usage cannot be understood       Unusable
 3  not accepted, or nothing is there                 NothingThere
 4  AWS did not answer, or refused                    AwsFailed
-130  Ctrl-C
+130  Ctrl-C                                          Stopped
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar
 
 SUCCEEDED, ENDED_OTHERWISE, UNUSABLE, NOT_ACCEPTED, AWS_FAILED = range(5)
@@ -44,7 +45,26 @@ class NothingThere(Failed):
     exit_code = NOT_ACCEPTED
 
 
+class Stopped(Failed):
+    """Somebody pressed Ctrl-C."""
+
+    exit_code = INTERRUPTED
+
+
 class AwsFailed(Failed):
     """AWS did not answer, or refused."""
 
     exit_code = AWS_FAILED
+
+
+@contextmanager
+def stopping(means: str) -> Iterator[None]:
+    """Within it, Ctrl-C means something for a rollout on AWS: what, is said.
+
+    Raises:
+        Stopped: it was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise Stopped(means) from None

@@ -10,10 +10,10 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from botocore.client import BaseClient
 
 from rollout.request import json_schema
 from tidegate import cost
-from tidegate.asked import told
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("validate", "plan", "start", "watch", "status", "list", "history", "report", "schema")
@@ -85,13 +85,69 @@ def test_schema_is_the_requests(say):
     assert json.loads(say("schema").stdout) == json_schema()
 
 
-def test_ctrl_c_ends_the_watching_and_not_the_rollout():
-    def interrupted() -> int:
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ("DescribeStacks", "stopped"),
+        ("StartExecution", "stopped while it was started: see tidegate list whether it runs"),
+        ("DescribeExecution", "no longer watching; the rollout goes on, and tidegate abort ends it"),
+    ],
+)
+def test_ctrl_c_says_what_it_means_for_the_rollout(say, live, monkeypatch, call, said):
+    answered = BaseClient._make_api_call
+
+    def interrupted(client, name, params):
+        if name == call:
+            raise KeyboardInterrupt
+        return answered(client, name, params)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", interrupted)
+    with live(at_second=None):
+        done = say("start", "--watch", "-", given=REQUEST)
+        object_told = say("start", "--watch", "--json", "-", given=REQUEST)
+    assert (done.exit_code, done.stderr) == (130, f"tidegate: {said}\n")
+    assert json.loads(object_told.stdout) == {"error": said, "exit_code": 130, "problems": []}
+
+
+def test_ctrl_c_while_a_request_is_read_speaks_of_no_rollout(say, monkeypatch):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
-    with pytest.raises(Exception, match="130") as ended:
-        told(interrupted)()
-    assert ended.value.exit_code == 130
+    monkeypatch.setattr(json, "detect_encoding", interrupted)
+    done = say("validate", "-", given=REQUEST)
+    assert (done.exit_code, done.stderr) == (130, "tidegate: stopped\n")
+
+
+INTERRUPTED_AT_ONCE = """
+import runpy, signal, sys
+
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name in {"typer", "rich"}:
+            signal.raise_signal(signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+sys.argv[1:] = ["validate", "-"]
+runpy.run_module(PROGRAM, run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize("program", ["tidegate", "sandbox"])
+def test_ctrl_c_before_anything_is_imported_leaves_no_trace(program):
+    run = INTERRUPTED_AT_ONCE.replace("PROGRAM", repr(program))
+    done = subprocess.run([sys.executable, "-c", run], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", f"{program}: stopped\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="only Linux has a device that is always full")
+@pytest.mark.parametrize("words", [("tidegate", "schema"), ("tidegate", "--help"), ("sandbox", "scenarios")])
+def test_a_standard_output_that_takes_nothing_is_told_in_one_sentence(words):
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(  # noqa: S603
+            [sys.executable, "-m", *words], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    said = f"{words[0]}: nothing more can be written to standard output: No space left on device\n"
+    assert (done.returncode, done.stderr) == (2, said)
 
 
 def test_the_cost_grows_with_looks_and_steps():

@@ -152,6 +152,7 @@ COMMAND_LINE = {
     "following",
     "here",
     "lazily",
+    "outset",
     "refusal",
     "target",
     "yaml_text",

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from sandbox.__main__ import DEMO_REQUEST
+from sandbox.command_line import DEMO_REQUEST
 from tests.contract.artifacts import MACHINE, ROOT
 
 PICTURES = sorted((ROOT / "docs/pictures").iterdir())

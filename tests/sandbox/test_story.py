@@ -308,3 +308,14 @@ def test_the_shipped_scenarios_are_listed_one_a_line(capsys: pytest.CaptureFixtu
     assert main(["scenarios"]) == 0
 
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(shipped())
+
+
+def test_a_report_that_cannot_be_written_is_refused_before_anything_is_played(tmp_path: Path, capsys: Any) -> None:
+    (request := tmp_path / "request.json").write_text('{"function_name": "checkout", "alias_name": "live"}')
+    for place, why in (
+        (tmp_path, "is a folder: name a file in it"),
+        (tmp_path / "no/a.html", "there is no such folder"),
+    ):
+        assert main(["run", str(request), "--report", str(place)]) == 2
+        said = capsys.readouterr()
+        assert (said.out, said.err.count("\n"), why in said.err) == ("", 1, True)

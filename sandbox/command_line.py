@@ -98,7 +98,8 @@ def _request(path: Path) -> object:
     try:
         request: object = documents.read(documents.taken(path), path.name)
     except Unreadable as error:
-        raise ScenarioInvalid([f"{documents.named(path)} {error}"]) from error
+        name = documents.named(path)
+        raise ScenarioInvalid([f"{name}: {problem}" for problem in error.problems] or [f"{name} {error}"]) from error
     return request
 
 

@@ -25,10 +25,21 @@ from sandbox.faults import STALE_CALLS
 from sandbox.scenario_keys import nearest
 from sandbox.scenario_words import plain
 from sandbox.settings import Setting
-from sandbox.shapes import Count, MissingDataTreatment, Name, Qualifier, Rate, Second, VersionNumber, Weights, shape
+from sandbox.shapes import (
+    AlarmName,
+    Count,
+    MissingDataTreatment,
+    Name,
+    Qualifier,
+    Rate,
+    Second,
+    VersionNumber,
+    Weights,
+    shape,
+)
 from sandbox.timeline import Action, UpdateAlias
 from tidegate import documents
-from tidegate.domain import Unreadable, json_text
+from tidegate.domain import Unreadable, json_text, one_line
 
 SHIPPED = Path(__file__).parent / "scenarios"
 
@@ -208,7 +219,7 @@ class ReplayMinute:
 class MetricAlarm:
     """An alarm on one of the alias's metrics; it compares with GreaterThanThreshold."""
 
-    name: Name
+    name: AlarmName
     metric: Name = "Errors"
     threshold: float = 5.0
     statistic: Name = "Sum"
@@ -223,7 +234,7 @@ class MetricAlarm:
 class CompositeAlarm:
     """An alarm whose rule speaks of other alarms."""
 
-    name: Name
+    name: AlarmName
     rule: Name
     state: AlarmState = "OK"
 
@@ -355,7 +366,7 @@ class Scenario:
         try:
             raw = json_text.read(text)
         except Unreadable as error:
-            raise ScenarioInvalid([str(error)]) from error
+            raise ScenarioInvalid([*error.problems] or [str(error)]) from error
         return cls.of(raw)
 
     @classmethod
@@ -385,14 +396,19 @@ class Scenario:
 
 
 def _reason(entry: Mapping[str, Any]) -> str:
-    """One sentence: where, and what. Places between angle brackets are this module's own tags, not the file's."""
+    """One sentence: where, and what. Tags are no places of the file's."""
     kind, place = entry["type"], entry["loc"]
-    where = ".".join(str(part) for part in place if not str(part).startswith("<")) or "the file"
+    where = ".".join(one_line(str(part)) for part in place if not _is_tag(str(part))) or "the file"
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
         meant = nearest(Scenario, place)
         return f"{where}: unknown key" + (f" (did you mean {meant}?)" if meant else "")
     said = plain(kind, entry["msg"], entry.get("ctx"))
     return f"{where}: {said}"
+
+
+def _is_tag(part: str) -> bool:
+    """Whether it is no key of the file's: this module's own are between angle brackets, pydantic's in square ones."""
+    return part.startswith("<") or part == "[key]"
 
 
 def _contradictions(raw: object) -> Iterator[str]:

@@ -22,7 +22,6 @@ _PLAIN_MESSAGES = {
     "literal_error": "must be {expected}",
     "missing": "is required",
     "multiple_of": "must be a multiple of {multiple_of}",
-    "string_pattern_mismatch": "must have the form {pattern}",
     "string_too_long": "may have {max_length} characters at most",
     "string_too_short": "must not be empty",
     "string_type": "must be a text in quotes",
@@ -32,6 +31,15 @@ _PLAIN_MESSAGES = {
     "tuple_type": "must be a list",
     "value_error": "{error}",
 }
+#: By its pattern, what a text must be.
+FORMS = {
+    r"^[1-9][0-9]{0,2}$": 'must be the number of a version in quotes, from "1" to "999"',
+    r"^([1-9][0-9]{0,2}|\$LATEST)$": 'must be the number of a version in quotes, from "1" to "999", or "$LATEST"',
+    r"^[a-zA-Z0-9_-]{1,64}$": "must be a function's name: 1 to 64 letters, digits, '-' and '_'",
+    r"^[a-zA-Z0-9_.-]{1,100}$": "must be a profile's name: 1 to 100 letters, digits, '_', '.' and '-'",
+    r"^[a-z0-9*?-]+(\.[A-Za-z0-9*?]+)?$": "must be a call such as lambda.UpdateAlias, lambda.* or *",
+    r"^[^\x00-\x1f\x7f]+$": "must not be empty, and must have no control character",
+}
 #: Kinds that the scenario's own shapes have, with words of their own.
 _OWN = frozenset({"action_kind", "fault_kind"})
 
@@ -40,6 +48,8 @@ def plain(kind: str, message: str, context: Mapping[str, Any] | None) -> str:
     """The end of a sentence that begins with the place; `message` is pydantic's."""
     if kind in _OWN:
         return message
+    if kind == "string_pattern_mismatch":
+        return FORMS[(context or {})["pattern"]]
     told = {
         key: f"{value:,.15g}" if isinstance(value, (int, float)) else value for key, value in (context or {}).items()
     }

@@ -23,6 +23,8 @@ Second = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=0)]
 Name = Annotated[str, StringConstraints(min_length=1)]
 #: All versions up to the highest one named are published, one by one.
+#: CloudWatch lets no alarm's name contain ASCII control characters (its API reference, PutMetricAlarm).
+AlarmName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$")]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")]
 Qualifier = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,2}|\$LATEST)$")]
 Weights = Annotated[dict[VersionNumber, Rate], Field(max_length=1)]

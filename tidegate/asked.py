@@ -86,6 +86,8 @@ def read_request(source: str) -> object:
     try:
         request: object = documents.read(documents.taken(path), path or "")
     except Unreadable as error:
+        if error.problems:
+            raise Unusable(*malformed(called(source), error.problems)) from error
         raise Unusable(f"{called(source)} {error}") from error
     return request
 

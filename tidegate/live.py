@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate import view as views
-from tidegate.domain import printable
+from tidegate.domain import one_line, printable
 from tidegate.view import Counts, RolloutView, VerdictView
 
 STABLE, CANDIDATE = "bright_black", "cyan"
@@ -83,9 +83,12 @@ def _events(view: RolloutView, previous: RolloutView | None) -> list[tuple[float
             (shift.at_second, f"{views.percent(shift.weight_percent)} of the traffic to version {view.candidate}")
             for shift in view.weights[shifts:]
         ),
-        *((word.at_second, f"{word.command} by {word.author}: {word.reason}") for word in view.commands[commands:]),
         *(
-            (verdict.at_second, f"{views.spoken(verdict.decision)}: {verdict.reason}{_errors_so_far(view)}")
+            (word.at_second, f"{word.command} by {one_line(word.author)}: {one_line(word.reason)}")
+            for word in view.commands[commands:]
+        ),
+        *(
+            (verdict.at_second, f"{views.spoken(verdict.decision)}: {one_line(verdict.reason)}{_errors_so_far(view)}")
             for verdict in _unheld(view.verdicts, verdicts)
         ),
     ]
@@ -116,7 +119,7 @@ def _errors_so_far(view: RolloutView) -> str:
 def _plan_lines(view: RolloutView) -> list[str]:
     steps = [f"{views.percent(step.weight_percent)} for {views.span(step.bake_seconds)}" for step in view.steps]
     plan = f"{view.target} on version {view.stable}: {', '.join(steps)}"
-    return [plan, *(f"warning: {warning}" for warning in view.warnings)]
+    return [plan, *(f"warning: {one_line(warning)}" for warning in view.warnings)]
 
 
 def _title(view: RolloutView) -> Text:
@@ -174,7 +177,7 @@ def _warnings(view: RolloutView) -> list[RenderableType]:
     table.add_column(no_wrap=True, min_width=10)
     table.add_column()
     for warning in view.warnings:
-        table.add_row(Text("warning", style="bold yellow"), Text(printable(warning)))
+        table.add_row(Text("warning", style="bold yellow"), Text(one_line(warning)))
     return [table] if view.warnings else []
 
 
@@ -249,7 +252,7 @@ def _log(view: RolloutView) -> Table:
             Text(views.timer(verdict.at_second), style=STABLE),
             views.percent(verdict.weight_percent),
             Text(views.spoken(verdict.decision), style=DECISION_STYLES.get(verdict.decision, "")),
-            Text(printable(verdict.reason), style=STABLE if verdict.decision == "wait" else ""),
+            Text(one_line(verdict.reason), style=STABLE if verdict.decision == "wait" else ""),
         )
     for _ in range(_LOG - len(shown)):
         table.add_row("", "", "", "")

@@ -71,11 +71,16 @@ def _value(node: Any, wrong: list[str]) -> Any:
         return [_value(each, wrong) for each in node.value]
     if isinstance(node, ScalarNode):
         return _scalar(node.value, wrong) if node.style is None else node.value
-    line = node.start_mark.line + 1
-    keys = [key.value if isinstance(key, ScalarNode) else None for key, _ in node.value]
-    wrong += [f"line {line}: a key is no text"] * keys.count(None)
-    wrong += [f"line {line}: {said}" for said in json_text.repeated([key for key in keys if key is not None])]
-    return {key: _value(each, wrong) for key, (_, each) in zip(keys, node.value, strict=True)}
+    value: dict[str, Any] = {}
+    for key, each in node.value:
+        line = key.start_mark.line + 1
+        if not isinstance(key, ScalarNode):
+            wrong.append(f"line {line}: a key is no text")
+            continue
+        if key.value in value:
+            wrong.append(f"line {line}: {json_text.repeats(key.value)}")
+        value[key.value] = _value(each, wrong)
+    return value
 
 
 def _scalar(text: str, wrong: list[str]) -> Any:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 _MOST_TOLD, _SHOWN = 50, 80
+_CONTROL = "Invalid control character"
 #: What Python's reader says, by the beginning of it, and what stands there in truth.
 _PLAIN_MESSAGES = {
     "Expecting value": "a value is missing",
@@ -18,13 +19,17 @@ _PLAIN_MESSAGES = {
     "Extra data": "something follows the end",
     "Illegal trailing comma": "a comma has nothing after it",
     "Invalid \\": "the text has a backslash that means nothing: write two",
-    "Invalid control character": "the text has a line's end or a tab in it: write \\n or \\t",
+    _CONTROL: "the text has a line's end or a tab in it: write \\n or \\t",
     "Unterminated string": "the text has no closing quotes",
 }
 
 
 class Unreadable(ValueError):
-    """A document is none; the message says why, after its name."""
+    """A document is none; the message says why, after its name, and `problems` each by itself where there are more."""
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems)
 
 
 def parsed(text: object) -> Any:
@@ -82,7 +87,12 @@ def fraction(text: str, wrong: list[str]) -> float:
 
 def repeated(keys: Sequence[str]) -> list[str]:
     """What is to be said of keys that stand more than once in one object, of which a reader would drop all but one."""
-    return [f"the key {key[:_SHOWN]!r} is there twice" for key, times in Counter(keys).items() if times > 1]
+    return [repeats(key) for key, times in Counter(keys).items() if times > 1]
+
+
+def repeats(key: str) -> str:
+    """As `repeated`, of one of them."""
+    return f"the key {key[:_SHOWN]!r} is there twice"
 
 
 def require_usable(wrong: Sequence[str]) -> None:
@@ -92,9 +102,10 @@ def require_usable(wrong: Sequence[str]) -> None:
         Unreadable: something is wrong.
     """
     said = list(dict.fromkeys(wrong))
-    more = f"; and {len(said) - _MOST_TOLD:,} more of the kind" if len(said) > _MOST_TOLD else ""
+    if len(said) > _MOST_TOLD:
+        said[_MOST_TOLD:] = [f"and {len(said) - _MOST_TOLD:,} more of the kind"]
     if said:
-        raise Unreadable(f"cannot be used: {'; '.join(said[:_MOST_TOLD])}{more}")
+        raise Unreadable(f"cannot be used: {'; '.join(said)}", said if len(said) > 1 else ())
 
 
 def too_deep() -> NoReturn:
@@ -109,5 +120,8 @@ def too_deep() -> NoReturn:
 def _place(error: json.JSONDecodeError) -> str:
     if not error.doc.strip():
         return "it is empty"
+    if error.msg.startswith(_CONTROL) and (found := error.doc[error.pos]) not in "\t\r\n":
+        said = f"the text has a control character in it: write it as \\u{ord(found):04x}"
+        return f"line {error.lineno}, column {error.colno}: {said}"
     said = next((plain for begins, plain in _PLAIN_MESSAGES.items() if error.msg.startswith(begins)), "it ends there")
     return f"line {error.lineno}, column {error.colno}: {said}"

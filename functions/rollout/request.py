@@ -53,6 +53,8 @@ _HOOK = re.compile(
     r"(?:arn:(?P<partition>[^:]+):lambda:(?P<region>[^:]+):(?P<account>[^:]+):function:)?"
     r"(?P<name>[a-zA-Z0-9_-]{1,64}(?::(?:\$LATEST|[a-zA-Z0-9_-]{1,128}))?)"
 )
+#: ASCII's, which an alarm's name cannot contain (CloudWatch API reference, PutMetricAlarm).
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 #: What an ARN says of where it is.
 _PLACE = ("partition", "region", "account")
 _ALIAS_NAME_PATTERN = r"^(?!\d+$)[a-zA-Z0-9_-]{1,128}$"
@@ -66,6 +68,7 @@ def _alias_name(value: str) -> str:
 
 
 CodeSha256 = Annotated[str, Field(json_schema_extra={"pattern": CODE_SHA256_PATTERN})]
+ProfileName = Annotated[str, Field(json_schema_extra={"pattern": PROFILE_PATTERN})]
 AliasName = Annotated[str, Field(json_schema_extra={"pattern": _ALIAS_NAME_PATTERN})]
 
 
@@ -89,9 +92,11 @@ class AlarmRequest(Part):
 
     @field_validator("name")
     @classmethod
-    def _no_arn(cls, value: str) -> str:
+    def _is_alarm(cls, value: str) -> str:
         if value.startswith("arn:"):
             raise violation("is an ARN: give the alarm's name")
+        if _CONTROL.search(value):
+            raise violation("has a control character, which no alarm's name may have")
         return value
 
 
@@ -137,7 +142,9 @@ class HookRequest(Part):
         found = _HOOK.fullmatch(value)
         if found is None:
             raise violation(f"{value[:80]!r} is neither a function's name nor its ARN")
-        _require_here(found, info)
+        if found["name"] != value and not _require_here(found, info):
+            # Of another place it may be, so it is not taken for the function of that name here.
+            return value
         # Tidegate's roles deny whatever is called $LATEST, lest they run a target's; unqualified means the same.
         return found["name"].removesuffix(":$LATEST")
 
@@ -162,15 +169,18 @@ class HooksRequest(Part):
         return Hooks(**{key: one and Hook(one.function_name, one.timeout_seconds) for key, one in asked.items()})
 
 
-def _bare(function_name: str) -> str:
-    return function_name.partition(":")[0]
+def _bare(function_name: str) -> str | None:
+    """The function that a hook asks; None where an ARN names one of whatever place."""
+    return None if _FUNCTION_ARN.fullmatch(function_name) else function_name.partition(":")[0]
 
 
-def _require_here(found: re.Match[str], info: ValidationInfo) -> None:
+def _require_here(found: re.Match[str], info: ValidationInfo) -> bool:
+    """Refuse an ARN of another place than Tidegate's; whether its place is known at all."""
     here = info.context or {}
     if elsewhere := [key for key in _PLACE if key in here and found[key] not in (None, here[key])]:
         there = " and ".join(f"{key} {found[key][:40]}" for key in elsewhere)
         raise violation(f"is in {there}, and this Tidegate serves {' and '.join(here[key] for key in elsewhere)}")
+    return bool(here)
 
 
 class FromAlias(Part):
@@ -204,9 +214,8 @@ class RolloutRequest(Part):
     schema_url: str | None = Field(
         None, alias="$schema", description="Where the schema of requests is, for editors; nothing reads it."
     )
-    profile: str | None = Field(
+    profile: ProfileName | None = Field(
         None,
-        pattern=PROFILE_PATTERN,
         description="Stored defaults, in SSM as /tidegate/profiles/NAME; NAME:7 is their version 7. The request wins.",
     )
     function_name: str = Field(description="The function's name, or its unqualified ARN in this account and region.")
@@ -245,6 +254,16 @@ class RolloutRequest(Part):
     force: bool = Field(False, description="Roll out a version although a verdict spoke against it before.")
 
     _is_alias_name = field_validator("alias_name")(_alias_name)
+
+    @field_validator("profile")
+    @classmethod
+    def _is_profile(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(PROFILE_PATTERN, value):
+            raise violation(
+                f"{value[:80]!r} is no profile's name: 1 to 100 letters, digits, '_', '.' and '-', with a version where"
+                " it is to be that one (prod-api:7)"
+            )
+        return value
 
     @field_validator("function_name")
     @classmethod
@@ -316,17 +335,18 @@ class RolloutRequest(Part):
                 " lower max_duration_ms"
             )
         try:
-            size = sum(
-                len(json.dumps([test.payload, test.expect], ensure_ascii=False, allow_nan=False)) for test in value
-            )
+            sent = json.dumps([[test.payload, test.expect] for test in value], ensure_ascii=False, allow_nan=False)
+            sent.encode()
         except RecursionError:
             raise violation("have a payload that is nested too deeply to be sent") from None
+        except UnicodeEncodeError:
+            raise violation("have a payload with half a character (a lone surrogate), which nobody can send") from None
         except ValueError:
             raise violation(
                 "have a payload with NaN or a number that is too large (1e999), which JSON has not"
             ) from None
-        if size > MAX_SMOKE_TEST_CHARACTERS:
-            raise violation(f"have {size:,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
+        if len(sent) > MAX_SMOKE_TEST_CHARACTERS:
+            raise violation(f"have {len(sent):,} characters together, and {MAX_SMOKE_TEST_CHARACTERS:,} is the limit")
         return value
 
     @field_validator("hooks")

@@ -10,7 +10,7 @@ from typing import Any, Self
 from rollout import expression
 from rollout.errors import SmokeTestInvalid
 from rollout.expression import ExpressionInvalid, NotApplicable
-from rollout.printable import printable
+from rollout.printable import one_line
 
 #: How much of a failing answer is repeated; the rest stays with the function.
 EXCERPT_CHARACTERS = 200
@@ -66,5 +66,5 @@ def failure(test: SmokeTest, answer: Answer) -> str | None:
 
 def excerpt(payload: bytes) -> str:
     """The beginning of an answer, for a message."""
-    text = printable(payload.decode(errors="replace"))
+    text = one_line(payload.decode(errors="replace"))
     return text if len(text) <= EXCERPT_CHARACTERS else text[:EXCERPT_CHARACTERS] + "…"

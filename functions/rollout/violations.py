@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
-from rollout.printable import printable
+from rollout.printable import one_line, printable
 
 KeysAt = Callable[[Sequence[str | int]], Collection[str]]
 
@@ -38,7 +38,6 @@ _PLAIN_MESSAGES = {
     "model_attributes_type": "must be an object",
     "model_type": "must be an object",
     "recursion_loop": "holds itself",
-    "string_pattern_mismatch": "must have the form {pattern}",
     "string_too_long": "may have {max_length} characters at most",
     "string_too_short": "must not be empty",
     "string_type": "must be a text in quotes",
@@ -80,7 +79,7 @@ def _one(violation: Mapping[str, Any], keys_at: KeysAt) -> str:
         if isinstance(part, int):
             where += f"[{part}]"
         elif part not in _TAGS or not where:
-            where += f".{part}" if where else str(part)[:80]
+            where += f".{one_line(part)}" if where else one_line(str(part)[:80])
     message = _PLAIN_MESSAGES.get(violation["type"], _NOT_UNDERSTOOD).format_map(_plain(violation.get("ctx")))
     if violation["type"] == "extra_forbidden":
         *object_place, key = violation["loc"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-from rollout.printable import printable
+from rollout.printable import one_line, printable
 from rollout.stored import known
 
 ORDERS = ("approve", "advance", "finish")
@@ -101,7 +101,7 @@ class Command:
         """
         if not isinstance(document, Mapping):
             raise ValueError("the command must be an object such as " + _EXAMPLE)  # noqa: TRY004 - bad input
-        wrong = [f"{printable(key)[:80]}: unknown key" for key in sorted(map(str, document.keys() - _KEYS))]
+        wrong = [f"{one_line(key)[:80]}: unknown key" for key in sorted(map(str, document.keys() - _KEYS))]
         if document.get("command") not in COMMANDS:
             wrong.append(f"command: must be one of {', '.join(COMMANDS)}")
         named = (*_TARGET_KEYS, *["rollout_id"] * (document.get("rollout_id") is not None))

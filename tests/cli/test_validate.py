@@ -43,6 +43,22 @@ def test_every_problem_stands_on_a_line_of_its_own_and_steers_no_terminal(say):
     assert done.stderr.splitlines() == ["tidegate: standard input has 3 problems:", *(f"  {each}" for each in PROBLEMS)]
 
 
+def test_keys_that_stand_twice_are_told_a_line_each_with_the_line_of_each(say, tmp_path, capsys):
+    path = tmp_path / "request.yaml"
+    path.write_text("# a comment\nfunction_name: a\nalias_name: b\nfunction_name: c\nhooks: {}\nalias_name: d\n")
+    problems = ["line 4: the key 'function_name' is there twice", "line 6: the key 'alias_name' is there twice"]
+    done = say("validate", str(path))
+    assert (done.exit_code, done.stderr.splitlines()[1:]) == (2, [f"  {problem}" for problem in problems])
+    assert json.loads(say("validate", str(path), "--json").stdout)["problems"] == problems
+    assert main(["run", str(path)]) == 2
+    assert capsys.readouterr().err.splitlines() == [f"{path}: {problem}" for problem in problems]
+
+
+def test_neither_a_key_nor_a_files_name_makes_another_line(say, tmp_path):
+    (path := tmp_path / "a\nb.json").write_text(json.dumps({**REQUEST, "c\nd": 1}))
+    assert say("validate", str(path)).stderr.endswith("/a\\nb.json: c\\nd: unknown key\n")
+
+
 def test_as_json_problems_are_a_list(say):
     done = say("validate", "-", "--json", given=SPOILT)
     assert (done.exit_code, json.loads(done.stdout)["exit_code"]) == (2, 2)

@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
 from sandbox.cloudformation import Declared
 from sandbox.scenario import (
@@ -15,6 +17,7 @@ from sandbox.scenario import (
     ScenarioInvalid,
     shipped,
 )
+from sandbox.scenario_words import FORMS
 from sandbox.target import OWN_TARGET
 from sandbox.timeline import StopExecution
 
@@ -288,3 +291,22 @@ def test_a_stacks_template_that_cannot_be_read_is_told_in_plain_words(kind: str,
     with pytest.raises(ScenarioInvalid) as refused:
         Declared.by(scenario, OWN_TARGET)
     assert refused.value.reasons == [f"stack.template: {why}"]
+
+
+def patterns(schema: Any) -> set[str]:
+    """Every pattern of a JSON Schema, of keys and of values."""
+    inner = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    own = {schema["pattern"]} if isinstance(schema, dict) and isinstance(schema.get("pattern"), str) else set()
+    keys = set(schema.get("patternProperties", ())) if isinstance(schema, dict) else set()
+    return own.union(keys, *map(patterns, inner))
+
+
+def test_what_a_text_must_look_like_is_said_in_words() -> None:
+    assert patterns(TypeAdapter(Scenario).json_schema()) == FORMS.keys()
+    with pytest.raises(ScenarioInvalid) as refused:
+        Scenario.of({"versions": {"x": {"state": "Failed"}}, "alarms": [{"name": "a\nb"}], "c\nd": 1})
+    assert refused.value.reasons == [
+        'versions.x: must be the number of a version in quotes, from "1" to "999"',
+        "alarms.0.name: must not be empty, and must have no control character",
+        "c\\nd: unknown key",
+    ]

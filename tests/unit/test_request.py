@@ -139,6 +139,13 @@ def test_a_version_to_adopt():
             {"smoke_tests": [{"payload": {"a": [float("inf")]}}]},
             "a payload with NaN or a number that is too large (1e999)",
         ),
+        ({"smoke_tests": [{"payload": {"\ud800": 1}}]}, "smoke_tests: have a payload with half a character"),
+        ({"smoke_tests": [{"payload": ["\udfff"]}]}, "smoke_tests: have a payload with half a character"),
+        ({"alarms": ["a\nb"]}, "alarms[0].name: has a control character, which no alarm's name may have"),
+        ({"alarms": [{"name": "a\x7f"}]}, "alarms[0].name: has a control character"),
+        ({"a\nb": 1}, "a\\nb: unknown key"),
+        ({"profile": "a b"}, "profile: 'a b' is no profile's name: 1 to 100 letters, digits, '_', '.' and '-'"),
+        ({"profile": "a:0"}, "profile: 'a:0' is no profile's name"),
         ({"smoke_tests": [{"payload": float("nan")}]}, "a payload with NaN or a number that is too large"),
         ({"hooks": {"each_step": "check/it"}}, "'check/it' is neither a function's name nor its ARN"),
         ({"hooks": {"each_step": {"function_name": "check", "timeout_seconds": 841}}}, "must be at most 840 (got 841)"),
@@ -272,3 +279,26 @@ def test_any_value_in_any_field_is_parsed_or_refused(part):
 def test_a_hook_is_kept_by_its_name_and_qualifier(named, kept):
     hooks = parse({**SMALLEST, "hooks": {"each_step": named}}).hooks.hooks()
     assert (hooks.each_step, hooks.before_traffic, hooks.after_traffic) == (Hook(kept, 60), None, None)
+
+
+ELSEWHERE = [
+    "arn:aws:lambda:eu-west-1:123456789012:function:checkout",
+    "arn:aws:lambda:us-east-1:210987654321:function:checkout:7",
+    "arn:aws-cn:lambda:us-east-1:123456789012:function:checkout",
+]
+
+
+@pytest.mark.parametrize("hook", ELSEWHERE)
+def test_a_hook_of_another_place_is_not_taken_for_the_function_of_that_name(hook):
+    document = {**SMALLEST, "hooks": {"each_step": hook}}
+    assert RolloutRequest.problems(document) == []
+    assert "is the function that is rolled out" not in refusal(document)
+    assert "and this Tidegate serves" in refusal(document)
+
+
+def test_a_hook_that_is_the_function_itself_is_refused_by_whatever_name():
+    own = {**SMALLEST, "hooks": {"each_step": "arn:aws:lambda:us-east-1:123456789012:function:checkout"}}
+    assert "is the function that is rolled out" in refusal(own)
+    assert (
+        "is the function that is rolled out" in RolloutRequest.problems({**own, "hooks": {"each_step": "checkout"}})[0]
+    )

@@ -254,3 +254,10 @@ def test_the_verdict_that_ends_a_hold_is_told_though_it_takes_the_last_hold_s_pl
     held = replace(BAKING, verdicts=(hold, again))
     went_on = replace(BAKING, verdicts=(hold, VerdictView(180, 0, 10, "advance", "10 % has baked")))
     assert [line.partition("  [")[0] for line in lines(went_on, held)] == ["03:00  advance: 10 % has baked"]
+
+
+def test_what_others_say_makes_no_line_of_its_own():
+    forged = VerdictView(126, 0, 10, "wait", "alarm a\n02:06  Promoted.")
+    word = CommandView(100, "pause", "me\n01:40  Promoted.", "because\n01:41  Promoted.")
+    said = lines(replace(BAKING, verdicts=(WAIT, forged), commands=(word,), warnings=("w\nPromoted.",)), PLANNED)
+    assert not [line for line in said if "Promoted." in line and "\\n" not in line]

@@ -53,3 +53,8 @@ def test_only_an_excerpt_of_the_answer_is_repeated():
 @pytest.mark.parametrize(("payload", "expect"), [(b"[1]", "[::0]"), (b"[" * 3000 + b"]" * 3000, "ok")])
 def test_what_no_expression_can_be_held_against_fails_and_is_no_crash(payload, expect):
     assert failure(SmokeTest(expect=expect), Answer(payload, None, 1.0)) is not None
+
+
+def test_an_answer_of_several_lines_makes_no_line_of_its_own():
+    said = failure(SmokeTest(), Answer(b'{\n  "errorType": "x"\n}', "Unhandled", 50)) or ""
+    assert said.endswith('{\\n  "errorType": "x"\\n}')

@@ -1,6 +1,8 @@
 """The scenario file: what may stand in it, what is filled in, and that every reason against it is given at once."""
 
 import json
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +271,16 @@ STUMBLED = (
 )
 
 
+@pytest.fixture
+def usual_depth() -> Iterator[None]:
+    """How deeply Python recurses of itself: the reader of JSONata allows itself ten times as much."""
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)
+    yield
+    sys.setrecursionlimit(before)
+
+
+@pytest.mark.usefixtures("usual_depth")
 @pytest.mark.parametrize(
     ("kind", "template", "why"),
     [

@@ -32,7 +32,7 @@ def handler(event: Document) -> Document:
     timestamp = as_object(detail.get("state")).get("timestamp")
     told = moment(timestamp)
     # Unreadable, it is taken for what fires now: what nobody knows is not healthy.
-    fired_at, since = (time.time(), "") if told is None else (told, f" since {timestamp}")
+    fired_at, since = (told, f" since {timestamp}") if told else (time.time(), "")
     restored: list[str] = []
     failed: RolloutError | None
     watching, failed = locks.running(alarm=name)

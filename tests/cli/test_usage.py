@@ -126,6 +126,8 @@ class Interrupting:
         if name in {"typer", "rich"}:
             signal.raise_signal(signal.SIGINT)
 
+# A shell that runs something behind itself has it ignore Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.meta_path.insert(0, Interrupting())
 sys.argv[1:] = ["validate", "-"]
 runpy.run_module(PROGRAM, run_name="__main__")

@@ -29,11 +29,17 @@ def alias_is_unreachable(case: Case, seen: Observation) -> bool:
 
 
 def nobody_is_left(case: Case, seen: Observation) -> bool:
-    """Whether whoever restores after an end is gone: the sweeper, or what it reads, and the guard with its event."""
+    """Whether whoever restores after an end is gone: the sweeper, or what it reads, and the guard with its event, or
+    with its process at the first word of the ledger.
+    """
     dead = {fault["handler"] for fault in case.endless("handler")}
     blind = any(fnmatchcase("stepfunctions.DescribeExecution", fault["call"]) for fault in case.endless("call"))
+    dies = any(
+        fault["error"].startswith("crash") and fnmatchcase("dynamodb.GetItem", fault["call"])
+        for fault in case.endless("call")
+    )
     return ("sweep" in dead or blind or ledger_is_dead(case, seen)) and (
-        "guard_execution" in dead or event_may_be_lost(case)
+        "guard_execution" in dead or dies or event_may_be_lost(case)
     )
 
 

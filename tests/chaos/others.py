@@ -41,12 +41,13 @@ def no_weight_of_ours_on_theirs(case: Case, seen: Observation) -> Broken:
             return
 
 
-def undoes_only_its_own(_: Case, seen: Observation) -> Broken:
+def undoes_only_its_own(case: Case, seen: Observation) -> Broken:
     """Whoever works for one rollout changes nothing that another one wrote, which has the lock and goes on."""
     wrote: str | None = None
     for before, write in seen.moves:
         holder = next((each for each in seen.executions if each.arn == write.holder), None)
         goes_on = holder is not None and (holder.ended_at is None or write.at < holder.ended_at) and not write.restored
+        goes_on = goes_on and not (holder is seen.executions[0] and _lies_stopped(case, write.at))
         anothers = not write.foreign and write.by != LAMBDA_ITSELF and write.serves != write.holder
         if anothers and goes_on and wrote == write.holder:
             yield (
@@ -54,6 +55,13 @@ def undoes_only_its_own(_: Case, seen: Observation) -> Broken:
                 f" {_number(write.holder)} had set and still holds"
             )
         wrote = write.serves if write.by in _FORWARD else None
+
+
+def _lies_stopped(case: Case, at: float) -> bool:
+    """Whether somebody had stopped the first rollout by then, and not redriven it yet: all of that is about it."""
+    about = [action for action in case.timeline if action["do"] in {"stop_execution", "redrive"}]
+    before = [action for action in about if float(action["at_second"]) <= at]
+    return bool(before) and max(before, key=lambda action: float(action["at_second"]))["do"] == "stop_execution"
 
 
 def the_deleted_are_not_mourned(case: Case, seen: Observation) -> Broken:

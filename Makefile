@@ -79,7 +79,7 @@ policies: setup
 	$(BIN)/python -m pytest -n0 -q tests/contract/test_policies.py
 
 asl: rendered
-	$(BIN)/python tests/contract/lint_asl.py $(RENDERED)/*/*.asl.json
+	$(BIN)/python tools/lint_asl.py $(RENDERED)/*/*.asl.json
 	@if command -v npm >/dev/null; then \
 	  for definition in $(RENDERED)/*/longest.asl.json; do \
 	    npm_config_cache=$(abspath $(VENV))/npm npx --yes asl-validator@4.0.0 --json-path $$definition || exit 1; \
@@ -114,8 +114,8 @@ build: setup  ## sam build, into .aws-sam; needs a python3.13
 	  echo "skipped: sam build needs python3.13, found neither on PATH nor under pyenv"; \
 	else \
 	  PATH="$(BIN_313):$$PATH" $(SAM) build --template $(TEMPLATE) && \
-	  $(BIN_313)/python3.13 bench/coldstart/bytecode.py .aws-sam/build/*Function && \
-	  $(BIN)/python tests/contract/weigh_build.py; \
+	  $(BIN_313)/python3.13 tools/bytecode.py .aws-sam/build/*Function && \
+	  $(BIN)/python tools/weigh_build.py; \
 	fi
 
 deploy: named build  ## to your account, asking for each parameter first: STACK=tidegate-prod for another name

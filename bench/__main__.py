@@ -19,7 +19,7 @@ from bench.coldstart.measure import LIMITS, ColdStart, measure
 from bench.coldstart.package import PackageUnusable
 from bench.judge import cases, record, replay, score
 from bench.row import Row
-from tests.contract.weigh_build import LIMIT_BYTES, zipped_bytes
+from tools.weigh_build import LIMIT_BYTES, zipped_bytes
 
 _MEGABYTE = 1e6
 

@@ -10,14 +10,14 @@ from statistics import median
 from typing import Any, Final
 
 from bench.row import Row
-from rollout.pace import HISTORY_BUDGET, Pace, history_events, pace
-from rollout.request import RolloutRequest
-from rollout.span import span
-from sandbox.eventbridge import DELIVERY_SECONDS
+from sandbox.aws.eventbridge import DELIVERY_SECONDS
+from sandbox.aws.stack import ACCOUNT_ID, REGION
 from sandbox.scenario import Scenario, shipped
-from sandbox.stack import ACCOUNT_ID, REGION
 from sandbox.story import Story, play
-from tidegate import cost
+from tidegate.duration import span
+from tidegate.planning.pace import HISTORY_BUDGET, Pace, history_events, pace
+from tidegate.request.rollout_request import RolloutRequest
+from tidegate.views import cost
 
 Request = Mapping[str, Any]
 

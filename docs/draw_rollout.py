@@ -14,8 +14,8 @@ from sandbox.command_line import DEMO_REQUEST, DEMO_SCENARIOS
 from sandbox.scenario import shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import World
-from tidegate import view as views
-from tidegate.view import Counts, MinuteView, RolloutView, VerdictView
+from tidegate.views import rollout_view as views
+from tidegate.views.rollout_view import Counts, MinuteView, RolloutView, VerdictView
 
 _SIZE: Final = (640, 600)
 #: The traffic is shown for so long after the end.

@@ -11,7 +11,7 @@ from drawing import MONO, Palette
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
-from tidegate import live
+from tidegate.views import live
 
 _COLUMNS: Final = 96
 #: As rich's own, but with a font of the reader's machine in place of one from the network, and no window around it.

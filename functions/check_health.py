@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 
-from application.announcement import tell_waiting
-from application.telemetry import Document, logger, task
-from aws import alarms, aliases, metrics, verdicts
-from rollout.decision import Decision, decide
-from rollout.errors import AliasMoved, AwsUnavailable, LockLost, RolloutError
-from rollout.look import Look
-from rollout.observation import Minute
-from rollout.plan import Plan
-from rollout.progress import Progress
-from rollout.routing import Routing
+from tidegate.application.telemetry import Document, logger, task
+from tidegate.analysis.observation import Minute
+from tidegate.application.announcement import tell_waiting
+from tidegate.aws import alarms, aliases, metrics, verdicts
+from tidegate.control.decision import Decision, decide
+from tidegate.control.health_check import Look
+from tidegate.control.progress import Progress
+from tidegate.errors import AliasMoved, AwsUnavailable, LockLost, RolloutError
+from tidegate.planning.plan import Plan
+from tidegate.routing import Routing
 
 #: How often a look decides anew because somebody spoke meanwhile.
 _TRIES = 5

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from application.revert import revert
-from application.steering import steer
-from application.telemetry import Document, logger, task
-from aws import finished, locks
-from aws.locks import Lock
-from rollout.errors import AwsUnavailable
-from rollout.wheel import Command
+from tidegate.application.telemetry import Document, logger, task
+from tidegate.application.revert import revert
+from tidegate.application.steering import steer
+from tidegate.aws import finished, locks
+from tidegate.aws.locks import Lock
+from tidegate.control.commands import Command
+from tidegate.errors import AwsUnavailable
 
 #: How often a word is judged anew because the rollout went on, or somebody else spoke, meanwhile.
 _TRIES = 5

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from application.restoration import has_ended_as_meant, left_open, mark, restore_at_once
-from application.telemetry import Document, count, identify, logger, task
-from aws import locks
-from aws.history import Booked
-from aws.locks import Lock
-from rollout.errors import AliasNotFound, Interrupted, RolloutError
-from rollout.json_text import as_object
-from rollout.moment import moment
+from tidegate.application.telemetry import Document, count, identify, logger, task
+from tidegate.application.restoration import has_ended_as_meant, left_open, mark, restore_at_once
+from tidegate.aws import locks
+from tidegate.aws.history import Booked
+from tidegate.aws.locks import Lock
+from tidegate.errors import AliasNotFound, Interrupted, RolloutError
+from tidegate.json_text import as_object
+from tidegate.moment import moment
 
 
 @task("guard_alarm")

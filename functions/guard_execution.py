@@ -6,17 +6,17 @@ import time
 from dataclasses import replace
 from functools import partial
 
-from application.books import tell, tell_refused
-from application.settlement import settle, take_over
-from application.telemetry import Document, identify, logger, task
-from aws import executions, history, locks
-from aws.executions import SUCCESSES, End, Execution, Trace
-from aws.history import Kept
-from aws.locks import Lock
-from rollout.errors import REFUSALS, RolloutError
-from rollout.json_text import parsed
-from rollout.moment import moment
-from rollout.plan import Plan
+from tidegate.application.telemetry import Document, identify, logger, task
+from tidegate.application.finalize import tell, tell_refused
+from tidegate.application.reconcile import settle, take_over
+from tidegate.aws import executions, history, locks
+from tidegate.aws.executions import SUCCESSES, End, Execution, Trace
+from tidegate.aws.history import Kept
+from tidegate.aws.locks import Lock
+from tidegate.errors import REFUSALS, RolloutError
+from tidegate.json_text import parsed
+from tidegate.moment import moment
+from tidegate.planning.plan import Plan
 
 #: A promotion that is older than this may be somebody's later one of the same version.
 _UNDONE_WITHIN_SECONDS = 15 * 60

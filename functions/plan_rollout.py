@@ -5,16 +5,16 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from application.announcement import announce
-from application.books import tell_refused
-from application.dry_run import rehearse
-from application.planner import Asked, make_plan, taken
-from application.settlement import take_over
-from application.telemetry import Document, best_effort, identify, logger, task
-from aws import executions, history, ledger, locks
-from aws.executions import Execution
-from rollout.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning, VersionFailed
-from rollout.plan import Plan
+from tidegate.application.telemetry import Document, best_effort, identify, logger, task
+from tidegate.application.announcement import announce
+from tidegate.application.dry_run import rehearse
+from tidegate.application.finalize import tell_refused
+from tidegate.application.planner import Asked, make_plan, taken
+from tidegate.application.reconcile import take_over
+from tidegate.aws import executions, history, ledger, locks
+from tidegate.aws.executions import Execution
+from tidegate.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning, VersionFailed
+from tidegate.planning.plan import Plan
 
 #: What trying again will not change.
 _FINAL = (Rejected, PermissionDenied, VersionFailed, AwsRefused)

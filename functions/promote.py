@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from application.books import close
-from application.forward import move
-from application.telemetry import Document, best_effort, task
-from aws import aliases, ledger, locks, versions
-from aws.aliases import Alias
-from aws.history import Closing
-from rollout.errors import (
+from tidegate.application.telemetry import Document, best_effort, task
+from tidegate.application.finalize import close
+from tidegate.application.forward import move
+from tidegate.aws import aliases, ledger, locks, versions
+from tidegate.aws.aliases import Alias
+from tidegate.aws.history import Closing
+from tidegate.control.progress import Progress
+from tidegate.errors import (
     AliasMoved,
     LedgerUnavailable,
     LockLost,
@@ -16,9 +17,8 @@ from rollout.errors import (
     ProvisioningPending,
     RolloutError,
 )
-from rollout.plan import Plan
-from rollout.progress import Progress
-from rollout.routing import Routing
+from tidegate.planning.plan import Plan
+from tidegate.routing import Routing
 
 
 @task("Promote")

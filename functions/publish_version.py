@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from application.books import close
-from application.telemetry import Document, identify, logger, task
-from aws import history, ledger, locks, versions
-from aws.history import Closing
-from rollout.errors import LockLost, VersionKnownBad, VersionNotFound, VersionPending
-from rollout.plan import Plan
-from rollout.version import Version
+from tidegate.application.telemetry import Document, identify, logger, task
+from tidegate.application.finalize import close
+from tidegate.aws import history, ledger, locks, versions
+from tidegate.aws.history import Closing
+from tidegate.errors import LockLost, VersionKnownBad, VersionNotFound, VersionPending
+from tidegate.planning.plan import Plan
+from tidegate.version import Version
 
 
 @task("PublishVersion")

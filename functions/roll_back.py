@@ -6,13 +6,15 @@ import time
 from dataclasses import dataclass
 from datetime import datetime
 
-from application.books import close, tell
-from application.restoration import begin, left_open, mark, restore
-from application.telemetry import Document, best_effort, logger, measure, task
-from aws import executions, history, locks
-from aws.executions import SUCCESSES, Trace
-from aws.history import ROLLBACK_FAILED, Booked, Closing
-from rollout.errors import (
+from tidegate.application.telemetry import Document, best_effort, logger, measure, task
+from tidegate.application.finalize import close, tell
+from tidegate.application.restoration import begin, left_open, mark, restore
+from tidegate.aws import executions, history, locks
+from tidegate.aws.executions import SUCCESSES, Trace
+from tidegate.aws.history import ROLLBACK_FAILED, Booked, Closing
+from tidegate.control.progress import Progress
+from tidegate.ending.failure import Failure, after
+from tidegate.errors import (
     CONVICTING,
     AliasMoved,
     AliasNotFound,
@@ -24,9 +26,7 @@ from rollout.errors import (
     RolloutError,
     VersionFailed,
 )
-from rollout.failure import Failure, after
-from rollout.plan import Plan
-from rollout.progress import Progress
+from tidegate.planning.plan import Plan
 
 #: Failures that say that the alias is not as this rollout left it.
 _MOVED = frozenset({AliasMoved.__name__, AliasNotFound.__name__})

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from application.hook import ask
-from application.telemetry import Document, task
-from rollout.hook import Moment
-from rollout.plan import Plan
-from rollout.progress import Progress
+from tidegate.application.telemetry import Document, task
+from tidegate.application.hook import ask
+from tidegate.control.progress import Progress
+from tidegate.hooks.hook import Moment
+from tidegate.planning.plan import Plan
 
 
 @task("RunHook")

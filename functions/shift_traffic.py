@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import time
 
-from application.announcement import tell_waiting
-from application.forward import move
-from application.telemetry import Document, best_effort, logger, task
-from aws import events, ledger
-from rollout.plan import Plan
-from rollout.progress import Progress
-from rollout.routing import Routing
+from tidegate.application.telemetry import Document, best_effort, logger, task
+from tidegate.application.announcement import tell_waiting
+from tidegate.application.forward import move
+from tidegate.aws import events, ledger
+from tidegate.control.progress import Progress
+from tidegate.planning.plan import Plan
+from tidegate.routing import Routing
 
 
 @task("ShiftTraffic")

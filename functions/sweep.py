@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 
-from application.announcement import announce
-from application.books import OPEN_ROLLBACKS
-from application.restoration import cleared
-from application.settlement import take_over
-from application.telemetry import Document, gauge, identify, logger, task
-from aws import aliases, executions, history, locks
-from aws.executions import End
-from aws.history import ROLLBACK_FAILED, Ended
-from aws.locks import Lock
-from rollout.claim import Claim
-from rollout.errors import AliasNotFound, RestoreFailed, RolloutError
-from rollout.plan import Plan
-from rollout.routing import Routing
-from rollout.strategy import ALL_PERCENT, COMPARISON
+from tidegate.application.telemetry import Document, gauge, identify, logger, task
+from tidegate.application.announcement import announce
+from tidegate.application.finalize import OPEN_ROLLBACKS
+from tidegate.application.reconcile import take_over
+from tidegate.application.restoration import cleared
+from tidegate.aws import aliases, executions, history, locks
+from tidegate.aws.executions import End
+from tidegate.aws.history import ROLLBACK_FAILED, Ended
+from tidegate.aws.locks import Lock
+from tidegate.ending.claim import Claim
+from tidegate.errors import AliasNotFound, RestoreFailed, RolloutError
+from tidegate.planning.plan import Plan
+from tidegate.planning.strategy import COMPARISON
+from tidegate.routing import ALL_PERCENT, Routing
 
 #: No handler runs longer: Lambda ends it after 15 minutes, and an SDK call of its may land a moment later.
 _IN_FLIGHT_SECONDS = 16 * 60

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from application.hook import ask
-from application.telemetry import Document, best_effort, logger, task
-from aws import alarms, profiles, versions
-from rollout import preflight, smoke_test
-from rollout.errors import AwsUnavailable, PermissionDenied, RolloutError, SmokeTestFailed, VersionPending
-from rollout.plan import Plan
-from rollout.smoke_test import SmokeTest
-from rollout.version import Version
+from tidegate.application.telemetry import Document, best_effort, logger, task
+from tidegate.application.hook import ask
+from tidegate.aws import alarms, profiles, versions
+from tidegate.errors import AwsUnavailable, PermissionDenied, RolloutError, SmokeTestFailed, VersionPending
+from tidegate.hooks import smoke_test
+from tidegate.hooks.smoke_test import SmokeTest
+from tidegate.planning import preflight
+from tidegate.planning.plan import Plan
+from tidegate.version import Version
 
 
 @task("VerifyCandidate")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tidegate.outset import plainly
+from tidegate.terminal.outset import plainly
 
 
 def main(arguments: list[str] | None = None) -> int:

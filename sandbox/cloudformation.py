@@ -10,12 +10,13 @@ from typing import Any, Final, Self
 import yaml
 from samtranslator.yaml_helper import yaml_parse
 
-from sandbox.boundary import AwsError, Boundary, Params, Response
-from sandbox.lambda_records import FUNCTION_ARN
+from sandbox.aws.boundary import AwsError, Boundary, Params, Response
+from sandbox.aws.lambda_records import FUNCTION_ARN
 from sandbox.scenario import Scenario, ScenarioInvalid, StackTemplate
 from sandbox.target import Target
-from tidegate.domain import Unreadable, json_text
-from tidegate.yaml_text import STUMBLES, place
+from tidegate import json_text
+from tidegate.json_text import Unreadable
+from tidegate.terminal.yaml_text import STUMBLES, place
 
 LOGICAL_ID: Final = "FunctionAlias"
 _ALIAS: Final = "AWS::Lambda::Alias"

@@ -17,10 +17,13 @@ from rich.console import Console
 from sandbox.scenario import Scenario, ScenarioInvalid, find, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import STARTED_AT, World
-from tidegate import documents, domain, live, report, screen
-from tidegate.domain import Unreadable, printable
-from tidegate.failed import ENDED_OTHERWISE, SUCCEEDED, UNUSABLE, Unusable
-from tidegate.view import RolloutView
+from tidegate.json_text import Unreadable
+from tidegate.printable import printable
+from tidegate.request.problems import problems_of
+from tidegate.terminal import documents
+from tidegate.terminal.exit_codes import ENDED_OTHERWISE, SUCCEEDED, UNUSABLE, Unusable
+from tidegate.views import live, report, screen
+from tidegate.views.rollout_view import RolloutView
 
 DEMO_REQUEST = {"function_name": "checkout", "alias_name": "live"}
 DEMO_SCENARIOS = {"good": "good_release", "bad": "fails_5_percent"}
@@ -75,7 +78,7 @@ def _scenarios(_: argparse.Namespace) -> int:
 
 def _run(chosen: argparse.Namespace) -> int:
     request, scenario = _request(chosen.request), find(chosen.scenario)
-    problems = domain.problems(request)
+    problems = problems_of(request)
     if problems and not chosen.json:
         raise ScenarioInvalid([f"{documents.named(chosen.request)}: {problem}" for problem in problems])
     if chosen.report:

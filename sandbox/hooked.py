@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sandbox import scenario as scenarios
-from sandbox.clock import Clock
-from sandbox.runtime import Runtime
+from sandbox.aws.clock import Clock
+from sandbox.aws.runtime import Runtime
 from sandbox.target import create_function
 
 _MILLISECONDS = 1000

@@ -20,12 +20,10 @@ from botocore.session import get_session
 from pydantic import Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
 from pydantic import model_validator as validator
 
-from sandbox.alarm_rule import AlarmState
-from sandbox.faults import STALE_CALLS
-from sandbox.scenario_keys import nearest
-from sandbox.scenario_words import plain
-from sandbox.settings import Setting
-from sandbox.shapes import (
+from sandbox.aws.alarm_rule import AlarmState
+from sandbox.aws.faults import STALE_CALLS
+from sandbox.aws.settings import Setting
+from sandbox.aws.shapes import (
     AlarmName,
     Count,
     MissingDataTreatment,
@@ -37,9 +35,13 @@ from sandbox.shapes import (
     Weights,
     shape,
 )
+from sandbox.scenario_keys import nearest
+from sandbox.scenario_words import plain
 from sandbox.timeline import Action, UpdateAlias
-from tidegate import documents
-from tidegate.domain import Unreadable, json_text, one_line
+from tidegate import json_text
+from tidegate.json_text import Unreadable
+from tidegate.printable import one_line
+from tidegate.terminal import documents
 
 SHIPPED = Path(__file__).parent / "scenarios"
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from boto3.dynamodb.types import TypeDeserializer
 
-from sandbox.cloudwatch import MINUTE_SECONDS
-from sandbox.execution_history import history
-from sandbox.lambda_rules import Routing
+from sandbox.aws.cloudwatch import MINUTE_SECONDS
+from sandbox.aws.execution_history import history
+from sandbox.aws.lambda_rules import Routing
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import STARTED_AT, End, World
-from tidegate import records
-from tidegate.view import Counts, MinuteView, RolloutView, ShiftView
+from tidegate.views import records
+from tidegate.views.rollout_view import Counts, MinuteView, RolloutView, ShiftView
 
 SOURCE = "tidegate"
 OUTCOMES = records.OUTCOMES

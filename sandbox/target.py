@@ -11,8 +11,8 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from sandbox import scenario as scenarios
-from sandbox.lambda_rules import LambdaRules
-from sandbox.stack import ACCOUNT_ID, STACK_NAME, archive, client
+from sandbox.aws.lambda_rules import LambdaRules
+from sandbox.aws.stack import ACCOUNT_ID, STACK_NAME, archive, client
 
 _FUNCTION = re.compile(rf"(?:.*:function:)?(?P<name>(?!{STACK_NAME}-)[a-zA-Z0-9_-]{{1,64}})(?::.*)?")
 _ALIAS = re.compile(r"(?!\d+$)[a-zA-Z0-9_-]{1,128}")

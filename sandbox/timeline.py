@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Discriminator, StringConstraints, Tag
 from pydantic import model_validator as validator
 
-from sandbox.alarm_rule import AlarmState
-from sandbox.shapes import Name, Qualifier, Second, VersionNumber, Weights, shape
+from sandbox.aws.alarm_rule import AlarmState
+from sandbox.aws.shapes import Name, Qualifier, Second, VersionNumber, Weights, shape
 
 
 @shape

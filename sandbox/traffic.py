@@ -17,9 +17,9 @@ from random import Random
 from statistics import NormalDist
 from typing import Final
 
-from sandbox.clock import Clock
-from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch, Samples
-from sandbox.lambda_rules import Routing
+from sandbox.aws.clock import Clock
+from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch, Samples
+from sandbox.aws.lambda_rules import Routing
 from sandbox.scenario import Counts, Outage, ReplayMinute
 
 HISTORY_SECONDS: Final = 24 * 3600

@@ -16,26 +16,28 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox import faults, shortcuts, timeline
 from sandbox import scenario as scenarios
-from sandbox.alarm_rule import ALARM_ARN
-from sandbox.boundary import Boundary
-from sandbox.clock import Clock
+from sandbox import timeline
+from sandbox.aws import faults, shortcuts
+from sandbox.aws.alarm_rule import ALARM_ARN
+from sandbox.aws.boundary import Boundary
+from sandbox.aws.clock import Clock
+from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch
+from sandbox.aws.dynamodb_rules import DynamoDbRules
+from sandbox.aws.embedded_metrics import EmbeddedMetrics
+from sandbox.aws.eventbridge import EventBridge
+from sandbox.aws.iam import Iam
+from sandbox.aws.interpreter import Interpreter
+from sandbox.aws.lambda_rules import LambdaRules, Routing
+from sandbox.aws.runtime import Runtime
+from sandbox.aws.stack import Stack, Template, client
 from sandbox.cloudformation import AliasStack, Declared
-from sandbox.cloudwatch import MINUTE_SECONDS, CloudWatch
-from sandbox.dynamodb_rules import DynamoDbRules
-from sandbox.embedded_metrics import EmbeddedMetrics
-from sandbox.eventbridge import EventBridge
 from sandbox.hooked import Hooked
-from sandbox.iam import Iam
-from sandbox.interpreter import Interpreter
-from sandbox.lambda_rules import LambdaRules, Routing
-from sandbox.runtime import Runtime
 from sandbox.scenario import Scenario
-from sandbox.stack import TEMPLATE, Stack, Template, client
 from sandbox.target import Target, create_alarms, create_target, set_alarm, store_profiles
 from sandbox.traffic import Behaviour, Traffic, TrafficCounts
 
+TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 #: StartExecution is on a whole minute; the stack was deployed at none, so schedules do not tick at whole ones.
 STARTED_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC).timestamp()
 DEPLOYED_AT = STARTED_AT - 83

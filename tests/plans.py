@@ -1,7 +1,7 @@
 """The plan of an ordinary rollout, from which tests make others."""
 
-from rollout.plan import Plan
-from rollout.strategy import DEFAULT_STEPS
+from tidegate.planning.plan import Plan
+from tidegate.planning.strategy import DEFAULT_STEPS
 
 #: The default rollout of checkout:live, from version 1, started at second 0.
 PLAN = Plan(

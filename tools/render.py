@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from sandbox.intrinsics import Created, Properties, Resolver
-from sandbox.stack import ACCOUNT_ID, TEMPLATE, Template, definition
+from sandbox.aws.intrinsics import Created, Properties, Resolver
+from sandbox.aws.stack import ACCOUNT_ID, Template, definition
+from sandbox.world import TEMPLATE
 from tools.stack_name import LONGEST
 
 #: A Region of each partition.

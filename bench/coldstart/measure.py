@@ -10,10 +10,12 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from bench.coldstart import bytecode, package
+from bench.coldstart import package
 from bench.coldstart.emulator import cold_start_ms
-from sandbox.intrinsics import Created, Resolver
-from sandbox.stack import TEMPLATE, Template
+from sandbox.aws.intrinsics import Created, Resolver
+from sandbox.aws.stack import Template
+from sandbox.world import TEMPLATE
+from tools import bytecode
 
 BASELINE: Final = "only_a_client"
 _BASELINE_SOURCE: Final = (

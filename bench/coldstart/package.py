@@ -8,7 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from bench.coldstart import bytecode
+from tools import bytecode
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"

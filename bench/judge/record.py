@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bench.judge import simulate
 from bench.judge.simulate import RAMP_MINUTES, RAMPS, STEPS, Cell, Drawn
-from rollout.observation import Counts
+from tidegate.analysis.observation import Counts
 
 FOLDER: Final = Path(__file__).parent / "recorded"
 SEED: Final = 11

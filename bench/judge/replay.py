@@ -9,9 +9,9 @@ from bench.judge import cases as recorded
 from bench.judge import rules
 from bench.judge.cases import Case
 from bench.judge.score import Outcome, Verdict
-from rollout.judge import Judge
-from rollout.observation import Counts, History, Minute, Shift
-from rollout.verdict import hear
+from tidegate.analysis.comparison import hear
+from tidegate.analysis.judge import Judge
+from tidegate.analysis.observation import Counts, History, Minute, Shift
 
 RULE: Final = "tidegate"
 #: The cases say which requests were slow, so the p99 behind it may be any. Of the rates before, they know nothing.

@@ -12,11 +12,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox.boundary import Boundary
-from sandbox.clock import Clock
-from sandbox.cloudwatch import CloudWatch
-from sandbox.faults import Faults
-from sandbox.stack import client
+from sandbox.aws.boundary import Boundary
+from sandbox.aws.clock import Clock
+from sandbox.aws.cloudwatch import CloudWatch
+from sandbox.aws.faults import Faults
+from sandbox.aws.stack import client
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

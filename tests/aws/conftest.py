@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from boto3.dynamodb.types import TypeDeserializer
 
-from aws import sdk, settings
-from sandbox.boundary import caller
+from sandbox.aws.boundary import caller
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 from tests.aws.cloudwatch_account import Account, account_with
+from tidegate.aws import sdk, settings
 
 Inhabit = Callable[..., World]
 

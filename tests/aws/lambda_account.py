@@ -14,11 +14,11 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox.boundary import Boundary, caller
-from sandbox.clock import Clock
-from sandbox.faults import CallFault, Faults
-from sandbox.lambda_rules import LambdaRules
-from sandbox.stack import client
+from sandbox.aws.boundary import Boundary, caller
+from sandbox.aws.clock import Clock
+from sandbox.aws.faults import CallFault, Faults
+from sandbox.aws.lambda_rules import LambdaRules
+from sandbox.aws.stack import client
 
 CHECKOUT = "checkout"
 ROLE, OTHER_ROLE = "arn:aws:iam::123456789012:role/serving", "arn:aws:iam::123456789012:role/other"

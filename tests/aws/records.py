@@ -2,17 +2,17 @@
 
 from dataclasses import replace
 
-from aws import ledger, locks, verdicts
-from aws.history import Closing
-from rollout.decision import Decision
-from rollout.health import AlarmGate
-from rollout.look import Look
-from rollout.observation import Counts, Shift
-from rollout.progress import Progress
-from rollout.verdict import Verdict
-from rollout.wheel import Word
 from sandbox.world import STARTED_AT
 from tests import plans
+from tidegate.analysis.comparison import Verdict
+from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.observation import Counts, Shift
+from tidegate.aws import ledger, locks, verdicts
+from tidegate.aws.history import Closing
+from tidegate.control.commands import Word
+from tidegate.control.decision import Decision
+from tidegate.control.health_check import Look
+from tidegate.control.progress import Progress
 
 TARGET = "checkout:live"
 ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:"

@@ -13,12 +13,12 @@ from typing import Any
 
 from moto import mock_aws
 
-from sandbox.boundary import Boundary
-from sandbox.clock import Clock
-from sandbox.faults import Faults
-from sandbox.interpreter import Interpreter
-from sandbox.runtime import Runtime
-from sandbox.stack import client
+from sandbox.aws.boundary import Boundary
+from sandbox.aws.clock import Clock
+from sandbox.aws.faults import Faults
+from sandbox.aws.interpreter import Interpreter
+from sandbox.aws.runtime import Runtime
+from sandbox.aws.stack import client
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 T0 = START.timestamp()

@@ -2,10 +2,10 @@
 
 import pytest
 
-from aws import alarms
-from rollout.errors import AwsUnavailable, PermissionDenied
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
+from tidegate.aws import alarms
+from tidegate.errors import AwsUnavailable, PermissionDenied
 
 DESCRIBE, HISTORY = "cloudwatch.DescribeAlarms", "cloudwatch.DescribeAlarmHistory"
 #: Nobody calls, so that only what a test sets moves an alarm.

@@ -2,8 +2,8 @@
 
 import pytest
 
-from aws import aliases
-from rollout.errors import (
+from tidegate.aws import aliases
+from tidegate.errors import (
     AliasMoved,
     AliasNotFound,
     AwsRefused,
@@ -12,7 +12,7 @@ from rollout.errors import (
     PermissionDenied,
     VersionFailed,
 )
-from rollout.routing import Routing
+from tidegate.routing import Routing
 
 STABLE, CANDIDATE = "1", "2"
 #: Publishes version 2 and leaves the alias between both.

@@ -6,23 +6,23 @@ from dataclasses import replace
 
 import pytest
 
-from aws import history, ledger, locks, verdicts, versions
-from aws.history import Closing
-from rollout.check import Check, Finding
-from rollout.decision import Decision
-from rollout.errors import AwsRefused, AwsUnavailable
-from rollout.health import AlarmGate
-from rollout.judge import Judge
-from rollout.look import Look
-from rollout.observation import Counts, History, Minute, Shift
-from rollout.progress import Progress
-from rollout.smoke_test import SmokeTest
-from rollout.strategy import Step
-from rollout.verdict import hear
-from rollout.wheel import Word
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests import plans
+from tidegate.analysis.check import Check, Finding
+from tidegate.analysis.comparison import hear
+from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.judge import Judge
+from tidegate.analysis.observation import Counts, History, Minute, Shift
+from tidegate.aws import history, ledger, locks, verdicts, versions
+from tidegate.aws.history import Closing
+from tidegate.control.commands import Word
+from tidegate.control.decision import Decision
+from tidegate.control.health_check import Look
+from tidegate.control.progress import Progress
+from tidegate.errors import AwsRefused, AwsUnavailable
+from tidegate.hooks.smoke_test import SmokeTest
+from tidegate.planning.strategy import Step
 
 TARGET, HOUR, DAY = "checkout:live", 3_600, 86_400
 ITEM_BYTES = 400 * 1024

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from aws import events
-from rollout.errors import AwsUnavailable, PermissionDenied
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
+from tidegate.aws import events
+from tidegate.errors import AwsUnavailable, PermissionDenied
 
 PUT = "events.PutEvents"
 

@@ -4,9 +4,9 @@ from contextvars import Context
 
 import pytest
 
-from aws import executions, locks
-from aws.executions import End, Execution
-from rollout.errors import AwsRefused, AwsUnavailable
+from tidegate.aws import executions, locks
+from tidegate.aws.executions import End, Execution
+from tidegate.errors import AwsRefused, AwsUnavailable
 
 UNKNOWN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:nobody"
 HISTORY = "stepfunctions.GetExecutionHistory"

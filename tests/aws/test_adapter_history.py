@@ -4,12 +4,6 @@ import json
 
 import pytest
 
-from aws import history, ledger, locks
-from aws.executions import Execution
-from aws.history import Booked, Kept
-from rollout.claim import Claim
-from rollout.errors import AwsUnavailable, LedgerUnreadable, LockLost
-from rollout.plan import Plan
 from sandbox.world import STARTED_AT
 from tests.aws.records import (
     DAY,
@@ -24,6 +18,12 @@ from tests.aws.records import (
     record_verdict,
     take,
 )
+from tidegate.aws import history, ledger, locks
+from tidegate.aws.executions import Execution
+from tidegate.aws.history import Booked, Kept
+from tidegate.ending.claim import Claim
+from tidegate.errors import AwsUnavailable, LedgerUnreadable, LockLost
+from tidegate.planning.plan import Plan
 
 # The end.
 

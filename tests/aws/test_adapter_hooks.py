@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from aws import hooks
-from rollout.errors import AwsUnavailable, PermissionDenied
-from rollout.hook import MAX_ANSWER_BYTES, Hook
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
+from tidegate.aws import hooks
+from tidegate.errors import AwsUnavailable, PermissionDenied
+from tidegate.hooks.hook import MAX_ANSWER_BYTES, Hook
 
 CHECK = {"functions": [{"name": "check", "answer": {"status": "Succeeded"}}]}
 

@@ -5,10 +5,6 @@ from dataclasses import replace
 
 import pytest
 
-from aws import history, ledger, locks
-from aws.locks import Restored
-from rollout.check import Check, Finding
-from rollout.errors import AwsUnavailable, LockLost
 from sandbox.world import STARTED_AT
 from tests.aws.records import (
     ARN,
@@ -25,6 +21,10 @@ from tests.aws.records import (
     say,
     take,
 )
+from tidegate.analysis.check import Check, Finding
+from tidegate.aws import history, ledger, locks
+from tidegate.aws.locks import Restored
+from tidegate.errors import AwsUnavailable, LockLost
 
 # The lock.
 

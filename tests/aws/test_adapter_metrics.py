@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from aws import metrics
-from rollout.errors import AwsUnavailable, PermissionDenied
-from rollout.observation import Counts, History, Minute
 from sandbox.world import STARTED_AT
+from tidegate.analysis.observation import Counts, History, Minute
+from tidegate.aws import metrics
+from tidegate.errors import AwsUnavailable, PermissionDenied
 
 GET = "cloudwatch.GetMetricData"
 #: Ten requests in each of the first two minutes go to version 2, and later ones as the default traffic has them.

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from aws import profiles
-from rollout.errors import AwsUnavailable, PermissionDenied, ProfileNotFound, RequestInvalid
+from tidegate.aws import profiles
+from tidegate.errors import AwsUnavailable, PermissionDenied, ProfileNotFound, RequestInvalid
 
 PROFILE = {"alias_name": "live"}
 NAME = "/tidegate/profiles/prod-api"

@@ -3,9 +3,9 @@
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutError
 
-from aws import sdk
-from rollout.errors import AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
+from tidegate.aws import sdk
+from tidegate.errors import AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
 
 GET = "lambda.GetAlias"
 #: (AWS's code, HTTP status): what comes out, and after how many attempts.

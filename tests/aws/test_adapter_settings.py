@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from aws import settings
-from aws.settings import Settings
-from rollout.errors import AwsRefused, AwsUnavailable, PermissionDenied, RolloutError
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
+from tidegate.aws import settings
+from tidegate.aws.settings import Settings
+from tidegate.errors import AwsRefused, AwsUnavailable, PermissionDenied, RolloutError
 
 PARAMETER = "/tidegate/settings/tidegate"
 DEPLOYED, PUBLISHED = Settings(365, ""), Settings(90, "")

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from aws import stacks
-from rollout.declared_alias import DeclaredAlias
-from rollout.errors import AwsRefused, AwsUnavailable
+from tidegate.aws import stacks
+from tidegate.errors import AwsRefused, AwsUnavailable
+from tidegate.planning.declared_alias import DeclaredAlias
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:checkout:live"
 FIXED = DeclaredAlias("shop", fixed=True, weighted=False, deployed_by_codedeploy=False)

@@ -6,9 +6,11 @@ from typing import get_args
 
 import pytest
 
-from aws import versions
-from rollout.difference import UNKNOWN, Difference, differences
-from rollout.errors import (
+from sandbox.aws.boundary import AwsError
+from sandbox.aws.settings import Setting
+from sandbox.aws.stack import archive
+from tidegate.aws import versions
+from tidegate.errors import (
     AwsRefused,
     AwsUnavailable,
     CodeChanged,
@@ -18,11 +20,9 @@ from rollout.errors import (
     PermissionDenied,
     VersionNotFound,
 )
-from rollout.smoke_test import SmokeTest
-from rollout.version import Provisioning
-from sandbox.boundary import AwsError
-from sandbox.settings import Setting
-from sandbox.stack import archive
+from tidegate.hooks.smoke_test import SmokeTest
+from tidegate.planning.difference import UNKNOWN, Difference, differences
+from tidegate.version import Provisioning
 
 SECRET = "s3cr3t-of-the-customer"  # noqa: S105 - what must not leak
 

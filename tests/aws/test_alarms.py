@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 
-from sandbox.stack import client
+from sandbox.aws.stack import client
 from tests.aws.cloudwatch_account import START, Account, refusal
 
 GOOD, BREACH, MISSING = 0.0, 9.0, None

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from application import books
-from aws import ledger
-from aws.history import Closing
 from sandbox.world import STARTED_AT
 from tests import plans
+from tidegate.application import finalize
+from tidegate.aws import ledger
+from tidegate.aws.history import Closing
 
 PLAN = replace(plans.PLAN, started_at=STARTED_AT)
 ROLLED_BACK = Closing(PLAN, "2", "rolled_back", "alarm errors is in ALARM")
@@ -27,7 +27,7 @@ def told(inhabit, monkeypatch):
 
     def close(*closings):
         for closing in closings:
-            books.close(closing)
+            finalize.close(closing)
         return [event["detail-type"] for event in world.eventbridge.put if event["source"] == "tidegate"]
 
     return close

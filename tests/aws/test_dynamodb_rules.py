@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.boundary import caller
-from sandbox.dynamodb_rules import MAX_ITEM_BYTES, item_bytes
-from sandbox.stack import client
+from sandbox.aws.boundary import caller
+from sandbox.aws.dynamodb_rules import MAX_ITEM_BYTES, item_bytes
+from sandbox.aws.stack import client
 from sandbox.world import World
 
 ITEM = {"target": {"S": "checkout:live"}, "record": {"S": "lock"}}

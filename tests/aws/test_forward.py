@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from application.forward import move
-from aws import aliases, ledger
-from rollout.errors import LockLost
-from rollout.routing import Routing
 from sandbox.world import STARTED_AT
 from tests import plans
+from tidegate.application.forward import move
+from tidegate.aws import aliases, ledger
+from tidegate.errors import LockLost
+from tidegate.routing import Routing
 
 PLAN = replace(plans.PLAN, started_at=STARTED_AT)
 STABLE, TEN = Routing.alone("1"), Routing.split("1", "2", 10)

@@ -16,8 +16,8 @@ import moto
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.faults import CallFault, HandlerFault
-from sandbox.interpreter import MOTO_VERSION
+from sandbox.aws.faults import CallFault, HandlerFault
+from sandbox.aws.interpreter import MOTO_VERSION
 from tests.aws.step_functions import ROLE, T0, StepFunctions, catch, succeed, task, wait, world
 
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from aws import history, ledger, locks
-from aws.executions import Execution
-from aws.history import Closing, Kept
-from rollout.health import AlarmGate
-from rollout.strategy import Step
-from sandbox.stack import client
+from sandbox.aws.stack import client
 from sandbox.world import STARTED_AT
 from tests import plans
+from tidegate.analysis.health import AlarmGate
+from tidegate.aws import history, ledger, locks
+from tidegate.aws.executions import Execution
+from tidegate.aws.history import Closing, Kept
+from tidegate.planning.strategy import Step
 
 PLAN = replace(
     plans.PLAN,

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.faults import CallFault
-from sandbox.lambda_records import FUNCTION_ARN
+from sandbox.aws.faults import CallFault
+from sandbox.aws.lambda_records import FUNCTION_ARN
 from tests.aws.lambda_account import CHECKOUT, OTHER_ROLE, Account, code, opened_account, refusal, weights
 
 

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.provisioned_concurrency import PROVISIONING_SECONDS
+from sandbox.aws.provisioned_concurrency import PROVISIONING_SECONDS
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 from tests.aws.lambda_account import CHECKOUT, Account, opened_account, refusal, weights
 

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.redrive import MAX_EVENTS, Redrives, reentry, refusal
+from sandbox.aws.redrive import MAX_EVENTS, Redrives, reentry, refusal
 from tests.aws.step_functions import T0, StepFunctions, catch, succeed, task, wait, world
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

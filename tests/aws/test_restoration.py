@@ -5,17 +5,17 @@ from dataclasses import replace
 
 import pytest
 
-from application.restoration import Holder, Mark, mark, restore, restore_at_once
-from aws import aliases, history, ledger, locks
-from aws.executions import Trace
-from aws.history import Closing
-from aws.locks import Restored
-from rollout.errors import AliasMoved, AliasNotFound, AwsUnavailable, LockLost, PermissionDenied
-from rollout.routing import Routing
-from rollout.strategy import Step
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests import plans
+from tidegate.application.restoration import Holder, Mark, mark, restore, restore_at_once
+from tidegate.aws import aliases, history, ledger, locks
+from tidegate.aws.executions import Trace
+from tidegate.aws.history import Closing
+from tidegate.aws.locks import Restored
+from tidegate.errors import AliasMoved, AliasNotFound, AwsUnavailable, LockLost, PermissionDenied
+from tidegate.planning.strategy import Step
+from tidegate.routing import Routing
 
 PLAN = replace(plans.PLAN, started_at=STARTED_AT, steps=(Step(10, 60), Step(50, 60), Step(100, 60)))
 LATER = replace(PLAN, rollout_id="later", execution_arn=PLAN.execution_arn + "-later")

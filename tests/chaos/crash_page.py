@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from sandbox.interpreter import MOTO_VERSION
+from sandbox.aws.interpreter import MOTO_VERSION
 from tests.chaos.crash_points import EVENTS, HELD, HELD_ALWAYS, HURTS, LEDGER_GONE, NOTHING_ELSE, End
 
 STOPS = (NOTHING_ELSE, *EVENTS, LEDGER_GONE)

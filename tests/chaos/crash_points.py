@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.boundary import Call
+from sandbox.aws.boundary import Call
 from sandbox.world import STARTED_AT
 from tests.chaos.case import Case
 from tests.chaos.invariants import broken

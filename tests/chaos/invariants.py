@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sandbox.lambda_rules import Routing
+from sandbox.aws.lambda_rules import Routing
 from sandbox.world import STARTED_AT
 from tests.chaos import others, people
 from tests.chaos.case import Case

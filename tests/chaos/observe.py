@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox import story
-from sandbox.boundary import Call, caller, invoked_with
-from sandbox.execution_history import history
-from sandbox.lambda_rules import Routing
+from sandbox.aws.boundary import Call, caller, invoked_with
+from sandbox.aws.execution_history import history
+from sandbox.aws.lambda_rules import Routing
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
 from tests.chaos.case import Case
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner, Result
 
+from sandbox.aws.stack import REGION
 from sandbox.scenario import Scenario
-from sandbox.stack import REGION
 from sandbox.world import World
-from tidegate.cli import app
+from tidegate.cli.app import app
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tidegate import documents
-from tidegate.documents import Unreadable
+from tidegate.terminal import documents
+from tidegate.terminal.documents import Unreadable
 
 REQUEST = {
     "function_name": "checkout",

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
-from tidegate import planned
+from tidegate.views import plan_view
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 GATED = [
@@ -135,4 +135,4 @@ def test_a_rollout_takes_about_as_long_as_its_plan_says(request_):
         end = world.follow(world.start())
         records = client("dynamodb").scan(TableName=world.table_name)["Items"]
     (document,) = (json.loads(record["document"]["S"]) for record in records if "document" in record)
-    assert end.at - STARTED_AT == pytest.approx(planned.well_seconds(document["plan"]), rel=0.1)
+    assert end.at - STARTED_AT == pytest.approx(plan_view.well_seconds(document["plan"]), rel=0.1)

@@ -5,7 +5,7 @@ import json
 import pytest
 from botocore.exceptions import EndpointConnectionError
 
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
 from tests.brief import BRIEF
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from botocore.client import BaseClient
 
-from rollout.request import json_schema
-from tidegate import cost
+from tidegate.request.rollout_request import json_schema
+from tidegate.views import cost
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("validate", "plan", "start", "watch", "status", "list", "history", "report", "schema")
@@ -184,13 +184,9 @@ def test_an_option_that_is_no_number_is_told_in_plain_words(say, words, why):
 def wheel(tmp_path_factory):
     """The wheel of the source distribution, both built beside the source, so that nothing is left there."""
     source, out = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("wheel")
-    shutil.copytree(ROOT / "functions/rollout", source / "functions/rollout")
-    for name in ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE"):
+    shutil.copytree(ROOT / "functions", source / "functions", ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
         (source / name).write_bytes((ROOT / name).read_bytes())
-    for path in (ROOT / "tidegate").iterdir():
-        if path.is_file():
-            (source / "tidegate").mkdir(exist_ok=True)
-            (source / "tidegate" / path.name).write_bytes(path.read_bytes())
     with tarfile.open(_built("sdist", source, out)) as packed:
         packed.extractall(out, filter="data")
     return _built("wheel", next(out.glob("tidegate-*/")), out)
@@ -204,11 +200,10 @@ def _built(kind, source, out):
     return out / done.stdout.splitlines()[-1]
 
 
-def test_the_wheel_has_the_command_line_and_of_the_functions_the_parser_alone(wheel):
+def test_the_wheel_has_the_package_and_no_handler(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tidegate"}
-    assert {"tidegate/request.schema.json", "tidegate/functions/rollout/request.py"} <= set(names)
-    assert {name.split("/")[2] for name in names if name.startswith("tidegate/functions/")} == {"rollout"}
+    assert {"tidegate/cli/request.schema.json", "tidegate/request/rollout_request.py"} <= set(names)
 
 
 def without_the_source(wheel, words, given):
@@ -217,7 +212,7 @@ def without_the_source(wheel, words, given):
         "import sys; root, wheel = sys.argv[1:3]\n"
         "sys.path[:] = [wheel, *(path for path in sys.path if path not in ('', root))]\n"
         "sys.argv[1:] = sys.argv[3:]\n"
-        "from tidegate.cli import main; main()\n"
+        "from tidegate.__main__ import main; main()\n"
     )
     return subprocess.run(  # noqa: S603
         [sys.executable, "-P", "-c", program, str(ROOT), str(wheel), *words],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from sandbox.__main__ import main
-from tidegate.lazily import lazily
+from tidegate.terminal.lazily import lazily
 
 ROOT = Path(__file__).parents[2]
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
@@ -114,7 +114,7 @@ def test_the_sandbox_plays_yaml(tmp_path, capsys):
 def test_neither_aws_nor_what_draws_is_imported_for_it():
     program = (
         "import sys; sys.argv[1:] = ['validate', 'events/rollout.json']\n"
-        "from tidegate.cli import app; app(standalone_mode=False)\n"
+        "from tidegate.cli.app import app; app(standalone_mode=False)\n"
         "print(sorted({'boto3', 'botocore', 'moto', 'rich.live', 'yaml'} & sys.modules.keys()))\n"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)  # noqa: S603

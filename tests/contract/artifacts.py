@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 from moto import mock_aws
 
-from sandbox.stack import Stack, Template
+from sandbox.aws.stack import Stack, Template
 
 ROOT = Path(__file__).parents[2]
 

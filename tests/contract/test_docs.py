@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from rollout.hook import Hook, failure
-from rollout.request import RolloutRequest
-from rollout.smoke_test import Answer
 from sandbox.scenario import Scenario
 from sandbox.world import World
 from tests.contract.artifacts import ROOT
+from tidegate.hooks.hook import Hook, failure
+from tidegate.hooks.smoke_test import Answer
+from tidegate.request.rollout_request import RolloutRequest
 
 PAGES = {path.relative_to(ROOT / "docs"): path.read_text(encoding="utf-8") for path in (ROOT / "docs").rglob("*.md")}
 BLOCKS = [

@@ -5,13 +5,13 @@ import re
 
 import pytest
 
-from sandbox.iam import statements as parsed
+from sandbox.aws.iam import statements as parsed
 from tests.contract.artifacts import FUNCTIONS, ROOT, deployed
 from tests.contract.test_policies import listed, resource_formats
 from tests.contract.test_template import statements as written
 
 PAGE = (ROOT / "docs/security.md").read_text(encoding="utf-8")
-ACCOUNT = (ROOT / "tidegate/account.py").read_text(encoding="utf-8")
+ACCOUNT = (ROOT / "functions/tidegate/cli/account.py").read_text(encoding="utf-8")
 POLICIES = [
     document
     for text in re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)

@@ -5,14 +5,14 @@ import json
 import jsonschema
 import pytest
 
-from rollout.plan import Plan
-from rollout.profile import Profile
-from rollout.progress import Progress
-from rollout.request import RolloutRequest, json_schema
-from rollout.wheel import Command
 from tests.contract import asl_rules
 from tests.contract.artifacts import MACHINE, ROOT
 from tests.contract.test_state_machine import snake
+from tidegate.control.commands import Command
+from tidegate.control.progress import Progress
+from tidegate.planning.plan import Plan
+from tidegate.planning.profile import Profile
+from tidegate.request.rollout_request import RolloutRequest, json_schema
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 TASKS = {snake(name): task for name, task in asl_rules.tasks(MACHINE)}

@@ -1,6 +1,4 @@
-"""The arrows of the house: handlers -> application -> aws -> rollout -> the standard library, and what goes with them.
-
-The domain may also use jmespath, a language whose every expression is a function of values, and a parser of YAML.
+"""The house, as it is drawn in docs/how-it-works.md: who may know whom.
 
 Read from the source, so that an import nobody runs counts too.
 """
@@ -16,15 +14,37 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
+PACKAGE = FUNCTIONS / "tidegate"
 
-SDK = {"boto3", "botocore", "mypy_boto3"}
-PYDANTIC = {"pydantic", "pydantic_core", "annotated_types"}
-#: What would let the clock, the environment, chance or the outside into the domain: those come in as values.
+#: Every room of the package, from the roof down: the rooms that it may know, and what of others it may import.
+#: "base" is what lies in the package itself. An arrow never goes up, so there is no circle.
+HOUSE: dict[str, tuple[set[str], set[str]]] = {
+    "cli": ({"terminal", "views", "request", "ending", "planning", "analysis", "base", "sandbox"}, {"rich", "typer"}),
+    "views": ({"terminal", "ending", "planning", "analysis", "base"}, {"rich"}),
+    "terminal": ({"base"}, {"ruamel"}),
+    "application": (
+        {"aws", "request", "ending", "control", "planning", "hooks", "analysis", "base"},
+        {"aws_lambda_powertools"},
+    ),
+    "aws": ({"ending", "control", "planning", "hooks", "analysis", "base"}, {"boto3", "botocore", "mypy_boto3"}),
+    "request": ({"planning", "hooks", "analysis", "base"}, {"pydantic", "pydantic_core", "annotated_types"}),
+    "ending": ({"control", "planning", "base"}, set()),
+    "control": ({"planning", "analysis", "base"}, set()),
+    "planning": ({"hooks", "analysis", "base"}, {"ruamel"}),
+    "hooks": ({"base"}, {"jmespath"}),
+    "analysis": ({"base"}, set()),
+    "base": (set(), set()),
+}
+#: Values in, values out: time, chance, environment and the outside come in as values.
+PURE = ["request", "ending", "control", "planning", "hooks", "analysis", "base"]
 IMPURE = {"logging", "os", "random", "secrets", "socket", "subprocess", "time", "urllib", "uuid"}
+#: What one module alone may know: the person's own account, and why AWS refused.
+SDK_OF_THE_COMMAND_LINE = {"account": {"boto3", "botocore"}, "aws_errors": {"botocore"}}
 
 STANDARD = {*sys.stdlib_module_names, "__future__"}
 LONGEST_FUNCTION_LINES = 60
 LONGEST_FILE_LINES = 500
+LONGEST_FILE_OF_THE_PACKAGE = 400
 NAMELESS = {"common", "helper", "helpers", "misc", "util", "utils"}
 
 
@@ -40,7 +60,7 @@ def parse(source: str) -> ast.Module:
 
 
 def imported_modules(source: str) -> Iterator[str]:
-    """Every module that a file imports, with its full dotted name: `from aws import sdk` gives `aws.sdk`."""
+    """Every module that a file imports, with its full dotted name: `from a.b import c` gives `a.b.c`."""
     for node in ast.walk(parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -50,14 +70,22 @@ def imported_modules(source: str) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
-def packages(source: str) -> set[str]:
-    """The top-level packages that a file imports; the SDK's typed stubs count as one."""
-    names = {module.partition(".")[0] for module in imported_modules(source)}
-    return {"mypy_boto3" if name.startswith("mypy_boto3") else name for name in names}
+def room(module: str) -> str:
+    """Where in the house a module of ours is; of other modules their top-level package."""
+    top, _, rest = module.partition(".")
+    if top != "tidegate":
+        return "mypy_boto3" if top.startswith("mypy_boto3") else top
+    first = rest.partition(".")[0]
+    return first if (PACKAGE / first).is_dir() else "base"
 
 
-def third_party(source: str) -> set[str]:
-    return packages(source) - STANDARD
+def room_of(source: str) -> str:
+    return room(".".join(Path(source).relative_to("functions").with_suffix("").parts))
+
+
+def known(source: str) -> set[str]:
+    """The rooms and packages that a file imports, but for the standard library and its own room."""
+    return {room(module) for module in imported_modules(source)} - STANDARD
 
 
 def top_level_functions(source: str) -> set[str]:
@@ -66,6 +94,7 @@ def top_level_functions(source: str) -> set[str]:
 
 TOP = [str(path.relative_to(ROOT)) for path in sorted(FUNCTIONS.glob("*.py"))]
 HANDLERS = {Path(source).stem for source in TOP}
+DOOR = "functions/tidegate/__main__.py"
 
 
 @pytest.mark.parametrize("source", TOP)
@@ -73,58 +102,71 @@ def test_the_listing_of_functions_is_the_workflow(source):
     assert "handler" in top_level_functions(source)
 
 
-@pytest.mark.parametrize("source", sources("functions/rollout"))
-def test_the_domain_knows_nothing_but_itself_and_the_standard_library(source):
-    pydantic = PYDANTIC if "request" in Path(source).stem else set()
-    yaml = {"ruamel"} if source == "functions/rollout/template.py" else set()
-    assert third_party(source) <= {"rollout", "jmespath"} | pydantic | yaml
+def test_every_room_is_in_the_drawing():
+    assert {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").is_file()} | {"base"} == set(HOUSE)
 
 
-@pytest.mark.parametrize("source", sources("functions/rollout"))
-def test_the_domain_takes_time_chance_and_environment_as_values(source):
-    assert not packages(source) & IMPURE
+def test_no_arrow_goes_up():
+    floors = list(HOUSE)
+    for number, (rooms, _) in enumerate(HOUSE.values()):
+        assert rooms - {"sandbox"} <= set(floors[number + 1 :]), floors[number]
 
 
-@pytest.mark.parametrize("source", sources("functions/aws"))
-def test_adapters_know_the_domain_and_the_sdk_alone(source):
-    assert third_party(source) <= {"aws", "rollout"} | SDK
+@pytest.mark.parametrize("source", [source for source in sources("functions/tidegate") if source != DOOR])
+def test_a_room_knows_the_rooms_below_and_what_it_is_there_for(source):
+    rooms, packages = HOUSE[room_of(source)]
+    more = SDK_OF_THE_COMMAND_LINE.get(Path(source).stem, set()) if room_of(source) == "cli" else set()
+    assert known(source) - {room_of(source)} <= rooms | packages | more
+
+
+def test_the_program_is_the_command_line():
+    assert known(DOOR) == {"cli", "terminal"}
+
+
+@pytest.mark.parametrize("source", [source for source in sources("functions/tidegate") if room_of(source) in PURE])
+def test_what_decides_takes_time_chance_and_environment_as_values(source):
+    if source != DOOR:
+        assert not {module.partition(".")[0] for module in imported_modules(source)} & IMPURE
+
+
+@pytest.mark.parametrize("source", TOP)
+def test_a_handler_reaches_aws_through_what_it_shares_with_others(source):
+    allowed = {"application", "aws", "ending", "control", "planning", "hooks", "analysis", "base"}
+    assert known(source) <= allowed | {"aws_lambda_powertools"}
 
 
 @pytest.mark.parametrize("source", TOP)
 def test_a_handler_imports_first_what_keeps_the_garbage_collector_out_of_its_cold_start(source):
     outside = [module for module in imported_modules(source) if module.partition(".")[0] not in STANDARD]
-    assert outside[0].startswith("application.")
+    assert outside[0].startswith("tidegate.application.")
 
 
-@pytest.mark.parametrize("source", [*TOP, *sources("functions/application")])
-def test_handlers_and_what_they_share_reach_aws_only_through_adapters(source):
-    assert third_party(source) <= {"application", "aws", "rollout", "aws_lambda_powertools"}
-
-
-@pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate"))
+@pytest.mark.parametrize("source", sources("functions", "sandbox"))
 def test_nothing_imports_a_handler(source):
-    assert not packages(source) & HANDLERS
+    assert not {module.partition(".")[0] for module in imported_modules(source)} & HANDLERS
 
 
 def test_only_planning_pays_for_pydantic():
-    importers = {
-        source
-        for source in sources("functions")
-        if any(
-            module.startswith("rollout.") and "request" in module.split(".")[1] for module in imported_modules(source)
-        )
+    lazy = "functions/tidegate/request/problems.py"
+    parser = {source for source in importing("tidegate.request.rollout_request") if source != lazy}
+    assert parser == {"functions/tidegate/application/planner.py"}
+    assert importing("tidegate.application.planner") == {
+        "functions/plan_rollout.py",
+        "functions/tidegate/application/dry_run.py",
     }
-    parts = {source for source in importers if source.startswith("functions/rollout/")}
-    assert importers - parts == {"functions/application/planner.py"}
-    assert importing("application.planner") == {"functions/plan_rollout.py", "functions/application/dry_run.py"}
-    assert importing("application.dry_run") == {"functions/plan_rollout.py"}
-    assert all("request" in Path(source).stem for source in parts)
+    assert importing("tidegate.application.dry_run") == {"functions/plan_rollout.py"}
+    assert "rollout_request" not in _at_once(lazy)
 
 
 def test_only_a_template_that_is_yaml_pays_for_its_parser():
-    assert importing("rollout.template") == {"functions/aws/stacks.py"}
-    first = [ast.unparse(node) for node in parse("functions/aws/stacks.py").body if _imports(node)]
-    assert not [line for line in first if "template" in line]
+    stacks = "functions/tidegate/aws/stacks.py"
+    assert importing("tidegate.planning.template") == {stacks}
+    assert "template" not in _at_once(stacks)
+
+
+def _at_once(source: str) -> str:
+    """What a module imports when it is imported itself."""
+    return "\n".join(ast.unparse(node) for node in parse(source).body if isinstance(node, (ast.Import, ast.ImportFrom)))
 
 
 def importing(module: str) -> set[str]:
@@ -135,58 +177,30 @@ def importing(module: str) -> set[str]:
     }
 
 
+@pytest.mark.parametrize("source", sources("sandbox/aws"))
+def test_the_simulated_account_knows_no_tidegate(source):
+    ours = {module for module in imported_modules(source) if module.partition(".")[0] in {"sandbox", "tidegate"}}
+    assert all(module.startswith("sandbox.aws.") for module in ours)
+
+
 @pytest.mark.parametrize("source", sources("sandbox"))
 def test_the_sandbox_runs_the_functions_without_importing_them(source):
-    assert not packages(source) & ({"application", "aws", "rollout", "functions"} | HANDLERS)
-
-
-#: What draws: it knows no account, and the sandbox's views are drawn by it like AWS's.
-DRAWN = {"charts", "cost", "domain", "live", "planned", "records", "report", "screen", "tables", "view"}
-#: What types, asks and answers.
-COMMAND_LINE = {
-    "account",
-    "asked",
-    "cli",
-    "documents",
-    "failed",
-    "following",
-    "here",
-    "lazily",
-    "outset",
-    "refusal",
-    "target",
-    "yaml_text",
-}
-SDK_USERS = {"account", "refusal"}
-#: What else one module alone may know: the sandbox, the handlers' domain, a reader of YAML.
-ALONE = {"here": {"sandbox"}, "domain": {"rollout"}, "yaml_text": {"ruamel"}}
-
-
-def test_every_module_for_people_draws_or_is_of_the_command_line():
-    assert {Path(source).stem for source in sources("tidegate")} == DRAWN | COMMAND_LINE | {"__init__", "__main__"}
-
-
-@pytest.mark.parametrize("source", [source for source in sources("tidegate") if Path(source).stem in DRAWN])
-def test_what_people_see_is_drawn_from_values_alone(source):
-    assert third_party(source) <= {"tidegate", "rich"} | ALONE.get(Path(source).stem, set())
-    assert not {module.split(".")[1] for module in imported_modules(source) if module.startswith("tidegate.")} - DRAWN
-
-
-@pytest.mark.parametrize("source", [source for source in sources("tidegate") if Path(source).stem not in DRAWN])
-def test_the_command_line_talks_to_aws_in_one_place_and_to_the_sandbox_in_another(source):
-    sdk = SDK if Path(source).stem in SDK_USERS else set()
-    assert third_party(source) <= {"tidegate", "rich", "typer"} | sdk | ALONE.get(Path(source).stem, set())
+    assert not known(source) & {"application", "aws", "control", "hooks", "cli"}
 
 
 def test_the_sandbox_is_imported_only_when_asked_for():
-    assert not [node for node in parse("tidegate/here.py").body if "sandbox" in ast.unparse(node) and _imports(node)]
+    assert {source for source in sources("functions") if "sandbox" in known(source)} == {
+        "functions/tidegate/cli/simulate.py"
+    }
+    assert "sandbox" not in _at_once("functions/tidegate/cli/simulate.py")
 
 
-def _imports(node: ast.stmt) -> bool:
-    return isinstance(node, (ast.Import, ast.ImportFrom))
+@pytest.mark.parametrize("source", sources("tools", "bench", "docs"))
+def test_what_builds_and_measures_imports_no_test(source):
+    assert "tests" not in known(source)
 
 
-@pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate", "tests"))
+@pytest.mark.parametrize("source", sources("functions", "sandbox", "tests", "tools"))
 def test_files_and_functions_stay_small(source):
     lines = (ROOT / source).read_text(encoding="utf-8").count("\n")
     assert lines <= LONGEST_FILE_LINES
@@ -199,6 +213,11 @@ def test_files_and_functions_stay_small(source):
     assert not too_long
 
 
-@pytest.mark.parametrize("source", sources("functions", "sandbox", "tidegate", "tests"))
+def test_the_files_of_the_package_are_read_in_one_go():
+    lines = {source: (ROOT / source).read_text(encoding="utf-8").count("\n") for source in sources("functions")}
+    assert not {source: count for source, count in lines.items() if count > LONGEST_FILE_OF_THE_PACKAGE}
+
+
+@pytest.mark.parametrize("source", sources("functions", "sandbox", "tests", "tools"))
 def test_modules_are_named_after_what_they_are_about(source):
     assert not {part.lower() for part in Path(source).with_suffix("").parts} & NAMELESS

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
-from sandbox.iam import Ask, statements
-from tests.contract.lint_asl import problems
+from sandbox.aws.iam import Ask, statements
+from tools.lint_asl import problems
 from tools.render import REGIONS, STACK_NAMES, Place, Rendered, parameters, rendered
 from tools.stack_name import LONGEST
 

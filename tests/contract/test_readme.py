@@ -12,14 +12,14 @@ import pytest
 from botocore.session import Session
 from typer.testing import CliRunner
 
-from rollout.request import RolloutRequest, json_schema
 from sandbox.__main__ import main as run_sandbox
+from sandbox.aws.stack import REGION
 from sandbox.scenario import Scenario, ScenarioInvalid
-from sandbox.stack import REGION
 from sandbox.world import World
 from tests.contract.artifacts import MACHINE, ROOT, TEMPLATE
-from tidegate.cli import app
-from tidegate.failed import AWS_FAILED, ENDED_OTHERWISE, INTERRUPTED, NOT_ACCEPTED, SUCCEEDED, UNUSABLE
+from tidegate.cli.app import app
+from tidegate.request.rollout_request import RolloutRequest, json_schema
+from tidegate.terminal.exit_codes import AWS_FAILED, ENDED_OTHERWISE, INTERRUPTED, NOT_ACCEPTED, SUCCEEDED, UNUSABLE
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
@@ -200,7 +200,7 @@ def test_every_linked_file_exists():
 
 
 def test_the_generated_parts_are_what_the_code_says():
-    schemas = (ROOT / "docs/request.schema.json", ROOT / "tidegate/request.schema.json")
+    schemas = (ROOT / "docs/request.schema.json", ROOT / "functions/tidegate/cli/request.schema.json")
     before = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *schemas)}
     assert runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]() == before
     assert [json.loads(before[path]) for path in schemas] == [json_schema()] * 2

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from rollout import errors
-from rollout.pace import FIXED_EVENTS, PROVISIONING_SECONDS
 from tests.contract import asl_rules
 from tests.contract.artifacts import FUNCTIONS, MACHINE, RESOURCES, ROOT
+from tidegate import errors
+from tidegate.planning.pace import FIXED_EVENTS, PROVISIONING_SECONDS
 
 STATES = MACHINE["States"]
 TASKS = dict(asl_rules.tasks(MACHINE))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from sandbox.stack import client
+from sandbox.aws.stack import client
 from sandbox.world import End, World
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from samtranslator.yaml_helper import yaml_parse
 
-from sandbox.intrinsics import Created, Resolver
-from sandbox.stack import ACCOUNT_ID, REGION
+from sandbox.aws.intrinsics import Created, Resolver
+from sandbox.aws.stack import ACCOUNT_ID, REGION
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"

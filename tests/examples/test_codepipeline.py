@@ -10,13 +10,13 @@ import uuid
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from rollout.profile import Profile
-from rollout.request import RolloutRequest
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 from tests.examples.executions import output, run, start
 from tests.examples.shipped import EXAMPLES, MACHINE_ARN, Shipped, request
+from tidegate.planning.profile import Profile
+from tidegate.request.rollout_request import RolloutRequest
 
 PROFILE = request("examples/codepipeline/profile.json")
 PROFILES = {"profiles": {"prod-api": PROFILE}}

@@ -5,8 +5,8 @@ import re
 
 import pytest
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.story import play
 from sandbox.world import World
 from tests.examples.executions import output, run

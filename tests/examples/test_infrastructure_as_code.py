@@ -12,14 +12,14 @@ from samtranslator.parser.parser import Parser
 from samtranslator.translator.translator import Translator
 from samtranslator.yaml_helper import yaml_parse
 
-from rollout.declared_alias import DeclaredAlias
-from rollout.request import RolloutRequest
-from rollout.template import resource
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 from tests.examples.executions import output, run
 from tests.examples.shipped import EXAMPLES, ROOT, request
+from tidegate.planning.declared_alias import DeclaredAlias
+from tidegate.planning.template import resource
+from tidegate.request.rollout_request import RolloutRequest
 
 TEMPLATES = ("sam/template.yaml", "sam/adopted.yaml", "practice/template.yaml")
 REQUESTS = ("sam/rollout.json", "sam/adopted.json", "terraform/rollout.json", "practice/rollout.json")

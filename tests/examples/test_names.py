@@ -7,8 +7,8 @@ import hcl2
 import pytest
 from samtranslator.yaml_helper import yaml_parse
 
-from rollout.request import RolloutRequest
 from tests.examples.shipped import EXAMPLES, MACHINE_ARN, ROOT, Shipped
+from tidegate.request.rollout_request import RolloutRequest
 
 FUNCTION, ALIAS = "f_23456789_" + "123456789_" * 5 + "123", "A_b-" * 32
 HERE = {"region": "us-east-1", "account": "123456789012"}

@@ -12,13 +12,13 @@ import pytest
 from botocore.session import Session
 from typer.testing import CliRunner
 
-from rollout.request import RolloutRequest
+from sandbox.aws.stack import REGION
 from sandbox.scenario import Scenario
-from sandbox.stack import REGION
 from sandbox.world import World
 from tests.examples.executions import output, run
 from tests.examples.shipped import EXAMPLES, MACHINE_ARN, ROOT, Shipped, request
-from tidegate.cli import app
+from tidegate.cli.app import app
+from tidegate.request.rollout_request import RolloutRequest
 
 PAGES = {path.parent.name: path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.glob("*/README.md"))}
 BLOCKS = [

@@ -6,11 +6,11 @@ import secrets
 import pytest
 from botocore.exceptions import ClientError
 
-from rollout.request import RolloutRequest
 from sandbox.scenario import Scenario
 from sandbox.world import World
 from tests.examples.executions import output, run, start
 from tests.examples.shipped import MACHINE_ARN, Shipped
+from tidegate.request.rollout_request import RolloutRequest
 
 SCHEDULES = Shipped(
     "scheduler/template.yaml",

@@ -17,26 +17,27 @@ from typing import Any
 import yaml
 from typer.testing import CliRunner
 
-from aws import locks
-from rollout import smoke_test, template
-from rollout.declared_alias import DeclaredAlias
-from rollout.errors import LedgerUnreadable, RequestInvalid
-from rollout.failure import Failure
-from rollout.hook import Hook
-from rollout.hook import failure as hook_failure
-from rollout.printable import printable
-from rollout.profile import Profile
-from rollout.request import RolloutRequest
-from rollout.smoke_test import Answer, SmokeTest
-from rollout.wheel import Command
 from sandbox.cloudformation import Declared
 from sandbox.scenario import Scenario, ScenarioInvalid
 from sandbox.target import OWN_TARGET
 from tests import plans
 from tests.fuzz.mutations import TEXTS, as_json, changed, changed_bytes
-from tidegate import documents
-from tidegate.cli import app
-from tidegate.documents import Unreadable
+from tidegate.aws import locks
+from tidegate.cli.app import app
+from tidegate.control.commands import Command
+from tidegate.ending.failure import Failure
+from tidegate.errors import LedgerUnreadable, RequestInvalid
+from tidegate.hooks import smoke_test
+from tidegate.hooks.hook import Hook
+from tidegate.hooks.hook import failure as hook_failure
+from tidegate.hooks.smoke_test import Answer, SmokeTest
+from tidegate.planning import template
+from tidegate.planning.declared_alias import DeclaredAlias
+from tidegate.planning.profile import Profile
+from tidegate.printable import printable
+from tidegate.request.rollout_request import RolloutRequest
+from tidegate.terminal import documents
+from tidegate.terminal.documents import Unreadable
 
 ROOT = Path(__file__).parents[2]
 PASSED, REFUSED = "passed", "refused"

@@ -14,16 +14,16 @@ from random import Random
 from typing import Any
 from unittest.mock import patch
 
-from aws import ledger, sdk
-from rollout.errors import LockLost, RolloutError
-from rollout.health import AlarmGate
-from sandbox.boundary import caller
+from sandbox.aws.boundary import caller
+from sandbox.aws.stack import REGION, client
 from sandbox.scenario import Scenario
-from sandbox.stack import REGION, client
 from sandbox.world import STARTED_AT, World
 from tests import plans
 from tests.fuzz.doors import PASSED, REFUSED, REQUESTS, ROOT, Door, Unclear, clear
 from tests.fuzz.mutations import as_json, changed
+from tidegate.analysis.health import AlarmGate
+from tidegate.aws import ledger, sdk
+from tidegate.errors import LockLost, RolloutError
 
 PLAN = replace(plans.PLAN, started_at=STARTED_AT - 60, alarms=(AlarmGate("checkout-errors"),))
 _ENVIRONMENT = {

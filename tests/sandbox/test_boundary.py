@@ -13,9 +13,9 @@ from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from moto import mock_aws
 
-from sandbox.boundary import AwsError, Boundary, Call, caller
-from sandbox.clock import Clock
-from sandbox.faults import CallFault, EventFault, Faults, HandlerFault
+from sandbox.aws.boundary import AwsError, Boundary, Call, caller
+from sandbox.aws.clock import Clock
+from sandbox.aws.faults import CallFault, EventFault, Faults, HandlerFault
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 T0 = START.timestamp()

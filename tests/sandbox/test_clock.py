@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from sandbox.clock import Clock
+from sandbox.aws.clock import Clock
 
 START = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)
 T0 = START.timestamp()

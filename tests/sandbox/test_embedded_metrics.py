@@ -2,7 +2,7 @@
 
 import json
 
-from sandbox.embedded_metrics import EmbeddedMetrics
+from sandbox.aws.embedded_metrics import EmbeddedMetrics
 
 #: The specification's own shape: two sets of dimensions, one metric with a list of values.
 EVENT = {

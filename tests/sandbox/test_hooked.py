@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from sandbox.boundary import caller
+from sandbox.aws.boundary import caller
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario, ScenarioInvalid
-from sandbox.stack import client
 from sandbox.world import World
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}

@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.iam import Ask, Statement, asks, statements
-from sandbox.intrinsics import TemplateUnsupported
+from sandbox.aws.iam import Ask, Statement, asks, statements
+from sandbox.aws.intrinsics import TemplateUnsupported
 
 FUNCTION = "arn:aws:lambda:us-east-1:123456789012:function:"
 TABLE = "arn:aws:dynamodb:us-east-1:123456789012:table/"

@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 
 from sandbox.__main__ import main
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario, shipped
-from sandbox.stack import client
 from sandbox.story import play, rollout_view, tell
 from sandbox.world import STARTED_AT, World
-from tidegate.view import remedy
+from tidegate.views.rollout_view import remedy
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 LIVE = {"FunctionName": "checkout", "Name": "live"}

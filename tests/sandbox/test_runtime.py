@@ -17,10 +17,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox.boundary import AwsError, Boundary
-from sandbox.clock import Clock
-from sandbox.faults import CallFault, Faults, HandlerFault
-from sandbox.runtime import Invocation, Runtime
+from sandbox.aws.boundary import AwsError, Boundary
+from sandbox.aws.clock import Clock
+from sandbox.aws.faults import CallFault, Faults, HandlerFault
+from sandbox.aws.runtime import Invocation, Runtime
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 ROLE = "arn:aws:iam::123456789012:role/handler"

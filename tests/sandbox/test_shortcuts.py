@@ -7,10 +7,10 @@ import pytest
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
-from sandbox import shortcuts
-from sandbox.execution_history import history
+from sandbox.aws import shortcuts
+from sandbox.aws.execution_history import history
+from sandbox.aws.stack import archive, client
 from sandbox.scenario import Scenario
-from sandbox.stack import archive, client
 from sandbox.world import World
 
 TRUST = '{"Version": "2012-10-17", "Statement": []}'

@@ -9,13 +9,14 @@ from typing import Any, Self
 import pytest
 from moto import mock_aws
 
-from sandbox.boundary import Boundary
-from sandbox.clock import Clock
-from sandbox.eventbridge import EventBridge
-from sandbox.faults import EventFault, Faults
-from sandbox.intrinsics import TemplateUnsupported
-from sandbox.runtime import Runtime
-from sandbox.stack import TEMPLATE, Stack, Template, client
+from sandbox.aws.boundary import Boundary
+from sandbox.aws.clock import Clock
+from sandbox.aws.eventbridge import EventBridge
+from sandbox.aws.faults import EventFault, Faults
+from sandbox.aws.intrinsics import TemplateUnsupported
+from sandbox.aws.runtime import Runtime
+from sandbox.aws.stack import Stack, Template, client
+from sandbox.world import TEMPLATE
 
 SMALL = """
 AWSTemplateFormatVersion: "2010-09-09"

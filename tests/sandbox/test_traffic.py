@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.clock import Clock
-from sandbox.cloudwatch import CloudWatch
+from sandbox.aws.clock import Clock
+from sandbox.aws.cloudwatch import CloudWatch
 from sandbox.scenario import Counts, Outage, ReplayMinute
 from sandbox.traffic import Behaviour, Traffic
 

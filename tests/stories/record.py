@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from sandbox.execution_history import history
+from sandbox.aws.execution_history import history
 from sandbox.scenario import Scenario
 from sandbox.story import ledger_records
 from sandbox.world import STARTED_AT, End, World

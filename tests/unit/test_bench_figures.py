@@ -12,8 +12,8 @@ from bench.coldstart.emulator import NoColdStart, binary
 from bench.coldstart.measure import LIMITS, ROLLBACK_PATH, ColdStart
 from bench.judge import cases, record
 from bench.row import Row
-from rollout.pace import HISTORY_BUDGET
-from tidegate import cost
+from tidegate.planning.pace import HISTORY_BUDGET
+from tidegate.views import cost
 
 HEAD = f"| {' | '.join(row.HEADS)} |"
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from rollout.claim import Claim
-from rollout.routing import Routing
+from tidegate.ending.claim import Claim
+from tidegate.routing import Routing
 
 OURS = Claim("1", "2", frozenset({10.0, 50.0}))
 ALONE, SPLIT = Routing.alone, Routing.split

@@ -6,22 +6,24 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from rollout.check import Check, Finding, alarm_check
-from rollout.decision import bake_seconds, decide
-from rollout.health import HealthGate
-from rollout.judge import Evidence, Guard, Tolerance
-from rollout.look import Look
-from rollout.observation import AlarmReading, Counts, Shift
-from rollout.progress import Progress
-from rollout.strategy import COMPARISON, Step, all_at_once
-from rollout.verdict import Verdict
-from rollout.wheel import Wheel, Word
+from tidegate.analysis.check import Check, Finding, alarm_check
+from tidegate.analysis.comparison import Verdict
+from tidegate.analysis.e_process import Tolerance
+from tidegate.analysis.health import HealthGate
+from tidegate.analysis.judge import Evidence
+from tidegate.analysis.last_step import LastStepCheck
+from tidegate.analysis.observation import AlarmReading, Counts, Shift
+from tidegate.control.commands import Wheel, Word
+from tidegate.control.decision import bake_seconds, decide
+from tidegate.control.health_check import Look
+from tidegate.control.progress import Progress
+from tidegate.planning.strategy import COMPARISON, Step, all_at_once
 
 SERVED = Counts(1000, 0, 0)
 SETTLED = 300.0 + 120
 FINISH = Word("1", "finish", "ana", "enough", 5.0)
 PAUSE = Word("2", "pause", "bo", "lunch", 6.0)
-TRIPPED = Guard("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
+TRIPPED = LastStepCheck("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
 
 
 def check(finding):

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from rollout.declared_alias import DeclaredAlias
-from rollout.template import resource
+from tidegate.planning.declared_alias import DeclaredAlias
+from tidegate.planning.template import resource
 
 ADVICE = (
     "keep the alias by DeletionPolicy: Retain, then let the stack publish another; or leave FunctionVersion fixed; see"

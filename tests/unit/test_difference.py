@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from rollout.difference import UNKNOWN, Configuration, Difference, differences, may_be_nothing
+from tidegate.planning.difference import UNKNOWN, Configuration, Difference, differences, may_be_nothing
 
 SETTINGS = {
     "code_sha256": "old",

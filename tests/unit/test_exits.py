@@ -8,8 +8,8 @@ from rich.console import Console
 
 from tests.plans import PLAN
 from tests.unit.test_report import ROLLED_BACK
-from tidegate import live, planned, report, screen, tables
-from tidegate.view import CommandView
+from tidegate.views import live, plan_view, report, screen, tables
+from tidegate.views.rollout_view import CommandView
 
 EVIL = "\x1b[2J\x9b31m\u202eevil"
 SHOWN = "\\u001b[2J\\u009b31m\\u202eevil"
@@ -38,10 +38,10 @@ def on_a_terminal(draw):
         on_a_terminal(lambda console: console.print(live.render(VIEW))),
         on_a_terminal(lambda console: console.print(live.render(replace(VIEW, outcome=None)))),
         on_a_terminal(lambda console: console.print(tables.table(("why",), [(EVIL,)]))),
-        on_a_terminal(lambda console: console.print(planned.render({**PLAN.to_json(), "warnings": [EVIL]}, []))),
+        on_a_terminal(lambda console: console.print(plan_view.render({**PLAN.to_json(), "warnings": [EVIL]}, []))),
         on_a_terminal(
             lambda console: console.print(
-                planned.render(PLAN.to_json(), [{"what": "handler", "stable": EVIL, "candidate": "b"}])
+                plan_view.render(PLAN.to_json(), [{"what": "handler", "stable": EVIL, "candidate": "b"}])
             )
         ),
     ],

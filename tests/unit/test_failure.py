@@ -5,7 +5,7 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.failure import Failure
+from tidegate.ending.failure import Failure
 
 
 def test_lambdas_json_gives_its_message():

@@ -8,12 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout import judge as judging
-from rollout.forecast import NO_HISTORY, Forecast, forecast
-from rollout.judge import Judge, Row, Tally
-from rollout.observation import History
-from rollout.request import RolloutRequest
-from rollout.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
+from tidegate.analysis import judge as judging
+from tidegate.analysis.e_process import Tally
+from tidegate.analysis.judge import Judge, Row
+from tidegate.analysis.observation import History
+from tidegate.planning.forecast import NO_HISTORY, Forecast, forecast
+from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
+from tidegate.request.rollout_request import RolloutRequest
 
 SLOW_ONLY = Judge(errors=None)
 

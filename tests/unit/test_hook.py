@@ -5,8 +5,8 @@ from dataclasses import asdict
 
 import pytest
 
-from rollout.hook import MAX_ANSWER_BYTES, NO_HOOKS, Hook, Hooks, failure
-from rollout.smoke_test import Answer
+from tidegate.hooks.hook import MAX_ANSWER_BYTES, NO_HOOKS, Hook, Hooks, failure
+from tidegate.hooks.smoke_test import Answer
 
 HOOK = Hook("check", 20)
 YES = b'{"status": "Succeeded"}'

@@ -8,26 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.judge import (
+from tidegate.analysis.e_process import (
     BETS,
     CLEARING_BETS,
     DISPERSION_MAX,
     LOG_CAP,
     NO_WORSE,
     STAKES,
-    Judge,
-    Row,
     Tally,
     Tolerance,
     dispersions,
-    examine,
     excess_bound,
     log_e_value,
     log_wealth,
-    shared_bursts,
-    watch,
 )
-from rollout.rate import Rate
+from tidegate.analysis.judge import Judge, Row, examine, shared_bursts
+from tidegate.analysis.last_step import check_last_step
+from tidegate.analysis.rate import Rate
 
 ERRORS, TOLERATED = "errors", Tolerance(1.2, 0.001)
 
@@ -364,9 +361,9 @@ def test_a_minute_with_a_count_missing_speaks_for_nobody():
 def test_the_guard_trips_where_the_last_weight_is_worse_than_before_and_convicts_nobody():
     usual = Rate(50, 50_000)
     calm, harm = rows((0, 600, 0, 1), (0, 600, 0, 0)), rows(*[(0, 600, 0, 60)] * 2)
-    assert not watch(ERRORS, calm, Judge(), usual).tripped
-    assert watch(ERRORS, calm, Judge(), usual).quiet
-    tripped = watch(ERRORS, [*calm, *harm], Judge(), usual)
+    assert not check_last_step(ERRORS, calm, Judge(), usual).tripped
+    assert check_last_step(ERRORS, calm, Judge(), usual).quiet
+    tripped = check_last_step(ERRORS, [*calm, *harm], Judge(), usual)
     assert tripped.tripped
     assert not tripped.quiet
     assert "5.04 % of its 2,400 requests at the last weight, and at most 0.28 % were to be expected" in str(tripped)
@@ -376,8 +373,8 @@ def test_what_little_is_known_of_the_stable_version_makes_a_wide_guard():
     assert Rate(0, 20).at_most == pytest.approx(0.15)
     assert Rate(0, 0).at_most == 1.0
     assert (Rate(9, 900).share, Rate(9, 900).at_least) == (0.01, 0.0)
-    assert not watch(ERRORS, rows((0, 600, 0, 60)), Judge(), Rate(0, 20)).tripped
+    assert not check_last_step(ERRORS, rows((0, 600, 0, 60)), Judge(), Rate(0, 20)).tripped
 
 
 def test_what_tripped_once_stays_tripped():
-    assert watch(ERRORS, rows((0, 600, 0, 200), *[(0, 600, 0, 0)] * 60), Judge(), Rate(50, 50_000)).tripped
+    assert check_last_step(ERRORS, rows((0, 600, 0, 200), *[(0, 600, 0, 0)] * 60), Judge(), Rate(50, 50_000)).tripped

@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
-from tidegate.live import lines, render
-from tidegate.view import (
+from tidegate.views.live import lines, render
+from tidegate.views.rollout_view import (
     CommandView,
     Counts,
     MinuteView,

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from rollout.moment import moment
+from tidegate.moment import moment
 
 NOON = datetime(2026, 1, 5, 12, tzinfo=UTC)
 

@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.errors import PlanTooLong
-from rollout.health import HealthGate
-from rollout.hook import NO_HOOKS, Hook, Hooks
-from rollout.pace import (
+from tidegate.analysis.health import HealthGate
+from tidegate.errors import PlanTooLong
+from tidegate.hooks.hook import NO_HOOKS, Hook, Hooks
+from tidegate.planning.pace import (
     HISTORY_BUDGET,
     MAX_POLL_SECONDS,
     MAX_TOTAL_SECONDS,
@@ -18,7 +18,7 @@ from rollout.pace import (
     pace,
     pause_wait_seconds,
 )
-from rollout.strategy import DEFAULT_STEPS, Approval, Step
+from tidegate.planning.strategy import DEFAULT_STEPS, Approval, Step
 
 DAY = 86_400
 steps = st.lists(st.integers(0, 7 * DAY), min_size=1, max_size=40).map(

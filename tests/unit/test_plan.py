@@ -3,13 +3,14 @@
 import json
 from dataclasses import replace
 
-from rollout.forecast import StepForecast
-from rollout.health import AlarmGate, HealthGate
-from rollout.hook import Hook, Hooks
-from rollout.judge import Judge, Tolerance
-from rollout.observation import History
-from rollout.plan import Plan
-from rollout.strategy import COMPARISON, Approval, Step, all_at_once
+from tidegate.analysis.e_process import Tolerance
+from tidegate.analysis.health import AlarmGate, HealthGate
+from tidegate.analysis.judge import Judge
+from tidegate.analysis.observation import History
+from tidegate.hooks.hook import Hook, Hooks
+from tidegate.planning.forecast import StepForecast
+from tidegate.planning.plan import Plan
+from tidegate.planning.strategy import COMPARISON, Approval, Step, all_at_once
 
 
 def test_a_step_back_compares_for_five_minutes_at_least(plan):

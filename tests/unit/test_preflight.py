@@ -2,12 +2,12 @@
 
 import pytest
 
-from rollout.errors import AlarmFiring, AlarmUnusable, AliasNotReady, ProvisioningPending
-from rollout.health import AlarmGate
-from rollout.observation import AlarmReading
-from rollout.preflight import require_ready_alarms, require_ready_alias
-from rollout.routing import Routing
-from rollout.version import Provisioning
+from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.observation import AlarmReading
+from tidegate.errors import AlarmFiring, AlarmUnusable, AliasNotReady, ProvisioningPending
+from tidegate.planning.preflight import require_ready_alarms, require_ready_alias
+from tidegate.routing import Routing
+from tidegate.version import Provisioning
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.printable import one_line, printable
+from tidegate.printable import one_line, printable
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from rollout.errors import RequestInvalid
-from rollout.profile import Profile, name_in
-from rollout.request import RolloutRequest
-from rollout.strategy import Step
+from tidegate.errors import RequestInvalid
+from tidegate.planning.profile import Profile, name_in
+from tidegate.planning.strategy import Step
+from tidegate.request.rollout_request import RolloutRequest
 
 NAMED = {"profile": "prod-api", "function_name": "checkout", "alias_name": "live"}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from rollout.rate import Rate
+from tidegate.analysis.rate import Rate
 
 
 def test_chance_is_no_spread():

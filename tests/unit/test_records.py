@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from tidegate.live import lines
-from tidegate.records import finished_view, planning_view, running_view
-from tidegate.view import CommandView
+from tidegate.views.live import lines
+from tidegate.views.records import finished_view, planning_view, running_view
+from tidegate.views.rollout_view import CommandView
 
 START = 1_767_614_400  # 2026-01-05 12:00 UTC
 PLAN = {

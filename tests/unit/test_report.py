@@ -9,9 +9,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tidegate.charts import interval_percent
-from tidegate.report import html
-from tidegate.view import (
+from tidegate.views.charts import interval_percent
+from tidegate.views.report import html
+from tidegate.views.rollout_view import (
     CheckView,
     CommandView,
     Counts,

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.errors import RequestInvalid
-from rollout.health import AlarmGate
-from rollout.hook import Hook
-from rollout.request import FromAlias, RolloutRequest, json_schema
-from rollout.strategy import DEFAULT_STEPS, Step
+from tidegate.analysis.health import AlarmGate
+from tidegate.errors import RequestInvalid
+from tidegate.hooks.hook import Hook
+from tidegate.planning.strategy import DEFAULT_STEPS, Step
+from tidegate.request.rollout_request import FromAlias, RolloutRequest, json_schema
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.routing import Routing, restore_command
+from tidegate.routing import Routing, restore_command
 
 versions = st.integers(1, 9).map(str)
 routings = st.one_of(

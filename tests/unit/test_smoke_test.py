@@ -2,8 +2,8 @@
 
 import pytest
 
-from rollout.errors import SmokeTestInvalid
-from rollout.smoke_test import Answer, SmokeTest, failure
+from tidegate.errors import SmokeTestInvalid
+from tidegate.hooks.smoke_test import Answer, SmokeTest, failure
 
 OK = b'{"statusCode": 200, "body": "fine"}'
 

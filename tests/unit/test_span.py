@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout.span import span
-from tidegate import view
+from tidegate.duration import span
+from tidegate.views import rollout_view
 
 
 @pytest.mark.parametrize(
@@ -31,4 +31,4 @@ def test_a_span_is_said_to_its_two_largest_units(seconds, said):
 
 @given(st.floats(-10, 1e8))
 def test_the_command_line_says_it_as_the_reasons_do(seconds):
-    assert view.span(seconds) == span(seconds)
+    assert rollout_view.span(seconds) == span(seconds)

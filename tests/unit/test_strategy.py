@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rollout import strategy
-from rollout.strategy import Step
+from tidegate.planning import strategy
+from tidegate.planning.strategy import Step
 
 seconds = st.integers(1, 86_400)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from rollout.errors import (
+from tidegate.errors import (
     CodeChanged,
     FunctionNotPublishable,
     FunctionUpdating,
@@ -14,7 +14,7 @@ from rollout.errors import (
     VersionsIncompatible,
     VersionUnusable,
 )
-from rollout.version import Version
+from tidegate.version import Version
 
 READY = Version(
     function_name="checkout",

@@ -1,7 +1,7 @@
 """What the stories of several writers share: the rollout, who acts when, and what the ledger holds."""
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}

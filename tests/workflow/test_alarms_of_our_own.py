@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from sandbox.boundary import AwsError
+from sandbox.aws.boundary import AwsError
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 
 TOPIC = "arn:aws:sns:us-east-1:123456789012:rollouts"

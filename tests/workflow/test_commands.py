@@ -2,11 +2,11 @@
 
 import pytest
 
-from rollout.wheel import COMMANDS
 from sandbox.scenario import Scenario
 from sandbox.story import tell
 from sandbox.world import World
 from tests.brief import BRIEF, THREE_MINUTES
+from tidegate.control.commands import COMMANDS
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 ON_STABLE = {"function_version": "1", "weights": {}}

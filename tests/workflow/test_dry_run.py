@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}

@@ -5,8 +5,8 @@ Reported, not recorded: hashicorp/terraform-provider-aws#49904 (recorded facts, 
 
 import pytest
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
 from tests.workflow.several import ALARM, SMALLEST
 from tests.workflow.test_restorers import outcomes

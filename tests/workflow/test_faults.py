@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from sandbox.execution_history import history
+from sandbox.aws.execution_history import history
 from sandbox.scenario import Scenario
 from sandbox.world import World
 from tests.brief import BRIEF

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 from tests.brief import THREE_MINUTES
 

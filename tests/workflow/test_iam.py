@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.boundary import AwsError, caller, identity
-from sandbox.iam import Iam, session_arn
+from sandbox.aws.boundary import AwsError, caller, identity
+from sandbox.aws.iam import Iam, session_arn
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import TEMPLATE, client
 from sandbox.story import play
-from sandbox.world import World
+from sandbox.world import TEMPLATE, World
 from tests.brief import BRIEF
 from tests.contract.artifacts import FUNCTIONS, deployed
 

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from sandbox.boundary import caller
+from sandbox.aws.boundary import caller
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 
 OUTAGE = {"from_second": 300, "to_second": 420, "error_rate": 0.3}

@@ -5,9 +5,9 @@ from contextvars import Context
 
 import pytest
 
-from sandbox.boundary import AwsError, caller
+from sandbox.aws.boundary import AwsError, caller
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 from tests.brief import THREE_MINUTES
 from tests.workflow.several import ALARM, SMALLEST, STEPS, at, call, ended, items, later, split, world_of

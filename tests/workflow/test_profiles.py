@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.story import play
 from sandbox.target import Target
 from sandbox.world import World

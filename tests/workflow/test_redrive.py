@@ -2,8 +2,8 @@
 
 import pytest
 
-from sandbox.boundary import AwsError, caller
-from sandbox.stack import client
+from sandbox.aws.boundary import AwsError, caller
+from sandbox.aws.stack import client
 from sandbox.world import STARTED_AT
 from tests.workflow.several import ON_STABLE, STEPS, at, ended, later, split, world_of
 

@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from sandbox.boundary import caller
+from sandbox.aws.boundary import caller
+from sandbox.aws.stack import REGION, STACK_NAME, client
 from sandbox.scenario import Scenario
-from sandbox.stack import REGION, STACK_NAME, client
 from sandbox.story import play
 from sandbox.world import STARTED_AT, World
-from tidegate.account import Account
-from tidegate.failed import WouldBeRejected
+from tidegate.cli.account import Account
+from tidegate.terminal.exit_codes import WouldBeRejected
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 DIGEST = "bc1b05fa5eb6db9887aa9f8ee22d3dc9b970fab6c965e9e5e52f8f1ea478f0ab"

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from sandbox.boundary import AwsError, caller, identity
+from sandbox.aws.boundary import AwsError, caller, identity
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import STARTED_AT, World
 from tests.brief import BRIEF
 from tests.workflow.several import ALARM, SMALLEST, items, later, stops

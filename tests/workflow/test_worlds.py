@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
-from sandbox.stack import client
 from sandbox.world import World
 from tests.brief import BRIEF
 

@@ -47,19 +47,19 @@ _FINISHES = (
 NAMED = (
     _named(
         "finish above harm",
-        ("rollout/decision.py", "decide", r"(?m)^    if harmful := ", rf"{_FINISHES}    if harmful := "),
+        ("tidegate/control/decision.py", "decide", r"(?m)^    if harmful := ", rf"{_FINISHES}    if harmful := "),
     ),
     _named(
         "an approval survives a step back",
-        ("rollout/decision.py", "_step_back", r"\bapproved=approved,", "approved=progress.approved,"),
+        ("tidegate/control/decision.py", "_step_back", r"\bapproved=approved,", "approved=progress.approved,"),
     ),
     _named(
         "a finish survives the decision to step back",
-        ("rollout/decision.py", "_step_back", r"\bfinish=None,", "finish=progress.finish,"),
+        ("tidegate/control/decision.py", "_step_back", r"\bfinish=None,", "finish=progress.finish,"),
     ),
     _named(
         "a finish survives another weight",
-        ("rollout/progress.py", "Progress.after_shift", r"\bfinish=None,", "finish=before.finish,"),
+        ("tidegate/control/progress.py", "Progress.after_shift", r"\bfinish=None,", "finish=before.finish,"),
     ),
     _named(
         "Promote says promoted whatever was recorded",
@@ -79,7 +79,12 @@ NAMED = (
     ),
     _named(
         "the sweeper settles a rollout that runs",
-        ("aws/executions.py", "End.parse", r"return None", 'return cls("failed", "", "it runs", ended_at=ended_at)'),
+        (
+            "tidegate/aws/executions.py",
+            "End.parse",
+            r"return None",
+            'return cls("failed", "", "it runs", ended_at=ended_at)',
+        ),
     ),
     _named(
         "the sweeper settles whoever holds the lock by now",
@@ -95,23 +100,28 @@ NAMED = (
     ),
     _named(
         "a denied fence is a denial",
-        ("application/restoration.py", "_write", r"if alias\.routing == whole:", "if False:"),
+        ("tidegate/application/restoration.py", "_write", r"if alias\.routing == whole:", "if False:"),
     ),
     _named(
         "a denied fence at the revision of the last write is a denial",
-        ("application/restoration.py", "_restore_as_left", r"if now\.routing == stable:", "if False:"),
+        ("tidegate/application/restoration.py", "_restore_as_left", r"if now\.routing == stable:", "if False:"),
     ),
     _named(
         "an unmarked undo does not ask the records",
-        ("application/restoration.py", "_closed_promotion", r"if booked := history\.booked\(plan\):", "if False:"),
+        (
+            "tidegate/application/restoration.py",
+            "_closed_promotion",
+            r"if booked := history\.booked\(plan\):",
+            "if False:",
+        ),
     ),
     _named(
         "a lost lock is no end",
-        ("application/restoration.py", "_booked", r"return marked\.booked", "return None"),
+        ("tidegate/application/restoration.py", "_booked", r"return marked\.booked", "return None"),
     ),
     _named(
         "a lock that another rollout has is no end",
-        ("application/restoration.py", "_booked", r"marked\.holder is Holder\.ANOTHER", "False"),
+        ("tidegate/application/restoration.py", "_booked", r"marked\.holder is Holder\.ANOTHER", "False"),
     ),
     _named(
         "who lost the lock to another rollout rolls back",
@@ -119,7 +129,7 @@ NAMED = (
     ),
     _named(
         "gives up silently",
-        ("application/settlement.py", "_ended_badly", r"_give_up\(found, error, why\)", "pass"),
+        ("tidegate/application/reconcile.py", "_ended_badly", r"_give_up\(found, error, why\)", "pass"),
     ),
 )
 

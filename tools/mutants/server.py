@@ -25,7 +25,7 @@ from typing import IO, Any
 
 import pytest
 
-from sandbox import runtime
+from sandbox.aws import runtime
 from sandbox.scenario import Scenario
 from sandbox.story import play
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.stack import client
+from sandbox.aws.stack import client
 from tests.aws.cloudwatch_account import Account
 from tests.sandbox.facts.fact import Fact, body, of, refused
 

@@ -8,12 +8,12 @@ from typing import Any
 
 from moto import mock_aws
 
-from sandbox.boundary import Boundary
-from sandbox.clock import Clock
-from sandbox.eventbridge import EventBridge
-from sandbox.faults import Faults, HandlerFault
-from sandbox.runtime import Runtime
-from sandbox.stack import client
+from sandbox.aws.boundary import Boundary
+from sandbox.aws.clock import Clock
+from sandbox.aws.eventbridge import EventBridge
+from sandbox.aws.faults import Faults, HandlerFault
+from sandbox.aws.runtime import Runtime
+from sandbox.aws.stack import client
 from sandbox.world import World
 from tests.aws.cloudwatch_account import START
 from tests.sandbox.facts.fact import ARN, Fact, of, refused

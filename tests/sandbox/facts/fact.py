@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from sandbox.lambda_records import FUNCTION_ARN
+from sandbox.aws.lambda_records import FUNCTION_ARN
 from tests.aws.lambda_account import CHECKOUT
 
 ARN = FUNCTION_ARN + CHECKOUT

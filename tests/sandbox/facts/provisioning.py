@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.provisioned_concurrency import PROVISIONING_SECONDS
+from sandbox.aws.provisioned_concurrency import PROVISIONING_SECONDS
 from tests.aws.lambda_account import CHECKOUT
 from tests.sandbox.facts.fact import ARN, INVALID, MISSING, Fact, body, of, refused
 from tests.sandbox.facts.versions import Lambda

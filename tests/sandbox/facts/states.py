@@ -6,8 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sandbox.faults import CallFault, HandlerFault
-from sandbox.lambda_records import FUNCTION_ARN
+from sandbox.aws.faults import CallFault, HandlerFault
+from sandbox.aws.lambda_records import FUNCTION_ARN
 from tests.aws.step_functions import StepFunctions, catch, succeed, task, wait
 from tests.sandbox.facts.fact import Fact, of
 

@@ -1,0 +1,346 @@
+"""What the judge makes of one poll: both versions' minutes become rows, the rows evidence, the evidence a verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import Any, Final
+
+from tidegate.analysis import judge as judging
+from tidegate.analysis.check import Check, Finding
+from tidegate.analysis.e_process import MetricName, Tally
+from tidegate.analysis.judge import Evidence, Judge, Row
+from tidegate.analysis.last_step import LastStepCheck, check_last_step
+from tidegate.analysis.observation import Counts, History, Minute, Shift
+from tidegate.analysis.rate import Rate
+from tidegate.routing import ALL_PERCENT
+
+#: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a
+#: conviction waits only until the minute has been over for so long,
+CONVICTION_AGE_SECONDS: Final = 60
+#: an acquittal longer.
+SETTLED_AGE_SECONDS: Final = 120
+#: Lambda's Duration leaves a cold start out, but not what a version loads at its first requests: after each increase of
+#: the weight the slow requests of this minute and the next do not count.
+WARM_UP_SECONDS: Final[Mapping[MetricName, int]] = {"errors": 0, "slow": 120}
+#: Below this many requests a minute the judge looks at longer rows: evidence is spread anew after each, at a price.
+SPARSE_REQUESTS_PER_MINUTE: Final = 10.0
+SPARSE_ROW_SECONDS: Final = 300
+#: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
+FEWEST_USUAL: Final = 300
+
+#: From so many minutes on, the last ones are told beside.
+LONG_MINUTES: Final = 15
+
+_SAYS: Final[Mapping[MetricName, tuple[str, str]]] = {"errors": ("fails", ""), "slow": ("is slow in", "in ")}
+_SMALLEST_P: Final = 1e-6
+
+
+_UNJUDGED: Final = Check(
+    "slow compared",
+    None,
+    "-",
+    "",
+    Finding.UNKNOWN,
+    sentence="slow: there is no p99 of the day before, so nothing can be called slow",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The evidence of every metric that is judged, and at weight 100 what guards it.
+
+    `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
+    `unjudged`: nobody can say what is slow.
+    """
+
+    evidence: tuple[Evidence, ...] = ()
+    guards: tuple[LastStepCheck, ...] = ()
+    alone: bool = False
+    unguarded: tuple[MetricName, ...] = ()
+    unjudged: bool = False
+
+    @property
+    def tripped(self) -> tuple[LastStepCheck, ...]:
+        """The guards that ask for a comparison."""
+        return tuple(guard for guard in self.guards if guard.tripped)
+
+    @property
+    def burst(self) -> bool:
+        """Whether both versions fail just now, or did until a moment ago."""
+        return any(one.burst for one in self.evidence)
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """Signs of harm that are no proof of it, in words."""
+        hinted = [_compared(one) for one in self.evidence if one.hinted]
+        return (*hinted, *(str(guard) for guard in self.guards if guard.hinted and guard.candidate_bad))
+
+    @property
+    def step_cleared(self) -> bool:
+        """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
+        return bool(self.evidence) and not self.unjudged and all(one.step_cleared for one in self.evidence)
+
+    @property
+    def compared(self) -> str:
+        """Both versions' failures so far, in words; "" where they are not compared."""
+        return next((_compared(one) for one in self.evidence if one.metric == "errors"), "")
+
+    def checks(self) -> tuple[Check, ...]:
+        """One gate per metric; unknown for one that is asked about and cannot be judged."""
+        checks = tuple(self._check(one) for one in self.evidence)
+        return (*checks, _UNJUDGED) if self.unjudged else checks
+
+    def _check(self, evidence: Evidence) -> Check:
+        finding = self._finding(evidence)
+        unknown = finding is Finding.UNKNOWN
+        return Check(
+            name=f"{evidence.metric} compared",
+            value=_percent(evidence.candidate_bad, evidence.candidate),
+            limit=_tolerated_percent(evidence),
+            unit="%",
+            finding=finding,
+            of=evidence.candidate,
+            convicts=finding is Finding.HARMFUL,
+            sentence=f"{evidence.metric}: {self._conclusion(evidence)}" if unknown else self._says(evidence),
+        )
+
+    def _says(self, evidence: Evidence) -> str:
+        return f"{self._seen(evidence)}; {self._conclusion(evidence)}"
+
+    def _seen(self, evidence: Evidence) -> str:
+        """Both versions side by side; or the last weight, where they never were."""
+        guard = next((one for one in self.guards if one.metric == evidence.metric and one.candidate), None)
+        compared = evidence.candidate and evidence.stable
+        return _compared(evidence) if compared or guard is None else f"{evidence.metric}: {guard}"
+
+    def _finding(self, evidence: Evidence) -> Finding:
+        if evidence.convicted_at is not None:
+            return Finding.HARMFUL
+        if evidence.suspected:
+            return Finding.SUSPECT
+        guarded = all(guard.quiet for guard in self.guards) and not self.unguarded
+        return Finding.HEALTHY if evidence.proven and guarded else Finding.UNKNOWN
+
+    def _conclusion(self, evidence: Evidence) -> str:
+        finding = self._finding(evidence)
+        excess = f"{_figure(max(100 * evidence.excess_at_most, 0.01))} percentage points"
+        if finding is Finding.HARMFUL:
+            return f"worse than tolerated with p {_p_value(evidence.p_intolerable)}"
+        if finding is Finding.SUSPECT:
+            return f"suspected to be worse, with p {_p_value(evidence.p_worse)}"
+        if finding is Finding.HEALTHY:
+            return f"at most {excess} beyond what is tolerated"
+        if evidence.burst:
+            return "both versions fail or requests are throttled, so neither can be told from the other"
+        if not evidence.quiet or any(guard.hinted for guard in self.guards):
+            return "not quiet enough to acquit"
+        if not evidence.settled_minutes:
+            return "no requests of the candidate to go by yet"
+        if evidence.excess_at_most > judging.PROVEN_INCREASE:
+            return f"too few requests to rule out that it is {excess} worse"
+        return "nothing is known to hold the last weight against" if self.unguarded else "not settled yet"
+
+    def to_json(self) -> dict[str, Any]:
+        """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad]."""
+        evidence = [{**_kept(one), "state": self._finding(one).value, "says": self._says(one)} for one in self.evidence]
+        document: dict[str, Any] = {"evidence": evidence}
+        if self.guards:
+            document["guards"] = [_kept_last_step(guard) for guard in self.guards]
+        return document
+
+
+def hear(judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, history: History) -> Verdict:
+    """The verdict of one poll.
+
+    Args:
+        judge: what is judged, and how strictly.
+        minutes: both versions' requests since the first shift, oldest first.
+        shifts: every weight of the candidate so far.
+        now: seconds since the epoch.
+        history: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
+    """
+    unjudged = judge.slow is not None and history.p99_ms is None
+    if unjudged:
+        judge = replace(judge, slow=None)
+    over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
+    sparse = 0 < history.requests_per_minute < SPARSE_REQUESTS_PER_MINUTE
+    alone = shifts[-1].weight_percent == ALL_PERCENT
+    evidence, guards, unguarded = [], [], []
+    for name in judge.tolerances():
+        rows = [_row(name, minute, shifts, now) for minute in over]
+        known = _usual(name, over, rows, shifts, history)
+        last = [row for row in rows if row.in_step] if alone else []
+        compared = list(_together(over, rows, shifts)) if sparse else rows
+        before = _before(name, history)
+        floors = [rate.at_least for rate in (known, before) if rate]
+        # Slow is by definition one in a hundred of the day before; failures are held against the lower of both rates.
+        floor = (max if name == "slow" else min)(floors, default=0.0)
+        settled = [Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence and known]
+        evidence.append(judging.examine(name, compared, judge, before, settled))
+        if alone and known:
+            guards.append(check_last_step(name, last, judge, known))
+        elif alone:
+            unguarded.append(name)
+    return Verdict(tuple(evidence), tuple(guards), alone, tuple(unguarded), unjudged)
+
+
+def _row(name: MetricName, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:
+    warmed_at = _last_increase(minute, shifts) + WARM_UP_SECONDS[name]
+    # In the minute of a shift to or from 100 % one version served before, the other after: that is no comparison.
+    replaced = any(
+        minute.at < after.at < minute.end and ALL_PERCENT in {before.weight_percent, after.weight_percent}
+        for before, after in pairwise([Shift(0.0, 0.0), *shifts])
+    )
+    served = minute.stable.requests + minute.candidate.requests + minute.throttled
+    return Row(
+        tally=_tally(name, minute),
+        comparable=minute.at >= warmed_at and not replaced,
+        throttled=minute.throttled > judging.BURST_THROTTLED * served,
+        in_step=minute.at >= shifts[-1].at,
+        settled=minute.end + SETTLED_AGE_SECONDS <= now,
+    )
+
+
+def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
+    """When the weight was last increased before the minute's end, rounded down to a minute."""
+    weights = [Shift(0.0, 0.0), *shifts]
+    increases = [
+        after.at - after.at % 60 for before, after in pairwise(weights) if after.weight_percent > before.weight_percent
+    ]
+    return max((at for at in increases if at < minute.end), default=0.0)
+
+
+def _tally(name: MetricName, minute: Minute) -> Tally | None:
+    """The minute's table; None where a count is missing although there was traffic."""
+    stable, candidate = _counted(name, minute.stable), _counted(name, minute.candidate)
+    if stable is None or candidate is None:
+        return None
+    return Tally(stable[0], candidate[0], min(stable[1], stable[0]), min(candidate[1], candidate[0]))
+
+
+def _counted(name: MetricName, counts: Counts) -> tuple[int, int] | None:
+    requests, bad = (counts.requests, counts.errors) if name == "errors" else (counts.timed, counts.slow)
+    return None if requests is None or bad is None else (requests, bad)
+
+
+def _together(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[Shift]) -> Iterator[Row]:
+    """Rows of neighbouring minutes at one weight, taken together; a minute with a count missing is left out of them."""
+    begins = [0.0, *(shift.at - shift.at % 60 for shift in shifts)]
+
+    def place(pair: tuple[Minute, Row]) -> tuple[object, ...]:
+        minute, row = pair
+        since = max(begin for begin in begins if begin <= minute.at)
+        return since, (minute.at - since) // SPARSE_ROW_SECONDS, row.comparable, row.tally is None
+
+    for _, group in groupby(zip(minutes, rows, strict=True), key=place):
+        part = [row for _, row in group]
+        tallies = [row.tally for row in part if row.tally]
+        yield replace(
+            part[-1],
+            tally=Tally(
+                sum(one.stable for one in tallies),
+                sum(one.candidate for one in tallies),
+                sum(one.stable_bad for one in tallies),
+                sum(one.candidate_bad for one in tallies),
+            )
+            if tallies
+            else None,
+            throttled=any(row.throttled for row in part),
+            settled=all(row.settled for row in part),
+        )
+
+
+def _usual(
+    name: MetricName, minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], history: History
+) -> Rate | None:
+    """The stable version's rate on the way up to the present weight, or else before the rollout."""
+    ascent = shifts[0].at
+    for before, after in pairwise(shifts):
+        if after.weight_percent < before.weight_percent:
+            ascent = after.at
+    day_before = _before(name, history)
+    ramp = [
+        (row, burst)
+        for minute, row, burst in zip(minutes, rows, judging.shared_bursts(rows, day_before), strict=True)
+        if ascent <= minute.end and minute.at < shifts[-1].at and row.tally
+    ]
+    # An outage that is over would hide harm; one that goes on is what the last weight must bear with, and nothing else.
+    ongoing = any(burst for _, burst in ramp[-judging.BURST_RECENT :])
+    seen_rate = Rate.over(
+        [(row.tally.stable, row.tally.stable_bad) for row, burst in ramp if row.tally and burst == ongoing]
+    )
+    if seen_rate.requests < FEWEST_USUAL and not ongoing and day_before and day_before.requests > seen_rate.requests:
+        return day_before
+    return seen_rate if seen_rate.requests else None
+
+
+def _before(name: MetricName, history: History) -> Rate | None:
+    """The rate before the rollout; what is slower than a p99 is one request in a hundred."""
+    if not history.requests or (name == "slow" and history.p99_ms is None):
+        return None
+    return Rate(history.errors if name == "errors" else history.requests / 100, history.requests)
+
+
+def _compared(evidence: Evidence) -> str:
+    does, stable_does = _SAYS[evidence.metric]
+    if not evidence.candidate or not evidence.stable:
+        return f"{evidence.metric}: no minute seen yet in which both versions served"
+    both = (
+        (evidence.candidate_bad, evidence.candidate),
+        (evidence.stable_bad, evidence.stable),
+    )
+    (candidate, requests), (stable, others) = ((f"{_figure(100 * bad / of)} %", f"{of:,}") for bad, of in both)
+    minutes = f"same {evidence.minutes:,} minutes" if evidence.minutes > 1 else "same minute"
+    rates = f"candidate {does} {candidate} of {requests} requests, stable {stable_does}{stable} of {others}"
+    bad, requests_of, stable_bad, stable_of = evidence.recent
+    if evidence.minutes < LONG_MINUTES:
+        return f"{rates} in the {minutes}"
+    last = f"{_figure(100 * bad / requests_of)} % against {_figure(100 * stable_bad / stable_of)} %"
+    return f"{rates} in the {minutes} ({last} in the last {judging.RECENT_MINUTES})"
+
+
+def _percent(bad: int, requests: int) -> float | None:
+    return 100 * bad / requests if requests else None
+
+
+def _figure(value: float) -> str:
+    return f"{value:.2g}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004  two digits, and no 1e+02
+
+
+def _tolerated_percent(evidence: Evidence) -> float:
+    stable = _percent(evidence.stable_bad, evidence.stable) or 0.0
+    return round(evidence.tolerance.max_ratio * stable + 100 * evidence.tolerance.max_increase, 3)
+
+
+def _p_value(p: float) -> str:
+    return f"= {p:.1g}" if p >= _SMALLEST_P else f"< {_SMALLEST_P:.6f}"
+
+
+def _kept(evidence: Evidence) -> dict[str, Any]:
+    return {
+        "metric": evidence.metric,
+        "minutes": evidence.minutes,
+        "stable": [evidence.stable, evidence.stable_bad],
+        "candidate": [evidence.candidate, evidence.candidate_bad],
+        "worse": round(evidence.worse, 2),
+        "worse_needed": round(evidence.worse_needed, 2),
+        "intolerable": round(evidence.intolerable, 2),
+        "intolerable_needed": round(evidence.intolerable_needed, 2),
+        "p_worse": float(f"{evidence.p_worse:.2g}"),
+        "p_intolerable": float(f"{evidence.p_intolerable:.2g}"),
+        "excess_at_most_percent": round(100 * evidence.excess_at_most, 3),
+        "gaps": evidence.gaps,
+    }
+
+
+def _kept_last_step(guard: LastStepCheck) -> dict[str, Any]:
+    return {
+        "metric": guard.metric,
+        "candidate": [guard.candidate, guard.candidate_bad],
+        "expected_at_most_percent": round(100 * guard.expected_at_most, 3),
+        "wealth": round(guard.wealth, 2),
+        "needed": round(guard.needed, 2),
+        "tripped": guard.tripped,
+    }

@@ -1,0 +1,207 @@
+"""The bets: what one minute of both versions pays against a claim, and the wealth over many of them.
+
+The judge (`judge`) says what is betted on and what a wealth means; here is the mathematics, with its sources.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+MetricName = Literal["errors", "slow"]
+#: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
+BETS: Final = (1.25, 1.6, 2.2, 3.5, 6.0, 12.0, 40.0, 1000.0)
+#: Bets against a harmful one: it fails this part of the tolerated rate.
+CLEARING_BETS: Final = (0.85, 0.7, 0.5, 0.3, 0.1, 0.001)
+#: Half of the wealth starts in cash, which neither wins nor loses; the rest is spread over the bets.
+STAKES: Final = (0.5, *(0.5 / len(BETS) for _ in BETS))
+#: After each minute this part of the wealth is spread anew (fixed share; Herbster and Warmuth, Machine Learning 1998):
+#: harm that begins late is found, and no outage ruins a bet for good.
+SHARE: Final = 0.02
+#: One minute multiplies the wealth by at most this: a blip of one minute convicts nobody,
+LOG_CAP: Final = math.log(30)
+#: unless it is a catastrophe: of at least so many requests this share fails, and hardly any of the stable version's.
+CATASTROPHE_REQUESTS, CATASTROPHE_RATE, CATASTROPHE_STABLE_RATE = 20, 0.5, 0.1
+#: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
+DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
+#: An acquittal that is wrong has at most this probability.
+CLEARANCE: Final = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Tolerance:
+    """A candidate may fail `max_ratio` times the stable version's rate plus `max_increase` (a share: 0.001 is 0.1
+    percentage points).
+    """
+
+    max_ratio: float
+    max_increase: float
+
+
+NO_WORSE: Final = Tolerance(1.0, 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """One metric in one minute: requests of both versions, and how many of them were bad.
+
+    `known_rate` is for a stable version that is not counted but known: infinitely many requests, of which that share
+    is bad.
+    """
+
+    stable: float
+    candidate: int
+    stable_bad: int
+    candidate_bad: int
+    known_rate: float = 0.0
+
+    @classmethod
+    def against(cls, tally: Tally, known_rate: float) -> Tally:
+        """The candidate's part of a tally, against a known rate."""
+        return cls(math.inf, tally.candidate, 0, tally.candidate_bad, known_rate)
+
+    @property
+    def is_catastrophe(self) -> bool:
+        """Whether most of the candidate's requests are bad, and hardly any of the stable version's."""
+        return (
+            self.candidate >= CATASTROPHE_REQUESTS
+            and self.candidate_bad >= CATASTROPHE_RATE * self.candidate
+            and self.stable_bad <= CATASTROPHE_STABLE_RATE * self.stable
+        )
+
+
+NOTHING: Final = Tally(0, 0, 0, 0)
+
+
+def log_e_value(tally: Tally, tolerance: Tolerance, bet: float) -> float:
+    """The logarithm of one minute's e-value of one bet: "the candidate fails `bet` times the tolerated rate".
+
+    With rho and delta of the tolerance, theta = rho n_c / (rho n_c + n_b) is the candidate's share of the bad requests
+    at the edge of the tolerance, D = 1 + theta (R - 1), and
+
+        ln e = x_c ln R - (x_c + x_b) ln D - delta n_c (R/D - 1).
+
+    E[e] <= 1 for every rate of the stable version and every rate of the candidate up to rho p_b + delta, since
+    (1 + p (a - 1))^n <= exp(n p (a - 1)). With R < 1 the same is true of the opposite: p_c >= rho p_b + delta. For
+    delta = 0 this is the likelihood ratio of the conditional binomial test, for n_b → ∞ Wald's sequential test for
+    Poisson counts (MaxSPRT in Kulldorff et al., Sequential Analysis 2011): there x_b ln D becomes rho p_b n_c (R - 1).
+    """
+    weighed = tolerance.max_ratio * tally.candidate
+    both = weighed + tally.stable
+    theta = weighed / both if both else 0.0
+    log_d = math.log1p(theta * (bet - 1))
+    beyond = tolerance.max_increase + tolerance.max_ratio * tally.known_rate
+    expected = beyond * tally.candidate * (bet - 1) * (1 - theta) * math.exp(-log_d)
+    return tally.candidate_bad * math.log(bet) - (tally.candidate_bad + tally.stable_bad) * log_d - expected
+
+
+def log_wealth(
+    rows: Sequence[Tally | None],
+    tolerance: Tolerance,
+    dispersions: Iterable[float],
+    bursts: Iterable[bool],
+    settled: Iterable[bool] | None = None,
+) -> list[float]:
+    """The logarithm of the wealth after each minute; None is a minute without a bet.
+
+    A catastrophe lifts the cap, and outweighs a burst, once its minute has settled: a version's failures may be there
+    before its successes.
+
+    Dividing ln e by a dispersion of at least 1 that is known before the minute keeps it an e-value (Jensen), and a
+    minute that is a shared burst may only cost.
+    """
+    path: list[float] = []
+    total, stakes = 0.0, list(STAKES)
+    old_enough = [True] * len(rows) if settled is None else settled
+    for tally, dispersion, burst, final in zip(rows, dispersions, bursts, old_enough, strict=True):
+        if tally is not None:
+            gains = [0.0, *(log_e_value(tally, tolerance, bet) / dispersion for bet in BETS)]
+            worth = [math.log(stake) + gain for stake, gain in zip(stakes, gains, strict=True)]
+            gain = _log_sum(worth)
+            stakes = [
+                (1 - SHARE) * math.exp(one - gain) + SHARE * start for one, start in zip(worth, STAKES, strict=True)
+            ]
+            if not (final and tally.is_catastrophe):
+                gain = min(gain, 0.0 if burst else LOG_CAP)
+            total += gain
+        path.append(total)
+    return path
+
+
+def dispersions(rows: Sequence[Tally | None]) -> list[float]:
+    """For each minute, how much more than coin flips the split of bad requests varied before it: 1 is coin flips.
+
+    Retries, clients that hammer and failures tied to one environment come in clumps. One Mantel-Haenszel ratio over the
+    earlier minutes says what split to expect; chi-squared over its degrees of freedom says how far they were from it.
+    """
+    found: list[float] = []
+    past: deque[Tally | None] = deque(maxlen=DISPERSION_MINUTES)
+    for tally in rows:
+        found.append(_dispersion([one for one in past if one is not None and one.stable and one.candidate]))
+        past.append(tally)
+    return found
+
+
+def _dispersion(past: Sequence[Tally]) -> float:
+    ratio = (sum(one.candidate_bad * one.stable / (one.stable + one.candidate) for one in past) + 0.5) / (
+        sum(one.stable_bad * one.candidate / (one.stable + one.candidate) for one in past) + 0.5
+    )
+    chi_squared, minutes = 0.0, 0
+    for one in past:
+        bad = one.candidate_bad + one.stable_bad
+        share = ratio * one.candidate / (ratio * one.candidate + one.stable)
+        variance = bad * share * (1 - share)
+        if variance >= 1:
+            chi_squared += (one.candidate_bad - bad * share) ** 2 / variance
+            minutes += 1
+    estimate = (DISPERSION_PRIOR + chi_squared) / (DISPERSION_PRIOR + max(minutes - 1, 0))
+    return min(max(estimate, 1.0), DISPERSION_MAX)
+
+
+def excess_bound(rows: Sequence[Tally | None], max_ratio: float, confidence: float = 1 - CLEARANCE) -> float:
+    """The smallest delta for which "p_c >= max_ratio * p_b + delta" is refuted: a share of the candidate's requests.
+
+    It holds at any poll. Without any bad request it is some 4.05 / n: the rule of three's 3 / n (Hanley and
+    Lippman-Hand, JAMA 1983), and the price of betting on six ratios at once.
+    """
+    clearing, needed = _clearing(rows, max_ratio), -math.log(1 - confidence)
+    if clearing.wealth(1.0) < needed:
+        return 1.0
+    low, high = 0.0, 1.0
+    for _ in range(30):
+        middle = (low + high) / 2
+        low, high = (low, middle) if clearing.wealth(middle) >= needed else (middle, high)
+    return high
+
+
+@dataclass(frozen=True, slots=True)
+class _Clearing:
+    """Each clearing bet's ln e over some minutes, as gain + delta * slope: it is linear in delta."""
+
+    gains: tuple[float, ...]
+    slopes: tuple[float, ...]
+
+    def wealth(self, delta: float) -> float:
+        """The logarithm of the wealth of a plain mixture against "the excess is delta or more"."""
+        return _log_sum([gain + delta * slope for gain, slope in zip(self.gains, self.slopes, strict=True)]) - math.log(
+            len(self.gains)
+        )
+
+
+def _clearing(rows: Sequence[Tally | None], max_ratio: float) -> _Clearing:
+    gains, slopes = [], []
+    for bet in CLEARING_BETS:
+        at_none = [log_e_value(row, Tolerance(max_ratio, 0.0), bet) for row in rows if row]
+        at_one = [log_e_value(row, Tolerance(max_ratio, 1.0), bet) for row in rows if row]
+        gains.append(math.fsum(at_none))
+        slopes.append(math.fsum(at_one) - math.fsum(at_none))
+    return _Clearing(tuple(gains), tuple(slopes))
+
+
+def _log_sum(logs: Sequence[float]) -> float:
+    """ln Σ exp(log), without overflow."""
+    highest = max(logs)
+    return highest + math.log(sum(math.exp(one - highest) for one in logs))

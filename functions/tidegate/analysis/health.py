@@ -1,0 +1,48 @@
+"""What may speak against a candidate: the user's alarms, their limits, and the judge."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from tidegate.analysis.e_process import Tolerance
+from tidegate.analysis.judge import Judge
+from tidegate.stored import known
+
+AlarmPolicy = Literal["reject", "ignore_until_ok"]
+InconclusivePolicy = Literal["extend", "promote", "roll_back", "hold"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmGate:
+    """An alarm that guards the rollout, and what to do where it fires already at the start."""
+
+    name: str
+    if_already_firing: AlarmPolicy = "reject"
+
+
+@dataclass(frozen=True, slots=True)
+class HealthGate:
+    """The user's own limits for the candidate, and what to do where there is too little traffic to tell."""
+
+    max_error_percent: float | None = None
+    max_duration_p99_ms: float | None = None
+    minimum_invocations: int = 10
+    when_inconclusive: InconclusivePolicy = "extend"
+    max_extension_seconds: int = 600
+    max_hold_seconds: int = 86_400
+    judge: Judge | None = field(default_factory=Judge)
+    advance_early: bool = False
+    min_bake_seconds: int = 300
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The gate of `dataclasses.asdict`."""
+        judge = document["judge"]
+        if judge is not None:
+            tolerances = {
+                name: judge[name] and Tolerance(**known(Tolerance, judge[name])) for name in ("errors", "slow")
+            }
+            judge = Judge(**{**known(Judge, judge), **tolerances})
+        return cls(**{**known(cls, document), "judge": judge})

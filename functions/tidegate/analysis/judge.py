@@ -1,0 +1,259 @@
+"""The judge: is the candidate worse than the stable version, over the same minutes and the same traffic?
+
+**The idea.** A sceptic who believes that the candidate is no worse sells bets at fair prices, one minute after the
+other. We buy bets that pay where the candidate fails more than its share of that minute's requests. Were the sceptic
+right, our *wealth* could not be expected to grow, whatever we bet and however often we look: it exceeds 1/a, ever, with
+probability at most a (Ville's inequality, 1939). So a wealth of 100 is evidence against the sceptic at the 1 % level
+at any poll, of a rollout of any length. One minute's pay-out is an *e-value*; the wealth is their product, an
+*e-process* (Ramdas, Grünwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid inference",
+Statistical Science 2023).
+
+Every minute is a table of its own, two versions by good and bad requests. Nothing is pooled over minutes, so changing
+weights, changing traffic and outages that hit both versions make no difference: which version a failing request was
+routed to is chance.
+
+**Two keys.** A candidate is convicted where two wealths are high in the same minute: against "no worse than the
+stable version" (the first key, at `false_rollback`), and against "no worse than tolerated" (the second key, at
+`tolerated_rollback`). Over the whole rollout, all polls and metrics together, a candidate that is never worse is
+convicted with probability at most `false_rollback`, and one that is worse but always within the tolerance with at most
+`tolerated_rollback`. This assumes that, given a minute's conditions, counts do not depend on the version; what
+protects beyond it (dispersion, cap, shared bursts) only ever lowers the wealth.
+
+At weight 100 there is nobody to compare with: see `last_step`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidegate.analysis.e_process import (
+    NO_WORSE,
+    NOTHING,
+    MetricName,
+    Tally,
+    Tolerance,
+    dispersions,
+    excess_bound,
+    log_wealth,
+)
+from tidegate.analysis.rate import Rate
+
+#: Fewer bad requests than this convict nobody.
+FEWEST_BAD: Final = 3
+#: A shared burst: the stable version itself fails this often, this many times its usual rate, and so much above it.
+BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
+#: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version.
+BURST_THROTTLED: Final = 0.01
+#: As many calm minutes of the stable version make its rate known where no history does; until then, so much is a burst.
+BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
+#: What lasts longer than so many minutes is no burst but how things are; one blocks every acquittal for so many.
+BURST_LONGEST, BURST_RECENT = 15, 3
+#: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
+QUIET_LOG_WEALTH: Final = math.log(2)
+#: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
+SUSPICION: Final = 0.02
+#: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven.
+HINT: Final = 0.1
+#: The last minutes are told beside the whole, which would drown them in a long rollout.
+RECENT_MINUTES: Final = 5
+#: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
+FEWEST_MINUTES: Final = 5
+#: A candidate is proven harmless where it exceeds the tolerated ratio by less than this share of its requests.
+PROVEN_INCREASE: Final = 0.01
+#: What is tolerated unless the request says otherwise.
+TOLERATED_ERRORS, TOLERATED_SLOW = Tolerance(1.2, 0.001), Tolerance(1.25, 0.002)
+
+
+@dataclass(frozen=True, slots=True)
+class Judge:
+    """What is judged, and how often the judge may be wrong; a metric is None where it is not judged."""
+
+    errors: Tolerance | None = TOLERATED_ERRORS
+    slow: Tolerance | None = TOLERATED_SLOW
+    false_rollback: float = 0.01
+    tolerated_rollback: float = 0.10
+
+    def tolerances(self) -> dict[MetricName, Tolerance]:
+        """The metrics that are judged."""
+        both: dict[MetricName, Tolerance | None] = {"errors": self.errors, "slow": self.slow}
+        return {name: tolerance for name, tolerance in both.items() if tolerance is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One metric's minute as the judge reads it.
+
+    `tally` is None where a count is missing although there was traffic: it speaks for and against nobody. `comparable`
+    is False while the candidate warms up, and where one version only replaced the other. `throttled`: requests were
+    turned away, of whichever version. `in_step`: it began at the present weight. `settled`: it is old enough to acquit
+    on.
+    """
+
+    tally: Tally | None
+    comparable: bool = True
+    throttled: bool = False
+    in_step: bool = True
+    settled: bool = True
+
+    @property
+    def evidence(self) -> Tally | None:
+        """The tally where it counts as evidence."""
+        return self.tally if self.comparable else None
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What one metric says. Wealths are natural logarithms, and hold the metric's share of the error budgets already.
+
+    The counts are of the minutes that both versions were compared in, `recent` (bad and all of the candidate's, and of
+    the stable version's) of the last five of them. `worse_peak` and `intolerable_peak` are the most
+    that either key ever reached: exp(-peak) is a p-value that holds at any poll. `excess_at_most` bounds what the
+    candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence.
+    """
+
+    metric: MetricName
+    tolerance: Tolerance
+    minutes: int
+    stable: int
+    candidate: int
+    stable_bad: int
+    candidate_bad: int
+    recent: tuple[int, ...]
+    worse: float
+    intolerable: float
+    worse_peak: float
+    intolerable_peak: float
+    worse_needed: float
+    intolerable_needed: float
+    convicted_at: int | None
+    suspected: bool
+    hinted: bool
+    quiet: bool
+    burst: bool
+    gaps: int
+    settled_minutes: int
+    step_cleared: bool
+    excess_at_most: float
+
+    @property
+    def p_worse(self) -> float:
+        """How improbable this evidence is for a candidate no worse than the stable version; holds at any poll."""
+        return min(1.0, math.exp(-self.worse_peak))
+
+    @property
+    def p_intolerable(self) -> float:
+        """The same for a candidate within the tolerance."""
+        return min(1.0, math.exp(-self.intolerable_peak))
+
+    @property
+    def proven(self) -> bool:
+        """Whether harm worth mentioning is ruled out, and nothing hints at any."""
+        calm = self.quiet and not self.burst and self.settled_minutes >= FEWEST_MINUTES
+        return calm and self.excess_at_most <= PROVEN_INCREASE
+
+
+def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
+    """Which minutes are shared bursts: the stable version itself fails far more than usual, or requests are throttled.
+
+    Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. Flagging more
+    minutes than needed is always valid: a flagged minute may only cost (see `log_wealth`). What lasts longer than any
+    burst is how things are now: the judge must not stay mute.
+    """
+    found: list[bool] = []
+    usual, calm, lasted = history or Rate(0, 0), BURST_KNOWN_MINUTES if history else 0, 0
+    for row in rows:
+        tally = row.tally or NOTHING
+        minute = Rate(tally.stable_bad, tally.stable)
+        usual_at_most = max(BURST_RATIO * usual.share, usual.share + BURST_INCREASE)
+        limit = usual_at_most if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
+        if row.throttled or (minute.bad >= BURST_BAD and minute.share >= limit):
+            lasted += 1
+        else:
+            lasted = 0
+            if not history:
+                usual, calm = Rate(usual.bad + minute.bad, usual.requests + minute.requests), calm + (tally.stable > 0)
+        found.append(0 < lasted <= BURST_LONGEST)
+    return found
+
+
+def examine(
+    name: MetricName, rows: Sequence[Row], judge: Judge, history: Rate | None = None, last: Sequence[Tally] = ()
+) -> Evidence:
+    """What one metric says of the candidate, from every minute of the rollout.
+
+    Args:
+        name: the metric.
+        rows: every minute so far, oldest first. A minute may come back corrected at the next poll: nothing is kept
+            from one poll to the next, and a poll that was missed loses nothing.
+        judge: tolerances and error budgets.
+        history: the stable version's rate before the rollout.
+        last: the settled minutes at weight 100, each against the stable version's rate; they bound the
+            excess, and convict nobody.
+    """
+    tolerance = judge.tolerances()[name]
+    share = math.log(1 / len(judge.tolerances()))
+    bets = [row.evidence for row in rows]
+    bursts, spread = shared_bursts(rows, history), dispersions(bets)
+    old_enough = [row.settled for row in rows]
+    worse = [share + one for one in log_wealth(bets, NO_WORSE, spread, bursts, old_enough)]
+    intolerable = [share + one for one in log_wealth(bets, tolerance, spread, bursts, old_enough)]
+    needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
+    bad = sum(row.tally.candidate_bad for row in rows if row.tally)
+    latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
+    quiet, burst = latest[1] < QUIET_LOG_WEALTH, any(bursts[-BURST_RECENT:])
+    step = [row.evidence for row in rows if row.in_step and row.settled]
+    settled = [row.evidence for row in rows if row.settled]
+    compared = [tally for tally in bets if tally and tally.stable and tally.candidate]
+    return Evidence(
+        metric=name,
+        tolerance=tolerance,
+        minutes=len(compared),
+        stable=round(sum(tally.stable for tally in compared)),
+        candidate=sum(tally.candidate for tally in compared),
+        stable_bad=sum(tally.stable_bad for tally in compared),
+        candidate_bad=sum(tally.candidate_bad for tally in compared),
+        recent=_recent(compared),
+        worse=latest[0],
+        intolerable=latest[1] + share,
+        worse_peak=max(worse, default=0.0),
+        intolerable_peak=max(intolerable, default=0.0),
+        worse_needed=needed[0],
+        intolerable_needed=needed[1],
+        convicted_at=_convicted_at(rows, worse, intolerable, needed),
+        suspected=bad >= FEWEST_BAD and latest[0] >= -math.log(SUSPICION) and not quiet,
+        hinted=bad >= FEWEST_BAD and latest[0] >= -math.log(HINT) and not quiet,
+        quiet=quiet,
+        burst=burst,
+        gaps=sum(row.tally is None for row in rows),
+        settled_minutes=served(settled),
+        step_cleared=quiet
+        and not burst
+        and served(step) >= FEWEST_MINUTES
+        and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase,
+        excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
+    )
+
+
+def _recent(compared: Sequence[Tally]) -> tuple[int, ...]:
+    last = [(one.candidate_bad, one.candidate, one.stable_bad, round(one.stable)) for one in compared[-RECENT_MINUTES:]]
+    return tuple(sum(column) for column in zip(*last, strict=True))
+
+
+def _convicted_at(
+    rows: Sequence[Row], worse: Sequence[float], intolerable: Sequence[float], needed: tuple[float, float]
+) -> int | None:
+    """The first minute in which both keys turn. What was proven once stays proven."""
+    bad = 0
+    for number, (row, first, second) in enumerate(zip(rows, worse, intolerable, strict=True)):
+        bad += row.tally.candidate_bad if row.tally else 0
+        if bad >= FEWEST_BAD and first >= needed[0] and second >= needed[1]:
+            return number
+    return None
+
+
+def served(rows: Sequence[Tally | None]) -> int:
+    """In how many of the minutes the candidate was asked anything."""
+    return sum(bool(row and row.candidate) for row in rows)

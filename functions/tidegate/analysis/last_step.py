@@ -1,0 +1,72 @@
+"""The last step, at weight 100, where there is nobody to compare with.
+
+It is held against the rates that the stable version had before: the judge's own bets against a stable version of
+infinitely many requests and that very rate.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tidegate.analysis.e_process import MetricName, Tally, log_wealth
+from tidegate.analysis.judge import FEWEST_BAD, QUIET_LOG_WEALTH, Judge, Row, served
+from tidegate.analysis.rate import Rate
+
+
+@dataclass(frozen=True, slots=True)
+class LastStepCheck:
+    """The last step against the rate known before. Wealths as in `Evidence`; a trip asks for a comparison."""
+
+    metric: MetricName
+    candidate: int
+    candidate_bad: int
+    settled_minutes: int
+    expected_at_most: float
+    wealth: float
+    peak: float
+    needed: float
+
+    @property
+    def tripped(self) -> bool:
+        """Whether a comparison is called for. What was seen once stays seen."""
+        return self.candidate_bad >= FEWEST_BAD and self.peak >= self.needed
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it has seen the last weight at all, and nothing hints at harm."""
+        return self.settled_minutes > 0 and not self.hinted
+
+    @property
+    def hinted(self) -> bool:
+        """Whether the last weight looks worse than before, though not clearly."""
+        return self.wealth >= QUIET_LOG_WEALTH
+
+    def __str__(self) -> str:
+        does = "fails" if self.metric == "errors" else "is slow in"
+        percent = 100 * self.candidate_bad / max(self.candidate, 1)
+        rate = f"{does} {percent:.3g} % of its {self.candidate:,} requests at the last weight"
+        return f"candidate {rate}, and at most {100 * self.expected_at_most:.2g} % were to be expected"
+
+
+def check_last_step(name: MetricName, rows: Sequence[Row], judge: Judge, usual: Rate) -> LastStepCheck:
+    """The minutes at weight 100 against the rate that the stable version had before.
+
+    Such a comparison over time takes a shared outage for the candidate's fault. So it does not convict: where it
+    trips, the rollout steps back to a weight at which both versions serve, and they are compared.
+    """
+    tolerance, share = judge.tolerances()[name], math.log(1 / len(judge.tolerances()))
+    bets = [Tally.against(row.evidence, usual.at_most) if row.evidence else None for row in rows]
+    path = log_wealth(bets, tolerance, [1.0] * len(rows), [False] * len(rows))
+    return LastStepCheck(
+        metric=name,
+        candidate=sum(bet.candidate for bet in bets if bet),
+        candidate_bad=sum(bet.candidate_bad for bet in bets if bet),
+        settled_minutes=served([row.evidence for row in rows if row.settled]),
+        expected_at_most=tolerance.max_ratio * usual.at_most + tolerance.max_increase,
+        wealth=share + (path[-1] if path else 0.0),
+        peak=share + max(path, default=0.0),
+        # A trip costs some minutes and convicts nobody, so the milder budget is its own.
+        needed=-math.log(judge.tolerated_rollback),
+    )

@@ -1,0 +1,112 @@
+"""What a poll saw: alarms, and both versions' requests minute by minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+from tidegate.stored import known
+
+AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmReading:
+    """One alarm as CloudWatch reports it; `state` is None where CloudWatch knows no such alarm.
+
+    `transitioned_at` is when `state` last changed, in seconds since the epoch. `fired_since_shift` says
+    whether it was in ALARM at any time since traffic first moved. `broken` means that it is set up so that CloudWatch
+    cannot evaluate it, `stale` that CloudWatch could not just now; `settled` is whether its history tells of that
+    transition already, and `recovered` is False of one that has fired ever since before the rollout.
+    """
+
+    name: str
+    state: AlarmState | None
+    transitioned_at: float | None = None
+    fired_since_shift: bool = False
+    broken: bool = False
+    stale: bool = False
+    settled: bool = True
+    recovered: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Requests of one version, and how many of them failed, were timed, were slow, and were over the user's limit.
+
+    Slow is slower than the stable version's p99 before the rollout. A count is None where CloudWatch has none although
+    there were requests: unknown, which is neither zero nor a failure. One that nobody asked for is 0.
+    """
+
+    requests: int = 0
+    errors: int | None = 0
+    timed: int | None = 0
+    slow: int | None = 0
+    over_limit: int | None = 0
+
+    @property
+    def complete(self) -> bool:
+        """Whether every count is known."""
+        return None not in {self.errors, self.timed, self.slow, self.over_limit}
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.requests + other.requests,
+            (self.errors or 0) + (other.errors or 0),
+            (self.timed or 0) + (other.timed or 0),
+            (self.slow or 0) + (other.slow or 0),
+            (self.over_limit or 0) + (other.over_limit or 0),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Minute:
+    """The alias's traffic over `seconds` (a minute, or longer in long rollouts) from `at`, in seconds since the epoch.
+
+    Requests that were throttled reached neither version (Lambda Developer Guide, "Types of metrics": they count for the
+    alias, and neither as invocations nor as errors).
+    """
+
+    at: float
+    stable: Counts
+    candidate: Counts
+    throttled: int = 0
+    seconds: int = 60
+
+    @property
+    def end(self) -> float:
+        """When it was over, in seconds since the epoch."""
+        return self.at + self.seconds
+
+
+def total(counts: Iterable[Counts]) -> Counts:
+    """All of them together, those left out in which a count is unknown: a share needs both of its parts."""
+    return sum((one for one in counts if one.complete), Counts())
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The alias's traffic in the day before the rollout; `p99_ms` is None where nothing was timed."""
+
+    requests: int = 0
+    errors: int = 0
+    requests_per_minute: float = 0.0
+    p99_ms: float | None = None
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The history of `to_json`."""
+        return cls(**known(cls, document))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Shift:
+    """One change of the candidate's weight: when, in seconds since the epoch, and to what percent."""
+
+    at: float
+    weight_percent: float

@@ -1,0 +1,42 @@
+"""Asking the user's own function for its word on a rollout: what it is told, and what a no becomes."""
+
+from __future__ import annotations
+
+from tidegate.application.telemetry import logger
+from tidegate.aws import hooks
+from tidegate.errors import HookFailed
+from tidegate.hooks.hook import Moment, failure
+from tidegate.planning.plan import Plan
+
+
+def ask(
+    plan: Plan, candidate: str, moment: Moment, *, step: int | None = None, weight_percent: float = 0.0
+) -> str | None:
+    """Ask the hook of that moment, if there is one; its name, None where nobody is asked.
+
+    `step` counts from 0 as in events, None before there is one; `weight_percent` is what the candidate has now.
+
+    Raises:
+        HookFailed: it says no, or does not say yes in time.
+        AwsUnavailable: Lambda did not run it.
+    """
+    hook = plan.hooks.at(moment)
+    if hook is None:
+        return None
+    told = {
+        "hook": moment,
+        "function_name": plan.function_name,
+        "alias_name": plan.alias_name,
+        "stable_version": plan.stable or None,
+        "candidate_version": candidate,
+        "step": step,
+        "steps": len(plan.steps),
+        "weight_percent": weight_percent,
+        "rollout_id": plan.rollout_id,
+        "execution_arn": plan.execution_arn,
+    }
+    why = failure(hook, hooks.invoke(hook, told))
+    if why is not None:
+        raise HookFailed(f"hook {hook.function_name} ({moment}) {why}")
+    logger.info("hook passed", hook=moment, asked=hook.function_name)
+    return hook.function_name

@@ -1,0 +1,183 @@
+"""What a rollout will do, from its request and from what AWS says of its target; for real, and for a dry run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tidegate.application.telemetry import best_effort
+from tidegate.analysis.health import HealthGate
+from tidegate.analysis.observation import History
+from tidegate.aws import alarms, aliases, hooks, metrics, profiles, stacks, versions
+from tidegate.aws.aliases import Alias
+from tidegate.aws.executions import Execution
+from tidegate.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
+from tidegate.planning import preflight
+from tidegate.planning.forecast import Forecast, forecast
+from tidegate.planning.pace import pace
+from tidegate.planning.plan import Plan
+from tidegate.planning.profile import Profile, name_in
+from tidegate.planning.strategy import Step
+from tidegate.request.rollout_request import FromAlias, RolloutRequest
+from tidegate.routing import ALL_PERCENT, restore_command
+
+UNPAUSABLE = "this rollout cannot be paused: with so long a plan there is no room for it in one execution's history"
+UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"
+UNASKED = "a first release has no step: only the before_traffic hook is asked"
+UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on whatever was deployed"
+#: A new alias has nobody who calls it, and no version to compare with.
+FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request, and the profile that it names."""
+
+    request: RolloutRequest
+    profile: Profile | None
+
+    @classmethod
+    def parse(cls, document: object, execution: Execution) -> Asked:
+        """From any JSON.
+
+        Raises:
+            RequestInvalid: it cannot be understood, or its profile cannot.
+            ProfileNotFound: it names a profile that is not there.
+        """
+        name = name_in(document)
+        profile = profiles.read(name) if name else None
+        here = {"partition": execution.partition, "region": execution.region, "account": execution.account}
+        request = RolloutRequest.parse(document, **here, profile=profile)
+        return cls(request, profile)
+
+    @property
+    def names(self) -> dict[str, str]:
+        """Whose rollout it is, wherever that was said."""
+        return {"function_name": self.request.function_name, "alias_name": self.request.alias_name}
+
+    @property
+    def target(self) -> str:
+        """The alias as the ledger names it."""
+        return f"{self.request.function_name}:{self.request.alias_name}"
+
+
+def taken(target: str, holder: str) -> str:
+    """What is said where another execution rolls out the alias."""
+    return f"{target} is being rolled out by {holder}: wait for it, or stop it"
+
+
+def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
+    """The plan of that execution.
+
+    Raises:
+        Rejected: it cannot be done, for the reason that the error's name says.
+    """
+    request = asked.request
+    function_name, alias_name = request.function_name, request.alias_name
+    versions.read_latest(function_name)
+    alias = _alias(request)
+    provisioning = versions.read_provisioning(function_name, alias_name) if alias else None
+    if alias:
+        preflight.require_ready_alias(asked.target, alias.routing, provisioning)
+        _require_stable(function_name, alias.routing.version, execution.region)
+    gates = request.alarm_gates()
+    preflight.require_ready_alarms(gates, alarms.read(gate.name for gate in gates))
+    steps, health = request.chosen_steps() if alias else FIRST_RELEASE, request.health.gate()
+    hooked = request.hooks.hooks()
+    preflight.require_usable_hooks(hooks.faults(hooked.names()))
+    paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
+    traffic, expected = _expect(request, steps, health, started_at) if alias else _expect_nothing(request)
+    stable = alias.routing.version if alias else ""
+    return Plan(
+        rollout_id=execution.name,
+        execution_arn=execution.arn,
+        region=execution.region,
+        function_name=function_name,
+        alias_name=alias_name,
+        started_at=started_at,
+        stable=stable,
+        revision_id=alias.revision_id if alias else "",
+        steps=steps,
+        poll_seconds=paced.poll_seconds,
+        extension_poll_seconds=paced.extension_poll_seconds,
+        hold_poll_seconds=paced.hold_poll_seconds,
+        longest_seconds=paced.longest_seconds,
+        max_step_backs=paced.max_step_backs,
+        max_pause_seconds=paced.max_pause_seconds,
+        restore_command=restore_command(execution.region, function_name, alias_name, stable) if alias else "",
+        alarms=gates,
+        health=health,
+        version=_adopted(request),
+        expected_code_sha256=request.expected_code_sha256,
+        description=request.description,
+        smoke_tests=len(request.smoke_tests),
+        force=request.force,
+        provisioned=provisioning is not None,
+        profile=str(asked.profile) if asked.profile else None,
+        hooks=hooked,
+        creates_alias=alias is None,
+        revert_window_seconds=request.revert_window_seconds,
+        history=traffic,
+        expectations=expected.steps,
+        warnings=(
+            *expected.warnings,
+            *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
+            *(_moved_by_a_stack(asked.target, execution) if alias else ()),
+        ),
+    )
+
+
+def _alias(request: RolloutRequest) -> Alias | None:
+    """The alias; None where there is none yet and the rollout is to make it."""
+    try:
+        return aliases.read(request.function_name, request.alias_name)
+    except AliasNotFound as error:
+        if request.create_alias:
+            return None
+        raise AliasNotFound(f"{error}, or set create_alias to have it made on the candidate") from error
+
+
+def _expect(
+    request: RolloutRequest, steps: tuple[Step, ...], health: HealthGate, started_at: float
+) -> tuple[History, Forecast]:
+    """The alias's traffic of the day before, and what the judge will be able to see with as much."""
+    if health.judge is None:
+        limits = (health.max_error_percent, health.max_duration_p99_ms)
+        ungated = not request.alarms and limits == (None, None)
+        return History(), Forecast((), (UNGATED,) if ungated else ())
+    traffic = metrics.read_history(request.function_name, request.alias_name, before=started_at)
+    return traffic, forecast(steps, traffic, health.judge)
+
+
+def _expect_nothing(request: RolloutRequest) -> tuple[History, Forecast]:
+    hooks = request.hooks
+    untried = not request.smoke_tests and not hooks.before_traffic
+    warnings = [*[UNTRIED] * untried, *[UNASKED] * bool(hooks.each_step or hooks.after_traffic)]
+    return History(), Forecast((), tuple(warnings))
+
+
+def _moved_by_a_stack(target: str, execution: Execution) -> tuple[str, ...]:
+    """A warning where a CloudFormation stack would undo this rollout; best effort, and in no hurry's way."""
+    with best_effort("see whose alias it is"):
+        arn = f"arn:{execution.partition}:lambda:{execution.region}:{execution.account}:function:{target}"
+        declared = stacks.read_alias(arn)
+        return declared.warnings() if declared else ()
+    return ()
+
+
+def _require_stable(function_name: str, version: str, region: str) -> None:
+    try:
+        versions.read(function_name, version).require_stable(region)
+    except VersionNotFound as error:
+        raise StableUnusable(f"{error}, which a rollback would return to") from error
+
+
+def _adopted(request: RolloutRequest) -> str | None:
+    if not isinstance(request.version, FromAlias):
+        return request.version
+    source = aliases.read(request.function_name, request.version.from_alias).routing
+    if source.is_split or not source.version.isdigit():
+        raise AliasNotReady(
+            f"{request.function_name}:{request.version.from_alias} serves {source}, so it does not say which version"
+            " to adopt: point it to one version"
+        )
+    return source.version

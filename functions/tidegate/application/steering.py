@@ -1,0 +1,111 @@
+"""An operator's word on a rollout that runs: kept in the lock for the next look, or, to restore, done at once."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+from tidegate.application.telemetry import Document, identify
+from tidegate.application.restoration import Holder, Mark, has_ended_as_meant, left_open, restore_at_once
+from tidegate.aws import item_size, ledger, locks
+from tidegate.aws.executions import Trace
+from tidegate.aws.history import Booked
+from tidegate.aws.locks import Lock
+from tidegate.control.commands import RESTORING, Command, Situation, Word, refusal
+from tidegate.duration import span
+from tidegate.errors import AliasNotFound, Interrupted
+from tidegate.planning.pace import pause_wait_seconds
+from tidegate.planning.plan import Plan
+
+
+def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
+    """The answer; None where the lock changed meanwhile, so that it must be read again.
+
+    Raises:
+        RolloutError: AWS could not be asked, or the alias not be restored yet.
+    """
+    identify({"plan": plan.to_json(), "candidate": lock.candidate})
+    if command.rollout_id not in {None, plan.rollout_id}:
+        message = f"rollout {command.rollout_id} of {command.target} is over; {plan.rollout_id} runs now"
+        return command.answer(plan.rollout_id, message)
+    if lock.promoting and has_ended_as_meant(lock):
+        message = f"{command.target} is promoted, and its books are being closed: try again in a minute"
+        return command.answer(plan.rollout_id, message)
+    word = command.word(time.time(), lock.gate, lock.step)
+    if why := refusal(command.command, _situation(lock, plan)):
+        return command.answer(plan.rollout_id, f"{command.target} cannot {command.command} now: {why}")
+    if command.command in RESTORING:
+        return _restore(command, plan, lock, word)
+    if ledger.say(lock, word) or _is_said(command, word):
+        return command.answer(plan.rollout_id, _what_follows(plan, lock, word), accepted=True)
+    return None
+
+
+def _is_said(command: Command, word: Word) -> bool:
+    """Whether the lock has the word all the same: the response was lost, and the SDK asked again."""
+    seen = locks.read(command.target)
+    return seen is not None and word.to_json() in seen.commands
+
+
+def _situation(lock: Lock, plan: Plan) -> Situation:
+    order = lock.wheel.order
+    finishes = order is not None and order.command == "finish"
+    return Situation(
+        exposed=lock.exposed,
+        promoting=lock.promoting,
+        restoring=lock.restoring,
+        paused=lock.wheel.pause,
+        gate=lock.gate,
+        pausable=plan.max_pause_seconds > 0 and not plan.creates_alias,
+        # A step back since then has ended it; a step up was only just on its way.
+        finishing=order if order and finishes and (order.step or 0) <= (lock.step or 0) else None,
+    )
+
+
+def _what_follows(plan: Plan, lock: Lock, word: Word) -> str:
+    pause = lock.wheel.pause
+    waits = plan.poll_seconds if lock.gate is None else max(plan.poll_seconds, plan.hold_poll_seconds)
+    if pause is not None:
+        waits = pause_wait_seconds(int(word.at - pause.at), plan.poll_seconds)
+    when = f"at the next look, within about {span(waits)}"
+    what = {
+        "pause": f"from the next look on no weight moves until resume, for {span(plan.max_pause_seconds)} at most;"
+        " then it rolls back",
+        "resume": f"it goes on {when}",
+        "approve": f"it goes on {when}" if pause is None else f"it goes on once it is resumed; it is {pause}",
+        "advance": f"its bake ends {when}, unless harm is suspected",
+        "finish": f"version {lock.candidate} is promoted {when}, unless there is harm; nobody is asked for approval",
+    }[word.command]
+    return f"{plan.target} is {word}: {what}"
+
+
+def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document | None:
+    """Restore at once; the state machine finds the alias restored at its next look, and ends for this reason."""
+    kept = word if item_size.size("".join(lock.commands)) < item_size.MAX_COMMANDS_BYTES else None
+    marked = ledger.mark_restoring(lock.target, lock.execution_arn, str(word), word=kept)
+    found = left_open(marked) if marked else None
+    if found is None:
+        return None
+    message = f"{plan.target} is {word}"
+    if plan.creates_alias:
+        message += ": the alias is not made any more, unless that was just on its way"
+    elif not found.exposed:
+        message += ": no traffic had moved, and none will"
+    else:
+        message += _restored(replace(found, restored=None), str(word))
+    return command.answer(plan.rollout_id, message, accepted=True)
+
+
+def _restored(found: Trace, why: str) -> str:
+    """What became of it. Who asks for it again may have a reason to: it is done again."""
+    try:
+        done = restore_at_once(Mark(found, Holder.OURS, marked=True), why)
+    except (Interrupted, AliasNotFound) as error:
+        return f", but {error}"
+    if isinstance(done, Booked):
+        return f", and was closed before: {done.cause}"
+    if done.theirs:
+        return f", but {done.theirs}"
+    # Lambda hands the traffic of a promoted alias back once the version before has its environments.
+    when = " as soon as it is provisioned" if found.promoting and found.plan.provisioned else ""
+    return f": version {found.plan.stable} serves all traffic again{when}"

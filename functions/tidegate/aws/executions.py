@@ -1,0 +1,264 @@
+"""Executions of the state machine: whether one has ended, and what its history says of the alias."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from tidegate.aws import sdk
+from tidegate.aws.locks import Restored
+from tidegate.control.progress import Progress
+from tidegate.ending.claim import Claim
+from tidegate.errors import AwsRefused
+from tidegate.json_text import as_object, parsed
+from tidegate.moment import moment
+from tidegate.planning.plan import Plan
+
+#: DescribeExecution is eventually consistent: "does not exist" of a young execution proves nothing.
+_CONSISTENT_AFTER_SECONDS = 300
+#: Our own end states by their Error; anything else is an end that no state of ours reached.
+_OUTCOMES = {
+    "Rejected": "rejected",
+    "Interrupted": "interrupted",
+    "RolledBack": "rolled_back",
+    "RollbackFailed": "rollback_failed",
+}
+SUCCESSES = frozenset({"promoted", "unchanged"})
+_ARN_COLONS = 7
+#: A function's name and an alias's, as the ledger has them. What is none of these was refused, and holds no lock.
+_TARGET = re.compile(r"[a-zA-Z0-9_-]{1,140}:[a-zA-Z0-9_-]{1,128}")
+#: So many later executions are asked what they are about.
+_MOST_LATER = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Execution:
+    """An execution by its ARN, which also says where Tidegate runs."""
+
+    arn: str
+    region: str
+    account: str
+    name: str
+
+    @property
+    def partition(self) -> str:
+        """`aws`, `aws-cn`, …: the partition that Tidegate runs in."""
+        return self.arn.split(":", 2)[1]
+
+    @classmethod
+    def parse(cls, arn: str) -> Self:
+        """From `arn:<partition>:states:<region>:<account>:execution:<state machine>:<name>`."""
+        _, _, _, region, account, _, _, name = arn.split(":", 7)
+        return cls(arn, region, account, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What a rollout was doing. `exposed`: traffic may have moved; `convicted`: the last verdict spoke against it;
+    `restoring`: why somebody restores the stable version, and `restored` what that has done. `weights` are those that
+    were set, in percent, and `revision_id` is the alias's after the last write that is known to have been answered.
+    """
+
+    plan: Plan
+    candidate: str | None
+    exposed: bool
+    promoting: bool
+    convicted: bool = False
+    restoring: str | None = None
+    restored: Restored | None = None
+    weights: frozenset[float] = frozenset()
+    revision_id: str | None = None
+
+    @property
+    def claim(self) -> Claim:
+        """What it may have left on its alias."""
+        plan = self.plan
+        return Claim(plan.stable, self.candidate, self.weights, promoting=self.promoting, provisioned=plan.provisioned)
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How an execution ended; `ended_at` in seconds since the epoch, long ago where nobody knows.
+
+    `error` and `cause` are those of a Fail state. Whoever stops an execution may give it any error, so of another end
+    there is only a cause, which says so. `output` is that of a success.
+    """
+
+    status: Literal["succeeded", "failed", "gone"]
+    error: str = ""
+    cause: str = ""
+    output: Mapping[str, Any] = field(default_factory=dict)
+    ended_at: float = 0.0
+
+    @classmethod
+    def parse(cls, document: Mapping[str, Any]) -> Self | None:
+        """From DescribeExecution, or from EventBridge's detail; None unless it has ended."""
+        status, ended_at = document["status"], moment(document.get("stopDate"))
+        if status == "SUCCEEDED":
+            return cls("succeeded", output=as_object(parsed(document.get("output"))), ended_at=ended_at)
+        if status not in {"FAILED", "TIMED_OUT", "ABORTED"}:
+            return None
+        error, cause = str(document.get("error") or ""), str(document.get("cause") or "")
+        if status == "FAILED" and error in _OUTCOMES:
+            return cls("failed", error, cause or f"execution FAILED: {error}", ended_at=ended_at)
+        said = f"execution {status}: {error} {cause}".rstrip(": ")
+        return cls("failed", error if status == "FAILED" else "", said, ended_at=ended_at)
+
+    @property
+    def outcome(self) -> str | None:
+        """How it ended by its own word; None where no end state of ours was reached."""
+        if self.status == "succeeded":
+            said = self.output.get("outcome")
+            return said if said in SUCCESSES else None
+        return _OUTCOMES.get(self.error)
+
+    @property
+    def proven(self) -> bool | None:
+        """Whether a success rests on proof; None where it does not say."""
+        proven = self.output.get("proven")
+        return proven if isinstance(proven, bool) else None
+
+    @property
+    def left_as_meant(self) -> bool:
+        """Whether the alias was where it should be when it ended: whatever happened to it since is not its business."""
+        return self.status == "succeeded" or self.outcome in {"rejected", "interrupted", "rolled_back"}
+
+
+def told(event: object) -> dict[str, Any] | None:
+    """What an event says of an execution; None where it is no such event."""
+    detail = event.get("detail") if isinstance(event, dict) else None
+    if not isinstance(detail, dict) or not isinstance(detail.get("status"), str):
+        return None
+    arn = detail.get("executionArn")
+    return detail if isinstance(arn, str) and arn.count(":") >= _ARN_COLONS else None
+
+
+def end_of(execution_arn: str, age_seconds: float) -> End | None:
+    """How the execution ended, or None unless it has for certain; `age_seconds`: since it was last seen alive."""
+    try:
+        with sdk.refusals(f"describe execution {execution_arn}"):
+            return End.parse(sdk.client("stepfunctions").describe_execution(executionArn=execution_arn))
+    except AwsRefused as error:
+        if error.code != "ExecutionDoesNotExist":
+            raise
+        gone = End("gone", cause="its execution is gone, with its lock still held")
+        return gone if age_seconds > _CONSISTENT_AFTER_SECONDS else None
+
+
+def started_at(execution_arn: str) -> float:
+    """When it was started, in seconds since the epoch."""
+    with sdk.refusals(f"describe execution {execution_arn}"):
+        return moment(sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)["startDate"])
+
+
+def trace(execution_arn: str) -> Trace | None:
+    """What the execution did last, from its newest task that was given a plan; None where none ever did.
+
+    Every task from ShiftTraffic on has plan, stable, candidate and progress in its arguments.
+    """
+    entered: set[str] = set()
+    payload: dict[str, Any] | None = None
+    answered: dict[str, Any] | None = None
+    asked: str | None = None
+    for event in _newest_first(execution_arn):
+        state = event.get("stateEnteredEventDetails", {}).get("name")
+        if payload is not None:
+            asked = asked or state
+        answered = answered or (_progress(event) if payload is None else None)
+        payload = payload or _payload(event)
+        entered |= {state} if state else set()
+        if payload and "ShiftTraffic" in entered:
+            break
+    if payload is None:
+        return None
+    plan = Plan.from_json(payload["plan"])
+    progress = answered or payload.get("progress") or {}
+    return Trace(
+        plan,
+        payload.get("candidate") or None,
+        exposed="ShiftTraffic" in entered,
+        promoting="Promote" in entered,
+        weights=frozenset(_weights(plan, progress, in_flight=answered is None and asked == "ShiftTraffic")),
+        revision_id=progress.get("revision_id"),
+    )
+
+
+def _weights(plan: Plan, progress: Mapping[str, Any], *, in_flight: bool) -> Iterator[float]:
+    """Those that were set, and the one that a task was about to set."""
+    before = Progress.from_json(progress) if progress else None
+    yield from (shift.weight_percent for shift in before.shifts) if before else ()
+    if in_flight:
+        number = before.next_step(plan, str(progress.get("action"))) if before else 0
+        yield plan.step_at(number).weight_percent
+
+
+def is_last(plan: Plan) -> bool:
+    """Whether no execution that was started later may be about the same alias; False where there are too many to tell.
+
+    Without the ledger nothing else says so. An execution whose input leaves the alias to a profile may be about any.
+    """
+    machine = plan.execution_arn.rpartition(":")[0].replace(":execution:", ":stateMachine:", 1)
+    with sdk.refusals(f"list the executions of {machine}"):
+        page = sdk.client("stepfunctions").list_executions(stateMachineArn=machine, maxResults=1000)
+    later = [
+        each["executionArn"]
+        for each in page["executions"]
+        if each["startDate"].timestamp() >= plan.started_at and each["executionArn"] != plan.execution_arn
+    ]
+    return len(later) <= _MOST_LATER and not any(_may_be_about(plan, arn) for arn in later)
+
+
+def _may_be_about(plan: Plan, execution_arn: str) -> bool:
+    with sdk.refusals(f"describe execution {execution_arn}"):
+        described = sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)
+    target = target_of(as_object(parsed(described.get("input"))))
+    return target is None or target == plan.target
+
+
+def target_of(request: Mapping[str, Any]) -> str | None:
+    """The alias that an execution's input names, as the ledger does; None where it is no request, or names none.
+
+    A name that no function or alias can have is none: DynamoDB takes no key of 3,000 characters, nor a lone surrogate.
+    """
+    function_name, alias_name = request.get("function_name"), request.get("alias_name")
+    if not isinstance(function_name, str) or not isinstance(alias_name, str):
+        return None
+    target = f"{function_name.rsplit(':', 1)[-1]}:{alias_name}"
+    return target if _TARGET.fullmatch(target) else None
+
+
+def last_error(execution_arn: str) -> str | None:
+    """The name of the last error that a task of the execution failed with."""
+    for event in _newest_first(execution_arn):
+        for details in ("taskFailedEventDetails", "taskTimedOutEventDetails"):
+            if details in event:
+                return str(event[details].get("error"))
+    return None
+
+
+def _newest_first(execution_arn: str) -> Iterator[dict[str, Any]]:
+    request: dict[str, Any] = {"executionArn": execution_arn, "reverseOrder": True, "maxResults": 1000}
+    while True:
+        with sdk.refusals(f"read the history of {execution_arn}"):
+            page = sdk.client("stepfunctions").get_execution_history(**request)
+        yield from page["events"]
+        if not page.get("nextToken"):
+            return
+        request["nextToken"] = page["nextToken"]
+
+
+def _payload(event: dict[str, Any]) -> dict[str, Any] | None:
+    details = event.get("taskScheduledEventDetails")
+    if not details:
+        return None
+    payload = json.loads(details["parameters"]).get("Payload")
+    return payload if isinstance(payload, dict) and payload.get("plan") else None
+
+
+def _progress(event: dict[str, Any]) -> dict[str, Any] | None:
+    """The progress that a task answered with."""
+    answer = as_object(parsed(event.get("taskSucceededEventDetails", {}).get("output"))).get("Payload")
+    return answer if isinstance(answer, dict) and "revision_id" in answer and "shifts" in answer else None

@@ -1,0 +1,335 @@
+"""What a running rollout, and whoever restores or commands it, writes into the alias's lock.
+
+The ledger serves; it never decides safety: a rollback works with the table gone.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from tidegate.aws import item_size, sdk, table
+from tidegate.aws.locks import LIVE, Lock, Restored, parse, read
+from tidegate.control.commands import Word
+from tidegate.errors import AwsRefused, LockLost, PromotionPaused
+from tidegate.planning.plan import Plan
+
+#: Where a word is kept until it is heeded.
+_PLACES = {"pause": "pause", "approve": "order", "advance": "order", "finish": "order"}
+#: What a word ends.
+_ENDED = {"pause": "order", "resume": "pause", "finish": "pause"}
+_MINE = "execution_arn = :me"
+_UNRESTORED = "attribute_not_exists(restoring)"
+_NOT_PROMOTING = "attribute_not_exists(promoting)"
+#: DynamoDB's code for an item that would be too large.
+NO_ROOM = "ValidationException"
+_CHANGED = "ConditionalCheckFailedException"
+
+
+def take_lock(
+    target: str, execution_arn: str, now: float, ended_holder: str | None = None, started_at: float | None = None
+) -> bool:
+    """Take the alias's lock, or keep it where this execution holds it already; False where another one does.
+
+    `ended_holder` is an execution known to have ended, whose lock may be taken over. What the lock has come to say of
+    this execution stays: the call may arrive late, when the rollout is well on its way.
+    """
+    free_or_mine = "attribute_not_exists(#holder) OR #holder = "
+    take = f"SET #holder = :me, taken_at = :now, started_at = :started, {table.INDEX} = :running"
+    values = {
+        ":me": table.text(execution_arn),
+        ":now": table.number(now),
+        ":started": table.number(now if started_at is None else started_at),
+        ":running": table.text(table.RUNNING),
+    }
+    names = {"#holder": "execution_arn"}
+    if ended_holder is not None:
+        values[":ended"] = table.text(ended_holder)
+        names |= {f"#{name}": name for name in LIVE}
+        take += " REMOVE " + ", ".join(f"#{name}" for name in LIVE)
+    try:
+        with sdk.refusals(f"take the lock of {target}"):
+            table.client().update_item(
+                TableName=table.name(),
+                Key=table.key(target, table.LOCK),
+                UpdateExpression=take,
+                ConditionExpression=free_or_mine + (":me" if ended_holder is None else ":ended"),
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=values,
+            )
+    except AwsRefused as error:
+        if error.code == _CHANGED:
+            return False
+        raise
+    return True
+
+
+def record_plan(plan: Plan) -> None:
+    """Store the plan with the lock.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    values: dict[str, Any] = {"plan": table.text(_text(plan))}
+    if plan.alarms:
+        values["alarms"] = {"SS": sorted(gate.name for gate in plan.alarms)}
+    update(plan, values)
+
+
+def _text(plan: Plan) -> str:
+    return json.dumps(plan.to_json())
+
+
+def plan_bytes(plan: Plan) -> int:
+    """How much of a lock its plan takes."""
+    return item_size.size(_text(plan)) + sum(item_size.size(gate.name) for gate in plan.alarms)
+
+
+def record_candidate(plan: Plan, candidate: str) -> None:
+    """Store which version is the candidate.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    update(plan, {"candidate": table.text(candidate)})
+
+
+def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused: bool = True) -> bool:
+    """Store the weight that is about to be set: whoever lost the lock must not set it.
+
+    False where the rollout was paused; nothing is stored then.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    values = {"step": table.number(step), "weight_percent": table.number(weight_percent)}
+    conditions = [_UNRESTORED, *(["(attribute_not_exists(pause) OR #step = :step)"] if unless_paused else [])]
+    set_so_far = {"weights": {"NS": [str(weight_percent)]}}
+    try:
+        update(plan, values, add=set_so_far, remove=["gate"], conditions=conditions)
+    except LockLost:
+        if not unless_paused or going_on(plan) is None:
+            raise
+        return False
+    return True
+
+
+def record_revision(plan: Plan, revision_id: str) -> None:
+    """Store the alias's RevisionId after a write of this rollout: at that one it is as this rollout left it.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    update(plan, {"revision_id": table.text(revision_id)}, conditions=[_UNRESTORED])
+
+
+def record_gate(plan: Plan, gate: int) -> None:
+    """Store that a step waits for an approval before there was any traffic.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    update(plan, {"gate": table.number(gate)}, conditions=[_UNRESTORED])
+
+
+def record_promotion(plan: Plan) -> None:
+    """Store that the candidate is about to become the alias's own version.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    unpaused = "(attribute_not_exists(pause) OR attribute_exists(promoting))"
+    try:
+        update(plan, {"promoting": table.text("true")}, conditions=[_UNRESTORED, unpaused])
+    except LockLost:
+        lock = None if plan.creates_alias else going_on(plan)
+        if lock is None:
+            raise
+        raise PromotionPaused(f"{plan.target} is {lock.wheel.pause or 'no longer paused'}: look again") from None
+
+
+def forget_promotion(plan: Plan) -> None:
+    """Store that the candidate was not made the alias's own version: its write was refused. Who restores may know it.
+
+    Raises:
+        LockLost: another execution holds the lock.
+    """
+    _write(plan.target, plan.execution_arn, {}, remove=["promoting"])
+
+
+def going_on(plan: Plan) -> Lock | None:
+    """The lock where it is this execution's and nobody restores: then something else stood against a write.
+
+    People's words, which may have changed since (a pause may be over by now), or the room that is left.
+    """
+    lock = read(plan.target)
+    return lock if lock and lock.execution_arn == plan.execution_arn and not lock.restoring else None
+
+
+def mark_restoring(
+    target: str,
+    execution_arn: str,
+    why: str,
+    *,
+    convicts: bool = False,
+    word: Word | None = None,
+    hasty: bool = False,
+) -> Lock | None:
+    """Say that the stable version is being restored, before it is: no forward write of this rollout follows.
+
+    The lock as it is now, or None where this execution no longer holds it. The first reason is kept. `word` is the
+    command that asks for it, where one does and there is room for it; `hasty` gives up soon where nobody answers.
+    """
+    changes = ["restoring = if_not_exists(restoring, :why)", *["convicted = :yes"] * convicts]
+    values: dict[str, Any] = {
+        ":me": table.text(execution_arn),
+        ":why": table.text(item_size.cut(why, item_size.MAX_REASON_BYTES)),
+        **({":yes": table.text("true")} if convicts else {}),
+    }
+    if word is not None:
+        changes.append("commands = list_append(if_not_exists(commands, :none), :said)")
+        values |= {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
+    return _speak(target, f"mark the lock of {target}", f"SET {', '.join(changes)}", _MINE, values, hasty=hasty)
+
+
+def record_restored(target: str, execution_arn: str, restored: Restored) -> None:
+    """Store what a restore has done, for whoever comes after: it is not done again.
+
+    Raises:
+        LockLost: this execution does not hold the lock, or nobody has said that he restores.
+    """
+    _write(
+        target,
+        execution_arn,
+        {"restored": table.text(json.dumps(asdict(restored)))},
+        conditions=["attribute_exists(restoring)"],
+    )
+
+
+def say(lock: Lock, word: Word) -> bool:
+    """Keep a pause, its end or an order in the lock; False where the lock has changed since it was read, or the
+    candidate is being promoted.
+
+    The next look heeds it: a verdict is stored only by who knows all words. The newest word counts: a pause takes back
+    an order that was not heeded yet, and to finish ends a pause. Where there is no room for all that was said, the
+    oldest words are no longer kept.
+    """
+    place, ended = _PLACES.get(word.command), _ENDED.get(word.command)
+    known = lock.wheel.count
+    kept = item_size.newest((*lock.commands, word.to_json())[-item_size.MAX_COMMANDS :], _room_for_commands(lock))
+    setting = ["commands = :said", *[f"#{place} = :word"] * bool(place)]
+    changes = f"SET {', '.join(setting)}" + f" REMOVE #{ended}" * bool(ended)
+    counted = "words = :known" if known else "attribute_not_exists(words)"
+    values: dict[str, Any] = {
+        ":me": table.text(lock.execution_arn),
+        ":said": {"L": [table.text(text) for text in kept]},
+        **({":word": table.text(word.to_json())} if place else {}),
+        **({":known": table.number(known)} if known else {}),
+    }
+    names = {f"#{name}": name for name in (place, ended) if name}
+    condition = f"{_MINE} AND {_UNRESTORED} AND {_NOT_PROMOTING} AND {counted}"
+    doing = f"keep the word {word.command} for {lock.target}"
+    return _speak(lock.target, doing, changes, condition, values, names) is not None
+
+
+def _room_for_commands(lock: Lock) -> int:
+    return item_size.for_commands(plan_bytes(lock.plan)) if lock.plan else 0
+
+
+def _speak(
+    target: str,
+    doing: str,
+    changes: str,
+    condition: str,
+    values: Mapping[str, Any],
+    names: Mapping[str, str] | None = None,
+    *,
+    hasty: bool = False,
+) -> Lock | None:
+    """Change a lock by somebody's word, and count it; the lock then, None where the condition does not hold.
+
+    Somebody's word is worth more than what was seen on the way: where there is no room left, the verdicts go.
+    """
+    request: dict[str, Any] = {
+        "TableName": table.name(),
+        "Key": table.key(target, table.LOCK),
+        "ConditionExpression": condition,
+        "ExpressionAttributeValues": {**values, ":one": table.number(1)},
+        "ReturnValues": "ALL_NEW",
+        **({"ExpressionAttributeNames": dict(names)} if names else {}),
+    }
+    try:
+        return _changed(doing, request, f"{changes} ADD words :one", hasty=hasty)
+    except AwsRefused as error:
+        if error.code != NO_ROOM:
+            raise
+    spared = f"{changes}, verdicts" if " REMOVE " in changes else f"{changes} REMOVE verdicts"
+    return _changed(doing, request, f"{spared} ADD words :one", hasty=hasty)
+
+
+def _changed(doing: str, request: Mapping[str, Any], changes: str, *, hasty: bool) -> Lock | None:
+    client = table.hasty_client() if hasty else table.client()
+    try:
+        with sdk.refusals(doing):
+            return parse(client.update_item(**request, UpdateExpression=changes)["Attributes"])
+    except AwsRefused as error:
+        if error.code == _CHANGED:
+            return None
+        raise
+
+
+def update(
+    plan: Plan,
+    values: Mapping[str, Any],
+    append: Mapping[str, str] | None = None,
+    *,
+    add: Mapping[str, Any] | None = None,
+    remove: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+    bound: Mapping[str, Any] | None = None,
+) -> None:
+    """Change the lock of this rollout: set `values`, `append` a text to a list each, `add` numbers, where the
+    `conditions` hold; `bound` are values that only these name.
+
+    Raises:
+        LockLost: another execution holds the lock, or a condition does not hold.
+    """
+    _write(plan.target, plan.execution_arn, values, append, add=add, remove=remove, conditions=conditions, bound=bound)
+
+
+def _write(
+    target: str,
+    execution_arn: str,
+    values: Mapping[str, Any],
+    append: Mapping[str, str] | None = None,
+    *,
+    add: Mapping[str, Any] | None = None,
+    remove: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+    bound: Mapping[str, Any] | None = None,
+) -> None:
+    added = add or {}
+    names = {f"#{name}": name for name in (*values, *(append or {}), *added)}
+    bound = {**(bound or {}), **{f":{name}": value for name, value in {**values, **added}.items()}}
+    changes = [f"#{name} = :{name}" for name in values]
+    for name, text in (append or {}).items():
+        changes.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
+        bound = {**bound, f":{name}": {"L": [table.text(text)]}, ":none": {"L": []}}
+    clauses = [f"SET {', '.join(changes)}"] * bool(changes) + [f"REMOVE {', '.join(remove)}"] * bool(remove)
+    clauses += ["ADD " + ", ".join(f"#{name} :{name}" for name in added)] * bool(added)
+    try:
+        with sdk.refusals(f"record the rollout of {target}"):
+            table.client().update_item(
+                TableName=table.name(),
+                Key=table.key(target, table.LOCK),
+                UpdateExpression=" ".join(clauses),
+                ConditionExpression=" AND ".join([_MINE, *conditions]),
+                ExpressionAttributeValues={**bound, ":me": table.text(execution_arn)},
+                **({"ExpressionAttributeNames": names} if names else {}),
+            )
+    except AwsRefused as error:
+        if error.code == _CHANGED:
+            raise LockLost(f"this execution no longer holds the lock of {target}, or is being restored") from error
+        raise

@@ -1,0 +1,85 @@
+"""The one DynamoDB table, and what its items are called.
+
+Key: `target` (hash) and `record` (range).
+
+    target          record                        what
+    checkout:live   lock                          the running rollout: the lock, and its live state (`ledger`)
+    checkout:live   history#<start>#<execution>   one finished rollout (`history`)
+    checkout        bad#<version>                 a version that a verdict spoke against (`history`)
+
+The index `watched` finds all locks, and the rollouts that ended a moment ago.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidegate.aws import sdk
+
+LOCK = "lock"
+#: The index, and the attribute that it is over.
+INDEX = "watched"
+RUNNING, ENDED = "running", "ended"
+
+
+def client() -> Any:
+    """DynamoDB's client."""
+    return sdk.client("dynamodb")
+
+
+def hasty_client() -> Any:
+    """One that gives up soon."""
+    return sdk.hasty_client("dynamodb")
+
+
+def name() -> str:
+    """The table's name."""
+    return os.environ["ROLLOUT_TABLE"]
+
+
+def key(target: str, record: str) -> dict[str, dict[str, str]]:
+    """An item's key."""
+    return {"target": text(target), "record": text(record)}
+
+
+def text(value: str) -> dict[str, str]:
+    """A string, as DynamoDB writes it."""
+    return {"S": value}
+
+
+def number(value: float) -> dict[str, str]:
+    """A number, as DynamoDB writes it."""
+    return {"N": str(value)}
+
+
+def watched(what: str, values: Mapping[str, Any] | None = None, **more: Any) -> list[dict[str, Any]]:
+    """Every item of the index with that value, perhaps a moment old; `more` goes into the Query."""
+    found: list[dict[str, Any]] = []
+    request: dict[str, Any] = {
+        "TableName": name(),
+        "IndexName": INDEX,
+        "KeyConditionExpression": f"{INDEX} = :what",
+        "ExpressionAttributeValues": {":what": text(what), **(values or {})},
+        **more,
+    }
+    while True:
+        with sdk.refusals(f"list what is {what}"):
+            page = client().query(**request)
+        found += page["Items"]
+        if "LastEvaluatedKey" not in page:
+            return found
+        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+
+def held_lock(target: str, execution_arn: str, without: Sequence[str] = ()) -> dict[str, Any]:
+    """A lock's key, and the condition that this execution holds it and it lacks those attributes."""
+    conditions = ["execution_arn = :me", *(f"attribute_not_exists(#{attribute})" for attribute in without)]
+    names = {"ExpressionAttributeNames": {f"#{attribute}": attribute for attribute in without}} if without else {}
+    return {
+        "Key": key(target, LOCK),
+        "ConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeValues": {":me": text(execution_arn)},
+        **names,
+    }

@@ -1,0 +1,118 @@
+"""The verdicts of a rollout, with their numbers, in the alias's lock."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from tidegate.analysis.check import Check
+from tidegate.analysis.observation import Counts
+from tidegate.aws import item_size, ledger, table
+from tidegate.control.commands import Wheel
+from tidegate.control.decision import Decision
+from tidegate.control.health_check import Look
+from tidegate.errors import AwsRefused, LockLost
+from tidegate.planning.plan import Plan
+
+MAX_VERDICTS = 120
+_MAX_CHECKS = 5
+_HAS_ROOM = "(attribute_not_exists(verdict_bytes) OR verdict_bytes < :room)"
+
+
+def record(plan: Plan, decision: Decision, look: Look, revision_id: str) -> Wheel | None:
+    """Append one verdict with its numbers, as long as there is room for it; the last one is always kept beside.
+
+    Beside it `revision_id`: at that one this look has found the alias as the rollout left it. None: it is stored. What
+    people want, where they said something that this verdict does not know: nothing is stored.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    document = json.dumps(_document(decision, look), separators=(",", ":"))
+    if _is_kept(plan, decision, look):
+        try:
+            _store(plan, decision, document, revision_id, append=True)
+        except LockLost:
+            wheel = _other_words(plan, decision)
+            if wheel is not None:
+                return wheel
+        except AwsRefused as error:
+            if error.code != ledger.NO_ROOM:
+                raise
+        else:
+            return None
+    # No room left, or not worth it: what is not written down must not end a healthy rollout.
+    try:
+        _store(plan, decision, document, revision_id)
+    except LockLost:
+        lock = ledger.going_on(plan)
+        if lock is None:
+            raise
+        return lock.wheel
+    return None
+
+
+def _other_words(plan: Plan, decision: Decision) -> Wheel | None:
+    """What people want, where the decision does not know it; None where it does, so that room is what was missing.
+
+    Raises:
+        LockLost: another execution holds the lock, or somebody restores the stable version.
+    """
+    lock = ledger.going_on(plan)
+    if lock is None:
+        raise LockLost(f"this execution no longer holds the lock of {plan.target}, or is being restored")
+    return lock.wheel if lock.wheel.count != decision.progress.words else None
+
+
+def _store(plan: Plan, decision: Decision, document: str, revision_id: str, *, append: bool = False) -> None:
+    known, gate = decision.progress.words, decision.progress.gate
+    values = {"last_verdict": table.text(document), "revision_id": table.text(revision_id)}
+    values |= {} if gate is None else {"gate": table.number(gate)}
+    conditions = ["words = :words" if known else "attribute_not_exists(words)"]
+    bound: dict[str, Any] = {":words": table.number(known)} if known else {}
+    more: dict[str, Any] = {}
+    if append:
+        taken = ledger.plan_bytes(plan)
+        conditions.append(_HAS_ROOM)
+        bound[":room"] = table.number(item_size.for_lists(taken) - item_size.for_commands(taken))
+        more = {"append": {"verdicts": document}, "add": {"verdict_bytes": table.number(len(document))}}
+    remove = ["gate"] if gate is None else []
+    ledger.update(plan, values, remove=remove, conditions=conditions, bound=bound, **more)
+
+
+def _document(decision: Decision, look: Look) -> dict[str, Any]:
+    return {
+        "at": round(look.now, 1),
+        "step": decision.progress.step,
+        "weight_percent": decision.progress.weight_percent,
+        "action": decision.action,
+        "reason": item_size.cut(decision.reason, item_size.MAX_REASON_BYTES),
+        "proven": decision.proven,
+        "convicts": decision.convicts,
+        "checks": [check.to_json() for check in _telling(look.checks)],
+        "stable": _counted(look.stable_in_rollout),
+        "candidate": _counted(look.in_rollout),
+        **look.verdict.to_json(),
+    }
+
+
+def _is_kept(plan: Plan, decision: Decision, look: Look) -> bool:
+    """Whether a verdict goes into the list: every turn; of the holds the first; of the waits as many as have room."""
+    if decision.action == "hold":
+        gate_opens = decision.progress.gate is not None and decision.progress.held_since == look.now
+        pause_begins = decision.progress.paused_seconds == decision.wait_seconds
+        return gate_opens or pause_begins
+    turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
+    polls = plan.watched_seconds // plan.poll_seconds
+    keep_every = polls // max(1, MAX_VERDICTS - turns) + 1
+    number = round((look.now - plan.started_at) / plan.poll_seconds)
+    return decision.action != "wait" or number % keep_every == 0
+
+
+def _counted(counts: Counts) -> dict[str, int | None]:
+    return {"requests": counts.requests, "errors": counts.errors, "slow": counts.slow}
+
+
+def _telling(checks: tuple[Check, ...]) -> list[Check]:
+    """The checks that say most, most severe first; limits before alarms that are well."""
+    return sorted(checks, key=lambda check: (-check.finding.severity, check.of is None))[:_MAX_CHECKS]

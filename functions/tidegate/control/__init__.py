@@ -1,0 +1,1 @@
+"""How far a rollout is, what operators want of it, and the one decision that follows."""

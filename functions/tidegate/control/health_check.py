@@ -1,0 +1,72 @@
+"""What one look at a rollout saw: alarms, limits and the judge, and the counts behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Self
+
+from tidegate.analysis import limits
+from tidegate.analysis.check import Check, Finding, alarm_check
+from tidegate.analysis.comparison import Verdict, hear
+from tidegate.analysis.observation import AlarmReading, Counts, Minute, total
+from tidegate.control.progress import Progress
+from tidegate.planning.plan import Plan
+
+_MINUTE_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What one look at the rollout saw.
+
+    `in_step` are the candidate's requests at the present weight alone, `in_rollout` all of them, `stable_in_rollout`
+    the stable version's. `seen_until` is up to when silence is no lack of metrics: the end of the newest minute that
+    has any, and the longest gap between two. `blind` says why nothing could be seen at all.
+    """
+
+    now: float
+    checks: tuple[Check, ...] = ()
+    verdict: Verdict = field(default_factory=Verdict)
+    in_step: Counts = field(default_factory=Counts)
+    in_rollout: Counts = field(default_factory=Counts)
+    stable_in_rollout: Counts = field(default_factory=Counts)
+    seen_until: float = 0.0
+    blind: str = ""
+
+    def found(self, finding: Finding) -> list[Check]:
+        """The checks that found this."""
+        return [check for check in self.checks if check.finding is finding]
+
+    @classmethod
+    def of(
+        cls,
+        plan: Plan,
+        progress: Progress,
+        minutes: Sequence[Minute],
+        readings: Iterable[AlarmReading],
+        now: float,
+        blind: str = "",
+    ) -> Self:
+        """Everything that speaks for or against the candidate, from both versions' requests since the first shift."""
+        # A minute that began before the last shift says nothing of this weight alone.
+        in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
+        in_rollout = total(minute.candidate for minute in minutes)
+        judge = plan.health.judge
+        verdict = hear(judge, minutes, progress.shifts, now, plan.history) if judge and progress.shifts else Verdict()
+        silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + _MINUTE_SECONDS
+        return cls(
+            now,
+            checks=(
+                *map(alarm_check, readings),
+                *limits.checks(plan.health, step=in_step, rollout=in_rollout),
+                *verdict.checks(),
+            ),
+            verdict=verdict,
+            in_step=in_step,
+            in_rollout=in_rollout,
+            stable_in_rollout=total(minute.stable for minute in minutes),
+            seen_until=minutes[-1].end + silence if minutes else 0.0,
+            blind=blind,
+        )

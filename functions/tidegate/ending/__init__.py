@@ -1,0 +1,1 @@
+"""How a rollout ends, and what of the alias is its own."""

@@ -1,0 +1,218 @@
+"""How often a rollout looks, so that the longest course of its plan fits one execution's history."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from tidegate.analysis.health import HealthGate
+from tidegate.duration import span
+from tidegate.errors import PlanTooLong
+from tidegate.hooks.hook import MAX_HOOK_SECONDS, NO_HOOKS, Hooks
+from tidegate.planning.strategy import COMPARISON, Step
+from tidegate.routing import ALL_PERCENT
+
+#: Metrics arrive by the minute, so looking more often shows little more.
+POLL_SECONDS = 60
+#: A rollout that looks less often than this is not watched.
+MAX_POLL_SECONDS = 3600
+#: Below the state machine's own TimeoutSeconds, so that a plan never runs into it.
+MAX_TOTAL_SECONDS = 40 * 24 * 3600
+#: The last verdict waits until the last step's minutes have arrived: CloudWatch is one to three minutes late.
+SETTLE_SECONDS = 120
+#: How long Promote may wait for provisioned concurrency: 80 retries, up to half a minute apart, twenty minutes in the
+#: mean. AWS was seen to take six to eight. PlanRollout waits as long, before it plans, for what somebody has begun.
+PROVISIONING_SECONDS = 80 * 30
+#: How often a rollout steps back from the last weight to compare both versions again.
+MAX_STEP_BACKS = 2
+
+#: The longer a rollout is paused, the more seldom it looks whether it still is: after so many parts of the time so far.
+PAUSE_PARTS = 20
+MAX_PAUSE_POLL_SECONDS = 1800
+
+#: Step Functions ends an execution at 25,000 history events (Step Functions Developer Guide, "Quotas").
+HISTORY_BUDGET = 15_000
+#: PlanRollout with 80 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
+#: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 80 while provisioned
+#: concurrency moves, RollBack with all its retries.
+FIXED_EVENTS = 1_465
+#: ShiftTraffic with all its retries, StepBack before it, and the Choice after it.
+EVENTS_PER_STEP = 20
+#: RunHook with all its retries, and the Choice after it.
+EVENTS_PER_HOOK = 21
+EVENTS_PER_STEP_BACK = 2
+#: Wait 2, Choice 2, Task 5, and one retry of the Task (3, and a spare one).
+EVENTS_PER_POLL = 13
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often to look at a plan, and how long it may take, in seconds."""
+
+    poll_seconds: int
+    extension_poll_seconds: int
+    hold_poll_seconds: int
+    longest_seconds: int
+    max_step_backs: int
+    max_pause_seconds: int
+
+
+def pace(
+    steps: tuple[Step, ...],
+    health: HealthGate,
+    hooks: Hooks = NO_HOOKS,
+    max_pause_seconds: int = 0,
+    *,
+    provisioned: bool = False,
+) -> Pace:
+    """How often to look, so that the worst case fits the history budget: extension, holds, steps back and retries too.
+
+    Where two steps back do not fit, fewer are made; where the pause does not, there is none, and steps back instead. An
+    alias with provisioned concurrency takes its time to be promoted.
+
+    Raises:
+        PlanTooLong: no interval up to `MAX_POLL_SECONDS` fits, or the plan outlasts the execution.
+    """
+    for step_backs, pause_seconds in _concessions(MAX_STEP_BACKS if health.judge else 0, max_pause_seconds):
+        if found := _Course.of(steps, health, hooks, pause_seconds, step_backs, provisioned=provisioned).pace():
+            return found
+    plainest = _Course.of(steps, health, hooks, 0, 0, provisioned=provisioned)
+    if plainest.seconds > MAX_TOTAL_SECONDS:
+        raise PlanTooLong(
+            f"the plan may take {span(plainest.seconds - MAX_TOTAL_SECONDS)} more than a rollout may, which is"
+            f" {span(MAX_TOTAL_SECONDS)}: shorten the bakes, the approvals or max_extension_seconds"
+        )
+    fewest = plainest.events(MAX_POLL_SECONDS, MAX_POLL_SECONDS, MAX_POLL_SECONDS)
+    raise PlanTooLong(
+        f"{len(steps):,} steps over {span(plainest.seconds)} need {fewest:,} history events even with one look"
+        f" every {span(MAX_POLL_SECONDS)}, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
+    )
+
+
+def history_events(steps: tuple[Step, ...], health: HealthGate, pace: Pace, hooks: Hooks = NO_HOOKS) -> int:
+    """The most history events the plan can use at that pace, retries included."""
+    course = _Course.of(steps, health, hooks, pace.max_pause_seconds, pace.max_step_backs)
+    return course.events(pace.poll_seconds, pace.extension_poll_seconds, pace.hold_poll_seconds)
+
+
+def pause_wait_seconds(paused_seconds: int, poll_seconds: int) -> int:
+    """How long until the next look at a rollout that has been paused for so long in all."""
+    return max(poll_seconds, min(MAX_PAUSE_POLL_SECONDS, paused_seconds // PAUSE_PARTS))
+
+
+def _concessions(step_backs: int, pause_seconds: int) -> Iterator[tuple[int, int]]:
+    """Steps back and pause, from all that is wanted down to neither."""
+    yield step_backs, pause_seconds
+    if step_backs > 1:
+        yield step_backs - 1, pause_seconds
+    for fewer in range(step_backs, -1, -1):
+        yield fewer, 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Course:
+    """The longest course of a plan: every bake of every ascent, and all that may be waited for beside, in seconds."""
+
+    climbs: list[list[int]]
+    extension_seconds: int
+    gate_seconds: tuple[int, ...]
+    pause_seconds: int
+    step_backs: int
+    hooks: int
+    promotion_seconds: int
+
+    @classmethod
+    def of(
+        cls,
+        steps: tuple[Step, ...],
+        health: HealthGate,
+        hooks: Hooks,
+        pause_seconds: int,
+        step_backs: int,
+        *,
+        provisioned: bool = False,
+    ) -> _Course:
+        climbs = _climbs(steps, step_backs)
+        gates = [step.approval.timeout_seconds for step in steps if step.approval]
+        if health.when_inconclusive == "hold":
+            # A step back ends such a hold, and the next ascent may have its own.
+            gates += [health.max_hold_seconds] * (step_backs + 1)
+        shifts = sum(map(len, climbs))
+        # The last hook is asked again where the look after its yes does not promote: once for each ascent, say.
+        asked = (shifts if hooks.each_step else 0) + 2 * (step_backs + 1) * bool(hooks.after_traffic)
+        promotion = PROVISIONING_SECONDS if provisioned else 0
+        return cls(climbs, health.max_extension_seconds, tuple(gates), pause_seconds, step_backs, asked, promotion)
+
+    @property
+    def bakes(self) -> int:
+        return sum(bake for climb in self.climbs for bake in climb) + SETTLE_SECONDS * len(self.climbs)
+
+    @property
+    def seconds(self) -> int:
+        waited = self.extension_seconds + sum(self.gate_seconds) + self.pause_seconds + self.promotion_seconds
+        return self.bakes + waited + self.hooks * MAX_HOOK_SECONDS
+
+    @property
+    def fixed_events(self) -> int:
+        """History events of everything but polls."""
+        shifts = EVENTS_PER_STEP * sum(map(len, self.climbs)) + EVENTS_PER_STEP_BACK * self.step_backs
+        return FIXED_EVENTS + shifts + EVENTS_PER_HOOK * self.hooks
+
+    def events(self, poll_seconds: int, extension_poll_seconds: int, hold_poll_seconds: int) -> int:
+        """The most history events at those intervals, retries included."""
+        bakes = sum(math.ceil(bake / poll_seconds) + 1 for climb in self.climbs for bake in climb)
+        settling = len(self.climbs) * math.ceil(SETTLE_SECONDS / poll_seconds)
+        extension = math.ceil(self.extension_seconds / extension_poll_seconds)
+        gates = sum(math.ceil(gate / hold_poll_seconds) + 1 for gate in self.gate_seconds)
+        polls = bakes + settling + extension + gates + _pause_polls(self.pause_seconds, poll_seconds)
+        return self.fixed_events + EVENTS_PER_POLL * polls
+
+    def fits(self, poll_seconds: int, extension_poll_seconds: int, hold_poll_seconds: int) -> bool:
+        return self.events(poll_seconds, extension_poll_seconds, hold_poll_seconds) <= HISTORY_BUDGET
+
+    def pace(self) -> Pace | None:
+        """The shortest intervals that fit; None where none do.
+
+        The bakes come first, and an extension that is brief beside them: harm is to be found early. Where the bakes
+        alone would take most of the room, people are waited for as often as minutes are judged. Of what is left, the
+        shorter of extension and gates takes first.
+        """
+        seldom = MAX_POLL_SECONDS
+        brief = 10 * self.extension_seconds <= self.bakes
+        poll = _shortest(lambda seconds: self.fits(seconds, seconds if brief else seldom, seldom))
+        if poll is None or self.seconds > MAX_TOTAL_SECONDS:
+            return None
+        if self.gate_seconds and 2 * EVENTS_PER_POLL * self.bakes > (HISTORY_BUDGET - self.fixed_events) * poll:
+            poll = _shortest(lambda seconds: self.fits(seconds, seconds if brief else seldom, seconds)) or poll
+        if self.extension_seconds <= sum(self.gate_seconds):
+            extension = _shortest(lambda seconds: self.fits(poll, seconds, seldom), least=poll) or seldom
+            hold = _shortest(lambda seconds: self.fits(poll, extension, seconds)) or seldom
+        else:
+            hold = _shortest(lambda seconds: self.fits(poll, seldom, seconds)) or seldom
+            extension = _shortest(lambda seconds: self.fits(poll, seconds, hold), least=poll) or seldom
+        return Pace(poll, extension, hold, self.seconds, self.step_backs, self.pause_seconds)
+
+
+def _shortest(fits: Callable[[int], bool], least: int = POLL_SECONDS) -> int | None:
+    """The shortest interval that fits, in whole seconds; the longer it is, the fewer looks there are."""
+    intervals = range(least, MAX_POLL_SECONDS + 1)
+    found = bisect_left(intervals, True, key=fits)
+    return intervals[found] if found < len(intervals) else None
+
+
+def _climbs(steps: tuple[Step, ...], step_backs: int) -> list[list[int]]:
+    """Every bake of the longest course, in seconds: the first ascent, and one more after each step back."""
+    again = [step.again_seconds(first=number == 0) for number, step in enumerate(steps)]
+    if steps[0].weight_percent == ALL_PERCENT:
+        again = [COMPARISON.bake_seconds, *(step.again_seconds(first=False) for step in steps)]
+    return [[step.bake_seconds for step in steps], *([again] * step_backs)]
+
+
+def _pause_polls(pause_seconds: int, poll_seconds: int) -> int:
+    polls = paused = 0
+    while paused < pause_seconds:
+        paused += pause_wait_seconds(paused, poll_seconds)
+        polls += 1
+    return polls

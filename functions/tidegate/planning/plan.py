@@ -1,0 +1,132 @@
+"""The fixed plan of one rollout: what it will do, how long it may take, how often it looks.
+
+The plan is made, logged and stored at the start; nobody computes "the next weight" later.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Self
+
+from tidegate.analysis.health import AlarmGate, HealthGate
+from tidegate.analysis.observation import History
+from tidegate.hooks.hook import NO_HOOKS, Hooks
+from tidegate.planning.forecast import StepForecast
+from tidegate.planning.pace import POLL_SECONDS
+from tidegate.planning.strategy import COMPARISON, Approval, Step
+from tidegate.routing import ALL_PERCENT
+from tidegate.stored import known
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything about one rollout that does not change while it runs. Times are seconds since the epoch."""
+
+    rollout_id: str
+    execution_arn: str
+    region: str
+    function_name: str
+    alias_name: str
+    started_at: float
+    stable: str
+    revision_id: str
+    steps: tuple[Step, ...]
+    poll_seconds: int
+    extension_poll_seconds: int
+    longest_seconds: int
+    max_step_backs: int
+    restore_command: str
+    hold_poll_seconds: int = POLL_SECONDS
+    max_pause_seconds: int = 0
+    alarms: tuple[AlarmGate, ...] = ()
+    health: HealthGate = field(default_factory=HealthGate)
+    version: str | None = None
+    expected_code_sha256: str | None = None
+    description: str | None = None
+    smoke_tests: int = 0
+    force: bool = False
+    provisioned: bool = False
+    profile: str | None = None
+    hooks: Hooks = NO_HOOKS
+    creates_alias: bool = False
+    revert_window_seconds: int = 86_400
+    history: History = field(default_factory=History)
+    expectations: tuple[StepForecast, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def target(self) -> str:
+        """The alias as the ledger and CloudWatch's `Resource` dimension name it: `function:alias`."""
+        return f"{self.function_name}:{self.alias_name}"
+
+    @property
+    def tries_candidate(self) -> bool:
+        """Whether the user has the candidate invoked before any traffic: by smoke tests, or by a hook of theirs."""
+        return self.smoke_tests > 0 or self.hooks.before_traffic is not None
+
+    @property
+    def slow_above_ms(self) -> float | None:
+        """What the judge calls slow: above the stable version's p99 before the rollout; None where it does not ask."""
+        judge = self.health.judge
+        return self.history.p99_ms if judge and judge.slow else None
+
+    @property
+    def first_step(self) -> int:
+        """Where traffic returns to at a step back: the first step, or before it where that one compares nothing."""
+        return 0 if self.steps[0].weight_percent < ALL_PERCENT else -1
+
+    def step_at(self, number: int) -> Step:
+        """The step of that number; -1 is the comparison that an all-at-once rollout steps back to."""
+        return COMPARISON if number < 0 else self.steps[number]
+
+    def is_last(self, number: int) -> bool:
+        """Whether that step is the last one."""
+        return number == len(self.steps) - 1
+
+    def approval_of(self, number: int) -> Approval | None:
+        """Who must approve before that step is set; the one after the last is to promote what is not proven."""
+        if number == len(self.steps):
+            return Approval(self.health.max_hold_seconds)
+        return self.steps[number].approval
+
+    @property
+    def watched_seconds(self) -> int:
+        """The longest that the rollout may take while nobody holds it."""
+        gates = [step.approval.timeout_seconds for step in self.steps if step.approval]
+        if self.health.when_inconclusive == "hold":
+            gates += [self.health.max_hold_seconds] * (self.max_step_backs + 1)
+        return self.longest_seconds - sum(gates) - self.max_pause_seconds
+
+    def again_seconds(self, number: int) -> int:
+        """How long that step bakes after a step back; the first one long enough to compare."""
+        return self.step_at(number).again_seconds(first=number == self.first_step)
+
+    def about(self, candidate: str | None, **more: Any) -> dict[str, Any]:
+        """What every event says of this rollout."""
+        return {
+            "execution_arn": self.execution_arn,
+            "function_name": self.function_name,
+            "alias_name": self.alias_name,
+            "from_version": self.stable or None,
+            "to_version": candidate,
+            **more,
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The plan of `to_json`, also of an earlier or later Tidegate: guards are newer than what still runs."""
+        fields = known(cls, document)
+        fields["steps"] = tuple(Step.from_json(step) for step in document["steps"])
+        fields["alarms"] = tuple(AlarmGate(**known(AlarmGate, alarm)) for alarm in document["alarms"])
+        fields["health"] = HealthGate.from_json(document["health"])
+        fields["hooks"] = Hooks.from_json(document.get("hooks", {}))
+        fields["history"] = History.from_json(document["history"])
+        expectations = [known(StepForecast, expected) for expected in document["expectations"]]
+        fields["expectations"] = tuple(StepForecast(**expected) for expected in expectations)
+        fields["warnings"] = tuple(document["warnings"])
+        return cls(**fields)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; holds nothing that the target function keeps secret."""
+        return asdict(self)

@@ -1,0 +1,75 @@
+"""What must hold of the alias and its alarms before a rollout may start."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.observation import AlarmReading
+from tidegate.errors import AlarmFiring, AlarmUnusable, AliasNotReady, HookUnusable, ProvisioningPending
+from tidegate.routing import ALL_PERCENT, Routing
+from tidegate.version import Provisioning
+
+
+def require_ready_alias(target: str, routing: Routing, provisioning: Provisioning | None) -> None:
+    """The alias serves one published version at 100 %, and only that; what is provisioned for it is there.
+
+    Raises:
+        AliasNotReady: saying what to do.
+        ProvisioningPending: Lambda is still at it; meanwhile it shows a weight of its own, all to the version before.
+    """
+    if not routing.version.isdigit():
+        raise AliasNotReady(f"{target} points to {routing.version}, which cannot be weighted: point it to a version")
+    status = provisioning.status if provisioning else "READY"
+    if status == "FAILED":
+        raise AliasNotReady(_unprovisioned(target, routing, provisioning.reason if provisioning else ""))
+    handed_over = routing.weight_percent == ALL_PERCENT
+    if status != "READY" and (handed_over or not routing.is_split):
+        raise ProvisioningPending(f"the provisioned concurrency of {target} is {status}: wait until it is READY")
+    if routing.is_split:
+        raise AliasNotReady(
+            f"{target} already serves {routing}: another rollout, CodeDeploy or a person is at it. Wait for that,"
+            " or put the alias on one version"
+        )
+
+
+def _unprovisioned(target: str, routing: Routing, reason: str) -> str:
+    why = f" ({reason})" if reason else ""
+    serves = f", and version {routing.additional} still gets its traffic" if routing.is_split else ""
+    return (
+        f"the provisioned concurrency of {target} FAILED{why}{serves}: put the alias on a version that starts, without"
+        " weights, or take its provisioned concurrency away"
+    )
+
+
+def require_usable_hooks(faults: Sequence[str]) -> None:
+    """Every function that is to be asked can be.
+
+    Raises:
+        HookUnusable: naming every one that cannot.
+    """
+    if faults:
+        raise HookUnusable(f"hook {'; hook '.join(faults)}: correct the names, or deploy the functions")
+
+
+def require_ready_alarms(gates: tuple[AlarmGate, ...], readings: Mapping[str, AlarmReading]) -> None:
+    """Every alarm exists, can be evaluated, and is not firing (unless the request ignores that).
+
+    Raises:
+        AlarmUnusable: naming every alarm that could guard nothing.
+        AlarmFiring: naming every alarm that fires already.
+    """
+    missing = [gate.name for gate in gates if readings[gate.name].state is None]
+    broken = [gate.name for gate in gates if readings[gate.name].broken]
+    if missing or broken:
+        faults = [f"no alarm {name} in this account and region" for name in missing]
+        faults += [f"alarm {name} cannot be evaluated" for name in broken]
+        raise AlarmUnusable("; ".join(faults) + ": correct the names or the alarms")
+    firing = [
+        gate.name for gate in gates if readings[gate.name].state == "ALARM" and gate.if_already_firing == "reject"
+    ]
+    if firing:
+        raise AlarmFiring(
+            f"already in ALARM: {', '.join(firing)}. Wait until it is OK, or, where this release is the cure, set"
+            ' {"name": …, "if_already_firing": "ignore_until_ok"}'
+        )

@@ -1,0 +1,1 @@
+"""What people see of a rollout, drawn from values alone."""

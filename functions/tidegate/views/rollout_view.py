@@ -1,0 +1,407 @@
+"""What people see of one rollout, as plain values: whoever follows a rollout fills them in, `live` and `report` draw.
+
+Weights and rates are percents, `at_second` and minutes count from the rollout's start, other times are seconds since
+the epoch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+Tone = Literal["good", "bad", "plain"]
+
+#: How each outcome reads: as a success, as something to look into, or as neither.
+TONES: dict[str, Tone] = {
+    "promoted": "good",
+    "unchanged": "plain",
+    "rejected": "bad",
+    "rolled_back": "bad",
+    "interrupted": "bad",
+    "rollback_failed": "bad",
+    "stopped_and_restored": "bad",
+    "stopped": "bad",
+}
+
+#: How a rollout ends that may have left the alias split.
+_NEED_A_PERSON = frozenset({"rollback_failed", "stopped"})
+_TWO_DAYS_SECONDS = 2 * 86_400
+_ENDINGS = {
+    "promoted": "Version {candidate} serves all traffic.",
+    "unchanged": "Nothing new to roll out: version {stable} serves on.",
+    "rejected": "Traffic never moved.",
+    "rolled_back": "Version {stable} serves all traffic again.",
+    "interrupted": "Somebody else moved or deleted the alias; what they did stays.",
+    "rollback_failed": "The alias needs a person.",
+    "stopped_and_restored": "Version {stable} serves all traffic again.",
+    "stopped": "The alias needs a person.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Requests of one version: all, those that failed, those slower than the stable version's p99 had been before."""
+
+    requests: int = 0
+    errors: int = 0
+    slow: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(self.requests + other.requests, self.errors + other.errors, self.slow + other.slow)
+
+    @property
+    def error_percent(self) -> float | None:
+        """Failed requests in percent of all; None where there were none, which is not the same as 0."""
+        return 100 * self.errors / self.requests if self.requests else None
+
+    @property
+    def slow_percent(self) -> float | None:
+        """Slow requests in percent of all; None where there were none."""
+        return 100 * self.slow / self.requests if self.requests else None
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """One weight of the plan, and how long it bakes."""
+
+    weight_percent: float
+    bake_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteView:
+    """Minute `t` of the rollout, counted from 0; the last one may still be filling."""
+
+    t: int
+    weight_percent: float
+    stable: Counts
+    candidate: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class CheckView:
+    """One gate at one verdict: `unit` "" where value and limit are words, as an alarm's are.
+
+    `state` is what the gate found: ignored, healthy, unknown, suspect or harmful.
+    """
+
+    name: str
+    value: float | str | None
+    limit: float | str | None
+    unit: str
+    state: str
+
+    @property
+    def value_text(self) -> str:
+        """The value with its unit; a dash where nothing was measured."""
+        return measure(self.value, self.unit)
+
+    @property
+    def limit_text(self) -> str:
+        """The limit with its unit; a dash where there is none."""
+        return measure(self.limit, self.unit)
+
+
+@dataclass(frozen=True, slots=True)
+class TallyView:
+    """Requests of one version, and how many of them were bad."""
+
+    requests: int
+    bad: int
+
+    def __str__(self) -> str:
+        return f"{self.bad:,} of {self.requests:,}"
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceView:
+    """What one metric says against the candidate, over all minutes so far in which both versions served.
+
+    Two wealths, natural logarithms, each beside what convicts: `worse` against "no worse than the stable version",
+    `intolerable` against "no worse than tolerated". With 95 % confidence, no more than `excess_at_most_percent` of the
+    candidate's requests are bad beyond the tolerated ratio. `state` is as a check's.
+    """
+
+    metric: str
+    minutes: int
+    stable: TallyView
+    candidate: TallyView
+    worse: float
+    worse_needed: float
+    intolerable: float
+    intolerable_needed: float
+    p_worse: float
+    p_intolerable: float
+    excess_at_most_percent: float
+    state: str
+
+    @property
+    def worse_percent(self) -> float:
+        """`worse` in percent of what convicts, at least 0."""
+        return _reached(self.worse, self.worse_needed)
+
+    @property
+    def intolerable_percent(self) -> float:
+        """`intolerable` in percent of what convicts, at least 0."""
+        return _reached(self.intolerable, self.intolerable_needed)
+
+
+@dataclass(frozen=True, slots=True)
+class GuardView:
+    """The candidate at weight 100 against the rate that the stable version had before; one that trips steps back."""
+
+    metric: str
+    candidate: TallyView
+    expected_at_most_percent: float
+    wealth: float
+    needed: float
+    tripped: bool
+
+    @property
+    def percent(self) -> float:
+        """The wealth in percent of what trips, at least 0."""
+        return _reached(self.wealth, self.needed)
+
+
+def _reached(wealth: float, needed: float) -> float:
+    return max(0.0, 100 * wealth / needed) if needed > 0 else 100.0
+
+
+@dataclass(frozen=True, slots=True)
+class VerdictView:
+    """One look at the candidate: what was decided, why, and everything it rests on. `step` counts from 0."""
+
+    at_second: float
+    step: int
+    weight_percent: float
+    decision: str
+    reason: str
+    checks: tuple[CheckView, ...] = ()
+    evidence: tuple[EvidenceView, ...] = ()
+    guards: tuple[GuardView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ShiftView:
+    """One change of the candidate's weight."""
+
+    at_second: float
+    weight_percent: float
+
+
+@dataclass(frozen=True, slots=True)
+class CommandView:
+    """One word of a person on the rollout, such as an approval."""
+
+    at_second: float
+    command: str
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RolloutView:
+    """One rollout at the moment `now`.
+
+    `step` is the step in force, counted from 0. `weight_percent` is the candidate's share of the traffic, so 100 once
+    it is promoted. `candidate` is None until there is one; `outcome` and `cause` are None until the end. `shifts` says
+    to the second when the weight changed; where it is empty, the minutes say. `proven` is whether a promotion rests on
+    evidence, None where nothing was promoted. `warnings` are the plan's. `holding` says what a running rollout waits
+    for, beside time: a person, or the stable version to be restored. `next_at` is when the next look is due, None where
+    nobody knows. `commands` are people's words, the first one first. `restore_command` is the plan's: with it a person
+    restores the stable version.
+    """
+
+    function_name: str
+    alias_name: str
+    stable: str
+    candidate: str | None
+    steps: tuple[StepView, ...]
+    step: int
+    weight_percent: float
+    started_at: float
+    now: float
+    minutes: tuple[MinuteView, ...] = ()
+    verdicts: tuple[VerdictView, ...] = ()
+    outcome: str | None = None
+    cause: str | None = None
+    shifts: tuple[ShiftView, ...] = ()
+    proven: bool | None = None
+    warnings: tuple[str, ...] = ()
+    rollout_id: str | None = None
+    holding: str | None = None
+    next_at: float | None = None
+    commands: tuple[CommandView, ...] = ()
+    restore_command: str | None = None
+
+    @property
+    def target(self) -> str:
+        """The alias, as Lambda qualifies it: `function:alias`."""
+        return f"{self.function_name}:{self.alias_name}"
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """From the start until now."""
+        return max(0.0, self.now - self.started_at)
+
+    @property
+    def stable_total(self) -> Counts:
+        """All requests of the stable version since the start."""
+        return sum((minute.stable for minute in self.minutes), Counts())
+
+    @property
+    def candidate_total(self) -> Counts:
+        """All requests of the candidate since the start."""
+        return sum((minute.candidate for minute in self.minutes), Counts())
+
+    @property
+    def weights(self) -> tuple[ShiftView, ...]:
+        """Every weight of the candidate and since when, the present one last; writes that changed none are left out."""
+        changes = self.shifts or tuple(ShiftView(minute.t * 60, minute.weight_percent) for minute in self.minutes)
+        kept: list[ShiftView] = []
+        for change in (*changes, ShiftView(self.elapsed_seconds, self.weight_percent)):
+            if change.weight_percent != (kept[-1].weight_percent if kept else 0.0):
+                kept.append(change)
+        return tuple(kept)
+
+
+def verdict_view(record: Mapping[str, Any], started_at: float) -> VerdictView:
+    """One verdict as the ledger keeps it; `started_at` is the rollout's start, in seconds since the epoch.
+
+    Records from before there was a judge hold neither evidence nor guards.
+    """
+    return VerdictView(
+        at_second=record["at"] - started_at,
+        step=record["step"],
+        weight_percent=record["weight_percent"],
+        decision=record["action"],
+        reason=record["reason"],
+        checks=tuple(
+            CheckView(check["name"], check["value"], check["limit"], check["unit"], check["finding"])
+            for check in record["checks"]
+        ),
+        evidence=tuple(EvidenceView(**_fields(EvidenceView, one)) for one in record.get("evidence", ())),
+        guards=tuple(GuardView(**_fields(GuardView, one)) for one in record.get("guards", ())),
+    )
+
+
+def _fields(shape: type[EvidenceView | GuardView], record: Mapping[str, Any]) -> dict[str, Any]:
+    """What the shape knows of a record, pairs of requests and bad ones as tallies."""
+    known = {name: record[name] for name in shape.__dataclass_fields__}
+    return {name: TallyView(*value) if isinstance(value, list) else value for name, value in known.items()}
+
+
+def outcome_title(outcome: str) -> str:
+    """An outcome as a title: `rolled_back` is "Rolled back"."""
+    return outcome.replace("_", " ").capitalize()
+
+
+def proof_title(view: RolloutView) -> str:
+    """Whether a promotion is proven, in one word; "" where nothing was promoted."""
+    return "" if view.proven is None else "Proven" if view.proven else "Unproven"
+
+
+def proof(view: RolloutView) -> str:
+    """One sentence on what a promotion rests on; "" where nothing was promoted."""
+    if view.proven is None:
+        return ""
+    if view.proven:
+        return f"What was measured speaks for version {view.candidate}, and rules out harm worth mentioning."
+    return f"Nothing spoke against version {view.candidate}, but there was too little evidence to rule out harm."
+
+
+def ending(view: RolloutView) -> str:
+    """One sentence on what the rollout left behind; "" while it runs."""
+    return _ENDINGS.get(view.outcome or "", "").format(stable=view.stable, candidate=view.candidate)
+
+
+def remedy(view: RolloutView) -> str:
+    """The command that restores the stable version, where the rollout left that to a person; "" elsewhere."""
+    return view.restore_command or "" if view.outcome in _NEED_A_PERSON else ""
+
+
+def remedy_title(view: RolloutView) -> str:
+    """What stands above the remedy, which has a line of its own: so it can be copied."""
+    return f"Restore version {view.stable} with:"
+
+
+def why(view: RolloutView) -> str:
+    """Why the rollout ended so, without the remedy, which has its own place; "" where nothing is known."""
+    cause, command = view.cause or "", remedy(view)
+    if not command or command not in cause:
+        return cause
+    before, _, after = cause.partition(f"Run: {command}")
+    return (before.rstrip().removesuffix(".") + after.removeprefix("\nbecause ")).strip()
+
+
+def closing_words(view: RolloutView) -> str:
+    """How the rollout ended, who serves now, and why: one line for whoever reads no other, and the remedy below."""
+    cause = f" {why(view).rstrip('.')}." if why(view) else ""
+    title = outcome_title(view.outcome or "running")
+    proven = f" {proof_title(view)}." if view.proven is not None else ""
+    below = f"\n{remedy_title(view)}\n{remedy(view)}" if remedy(view) else ""
+    return f"{view.target}: {title}. {ending(view)}{proven}{cause}{below}"
+
+
+def next_look(view: RolloutView) -> str:
+    """When the next look is due, as seen from now; "" where nobody knows."""
+    if view.next_at is None or view.outcome:
+        return ""
+    left = view.next_at - view.now
+    return f"next look in {span(left)}" if left >= 1 else "next look is due"
+
+
+def spoken(decision: str) -> str:
+    """A decision as people say it: `roll_back` is "roll back"."""
+    return decision.replace("_", " ")
+
+
+def metric_title(metric: str) -> str:
+    """What a metric counts: `slow` is "slow requests"."""
+    return "slow requests" if metric == "slow" else metric
+
+
+def p_value(p: float) -> str:
+    """How improbable the evidence is for a harmless candidate: p = 0.002."""
+    return "p < 0.001" if p < 0.001 else f"p = {p:.2g}"  # noqa: PLR2004
+
+
+def percent(value: float | None, decimals: int | None = None) -> str:
+    """A percentage for reading, "–" for none; shortest form where no number of decimals is given."""
+    if value is None:
+        return "–"
+    return f"{value:g} %" if decimals is None else f"{value:.{decimals}f} %"
+
+
+def measure(value: float | str | None, unit: str) -> str:
+    """A measured value with its unit, to three digits; "–" for none."""
+    if value is None:
+        return "–"
+    if isinstance(value, str):
+        return value
+    # Three digits are for fractions: a count or a duration is not to become 1.23e+03.
+    number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004
+    return f"{number} {unit}".strip()
+
+
+def timer(seconds: float) -> str:
+    """A time since the start: 04:05, from an hour on 1:04:05."""
+    minutes, second = divmod(int(seconds), 60)
+    hour, minute = divmod(minutes, 60)
+    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute:02}:{second:02}"
+
+
+def span(seconds: float) -> str:
+    """A length of time to its two largest units, as in reasons (`duration`): 5 min, 1 h 30 min, 24 h, 2 d 2 h."""
+    whole = max(0, round(seconds))
+    days, hours = divmod(whole // 3600, 24) if whole >= _TWO_DAYS_SECONDS else (0, whole // 3600)
+    counted = ((days, "d"), (hours, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
+    largest = next((place for place, (count, _) in enumerate(counted) if count), 3)
+    return " ".join(f"{count:,} {unit}" for count, unit in counted[largest : largest + 2] if count) or "0 s"
+
+
+def moment(epoch_seconds: float) -> str:
+    """A point in time for reading, in UTC to the second."""
+    return datetime.fromtimestamp(epoch_seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")

@@ -1,0 +1,74 @@
+"""What people may say of a rollout, when it counts, and what they are answered where it does not."""
+
+import pytest
+
+from tidegate.control.commands import COMMANDS, Command, Situation, Word, refusal
+
+SAID = {
+    "command": "pause",
+    "function_name": "checkout",
+    "alias_name": "live",
+    "author": "ana",
+    "reason": "a graph",
+}
+WORD = Word("1", "pause", "ana", "a graph", 0.0)
+
+
+def now(**known):
+    usual = {"exposed": True, "promoting": False, "restoring": None, "paused": None, "gate": None, "pausable": True}
+    return Situation(**{**usual, **known})
+
+
+def test_a_command_is_read_and_becomes_a_word():
+    command = Command.parse({**SAID, "rollout_id": "r1"})
+    assert (command.target, command.rollout_id) == ("checkout:live", "r1")
+    word = command.word(12.5, gate=2, step=1)
+    assert Word.from_json(word.to_json()) == word
+    assert str(word) == "paused by ana (a graph)"
+
+
+def test_everything_that_is_wrong_with_a_command_is_said_at_once():
+    with pytest.raises(ValueError, match="5 problems") as caught:
+        Command.parse({"command": "dance", "function_name": "", "alias_name": "live", "author": 7, "when": "now"})
+    for part in ("when: unknown key", "command: must be one of", "function_name:", "author:", "reason:"):
+        assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("document", [None, [], "pause", 7])
+def test_what_is_no_object_is_no_command(document):
+    with pytest.raises(ValueError, match="must be an object such as"):
+        Command.parse(document)
+
+
+@pytest.mark.parametrize("reason", ["", " ", "x" * 301, "two\nlines"])
+def test_author_and_reason_are_one_line_each(reason):
+    with pytest.raises(ValueError, match="reason:"):
+        Command.parse({**SAID, "reason": reason})
+
+
+def test_what_would_steer_a_terminal_is_kept_as_escapes_and_names_no_alias():
+    said = Command.parse({**SAID, "author": "\u200fana", "reason": "look \u202e\x1b[2J"})
+    assert (said.author, said.reason) == ("\\u200fana", "look \\u202e\\u001b[2J")
+    with pytest.raises(ValueError, match="alias_name: must not have characters that steer a terminal"):
+        Command.parse({**SAID, "alias_name": "live\u202e"})
+
+
+#: Which commands count where: everything else is refused with a sentence.
+COUNT = {
+    "baking": (now(), {"pause", "advance", "finish", "abort"}),
+    "before any traffic": (now(exposed=False), {"pause", "abort"}),
+    "paused": (now(paused=WORD), {"resume", "finish", "abort"}),
+    "at a gate": (now(gate=1), {"pause", "approve", "reject", "finish", "abort"}),
+    "at a gate, paused": (now(gate=1, paused=WORD), {"resume", "approve", "reject", "finish", "abort"}),
+    "promoting": (now(promoting=True), {"abort"}),
+    "promoting, held for proof before": (now(promoting=True, gate=3), {"abort", "reject"}),
+    "being restored": (now(restoring="an alarm"), {"abort", "reject"}),
+    "being finished at a gate": (now(gate=1, finishing=WORD), {"pause", "reject", "finish", "abort"}),
+    "with no room to pause": (now(pausable=False), {"advance", "finish", "abort"}),
+}
+
+
+@pytest.mark.parametrize("where", COUNT)
+def test_a_command_counts_where_it_can_do_something(where):
+    situation, count = COUNT[where]
+    assert {command for command in COMMANDS if refusal(command, situation) is None} == count

@@ -40,8 +40,8 @@ _FOUND_BY_CHAOS = "tests/chaos/test_chaos.py::test_what_chaos_found_once_holds"
 #: Tests of what stands beside a rollout: the bench, the sandbox's own rules, what people see.
 _ELSEWHERE = (
     *("test_bench_", "test_cloudwatch", "test_lambda_rules", "test_dynamodb_rules", "test_interpreter", "test_alarms"),
-    *("test_forecast", "test_judge.py", "test_live", "test_report", "test_request", "test_verdict", "test_pace"),
-    *("test_adapter_metrics", "test_provisioned_concurrency"),
+    *("test_forecast", "test_judge.py", "test_live", "test_report", "test_rollout_request", "test_comparison"),
+    *("test_pace", "test_adapter_metrics", "test_provisioned_concurrency"),
 )
 
 
@@ -53,9 +53,9 @@ def files(root: Path) -> list[str]:
 def tests(root: Path) -> list[str]:
     """What pytest is given, a part at a time, the longest first."""
     folders = [root / "tests" / name for name in ("unit", "aws", "workflow")]
-    found = [path for folder in folders for path in folder.glob("test_*.py") if not path.name.startswith(_ELSEWHERE)]
+    found = [path for folder in folders for path in folder.rglob("test_*.py") if not path.name.startswith(_ELSEWHERE)]
     longest_first = sorted(found, key=lambda path: -path.stat().st_size)
-    parts = sorted(longest_first, key=lambda path: path.parent.name != "workflow")
+    parts = sorted(longest_first, key=lambda path: "workflow" not in path.parts)
     return [_FOUND_BY_CHAOS, *(str(path.relative_to(root)) for path in parts)]
 
 

@@ -7,7 +7,7 @@ import pytest
 from rich.console import Console
 
 from tests.plans import PLAN
-from tests.unit.test_report import ROLLED_BACK
+from tests.unit.views.test_report import ROLLED_BACK
 from tidegate.views import live, plan_view, report, screen, tables
 from tidegate.views.rollout_view import CommandView
 

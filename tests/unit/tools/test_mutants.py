@@ -9,7 +9,7 @@ from tools.mutants import accepted, named, server, targets
 from tools.mutants.hunt import Choice, Passed, Verdict, drawn, first_turn
 from tools.mutants.mistakes import mutants
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SOURCE = '''"""A module."""
 
 LIMITS = ("low", "high")

@@ -14,7 +14,7 @@ from bench.judge import cases, replay, simulate
 from bench.judge.figures import Figures
 from bench.judge.simulate import Cell
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SILENT = {"n": None, "errors": None, "slow": None}
 RULES = [
     "tidegate",

@@ -9,9 +9,9 @@ from tidegate.application.telemetry import Document, logger, task
 from tidegate.analysis.observation import Minute
 from tidegate.application.announcement import tell_waiting
 from tidegate.aws import alarms, aliases, metrics, verdicts
-from tidegate.control.decision import Decision, decide
+from tidegate.control.decision import decide
 from tidegate.control.health_check import Look
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Progress, Standing
 from tidegate.errors import AliasMoved, AwsUnavailable, LockLost, RolloutError
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
@@ -22,7 +22,7 @@ _TRIES = 5
 
 @task("CheckHealth")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` and `progress`. Result: the new progress with `action` and `reason`."""
+    """Event: `plan`, `stable`, `candidate` and `progress`. Result: the new `progress`, and the `decision`."""
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     progress = Progress.from_json(event["progress"])
     revision_id = _require_unmoved(plan, candidate, progress)
@@ -37,11 +37,15 @@ def handler(event: Document) -> Document:
     )
     minutes, blind = _minutes(plan, candidate, progress, now)
     look = Look.of(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now, blind)
-    decision = _decide(plan, progress.seeing(readings), look, revision_id)
-    if decision.progress.gate not in {None, progress.gate}:
+    standing = _decide(plan, progress.seeing(readings), look, revision_id)
+    decision = standing.decision
+    if standing.progress.approval_step not in {None, progress.approval_step}:
         tell_waiting(plan, candidate, decision.reason)
     logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in look.checks])
-    return _result(decision)
+    if decision.action != "promote":
+        # The last hook's yes is for the look that follows it: what is held or looked at longer is asked about anew.
+        standing = replace(standing, progress=replace(standing.progress, final_hook_passed=False))
+    return standing.to_json()
 
 
 def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> str:
@@ -82,39 +86,25 @@ def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tupl
     return minutes, ""
 
 
-def _decide(plan: Plan, progress: Progress, look: Look, revision_id: str) -> Decision:
+def _decide(plan: Plan, progress: Progress, look: Look, revision_id: str) -> Standing:
     """Decide and write it down; once more where people said something meanwhile.
 
     Only who could write it down still had the lock when the alias was read: the revision that it had then is this
     rollout's.
     """
     for _ in range(_TRIES):
-        decision = decide(plan, progress, look)
+        standing = decide(plan, progress, look)
         try:
-            wheel = verdicts.record(plan, decision, look, revision_id)
+            wheel = verdicts.record(plan, standing, look, revision_id)
         except LockLost:
             raise
         except RolloutError as error:
             # A verdict to roll back does not wait for the books.
-            if decision.action != "roll_back":
+            if standing.decision.action != "roll_back":
                 raise
             logger.warning("verdict not recorded", reason=str(error))
-            return decision
+            return standing
         if wheel is None:
-            return replace(decision, progress=replace(decision.progress, revision_id=revision_id))
-        progress = progress.told(wheel, look.now)
+            return replace(standing, progress=replace(standing.progress, revision_id=revision_id))
+        progress = progress.with_commands(wheel, look.now)
     raise AwsUnavailable(f"more is said of {plan.target} than can be heeded")
-
-
-def _result(decision: Decision) -> Document:
-    promotes = decision.action == "promote"
-    return {
-        **decision.progress.to_json(),
-        # The last hook's yes is for the look that follows it: what is held or looked at longer is asked about anew.
-        "asked": decision.progress.asked and promotes,
-        "action": decision.action,
-        "reason": decision.reason,
-        "wait_seconds": decision.wait_seconds,
-        "proven": decision.proven,
-        "convicts": decision.convicts,
-    }

@@ -8,7 +8,7 @@ from tidegate.application.forward import move
 from tidegate.aws import aliases, ledger, locks, versions
 from tidegate.aws.aliases import Alias
 from tidegate.aws.history import Closing
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Decision, Progress
 from tidegate.errors import (
     AliasMoved,
     LedgerUnavailable,
@@ -23,7 +23,7 @@ from tidegate.routing import Routing
 
 @task("Promote")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` and `progress`. Result: `outcome`.
+    """Event: `plan`, `stable`, `candidate`, `progress` (null where the alias is new) and `decision`. Result: `outcome`.
 
     Once the alias is written and this has said so, books that cannot be closed do not undo it. A handler that never
     gets as far as saying so leaves a doubt, and doubt ends on the stable version.
@@ -32,9 +32,9 @@ def handler(event: Document) -> Document:
     alias = _create(plan, candidate) if plan.creates_alias else _move(plan, candidate, event["progress"])
     if plan.provisioned:
         _require_provisioned(plan, candidate, alias.routing)
-    verdict = event["progress"]
+    decision = Decision.from_json(event["decision"])
     try:
-        booked = close(Closing(plan, candidate, "promoted", verdict["reason"], proven=bool(verdict["proven"])))
+        booked = close(Closing(plan, candidate, "promoted", decision.reason, proven=decision.proven))
     except LockLost:
         raise
     except RolloutError as error:

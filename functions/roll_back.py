@@ -12,7 +12,7 @@ from tidegate.application.restoration import begin, left_open, mark, restore
 from tidegate.aws import executions, history, locks
 from tidegate.aws.executions import SUCCESSES, Trace
 from tidegate.aws.history import ROLLBACK_FAILED, Booked, Closing
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Progress, Standing
 from tidegate.ending.failure import Failure, after
 from tidegate.errors import (
     CONVICTING,
@@ -43,7 +43,8 @@ class _Ended:
 
 @task("RollBack")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` (null before there is one), `progress`, `failure`, `exposed`, `promoting`.
+    """Event: `plan`, `stable`, `candidate` (null before there is one), `progress` and `decision` (null before there are
+    any), `failure` (null where nothing failed), `traffic_shifted` and `promoting`.
 
     Also `entered_at`, when the state was entered, and `redrives`, how often somebody has redriven the execution: with
     the ledger silent, only one that never was may say that the alias is still its own.
@@ -56,14 +57,14 @@ def handler(event: Document) -> Document:
     if before and before.outcome != ROLLBACK_FAILED:
         # It had ended before somebody redrove it, and was told then. One that could not be restored has not ended.
         return {"outcome": before.outcome, "cause": before.cause}
-    failure = Failure.from_error_output(event["failure"])
-    cause = str(failure) if failure else str(event["progress"]["reason"])
+    failure = Failure.from_error_output(event["failure"]) if event["failure"] else None
+    cause = str(failure) if failure else str(event["decision"]["reason"])
     ended = _restore(plan, candidate, failure, cause, event)
     outcome, found = ended.outcome, ended.found
     if outcome in SUCCESSES:
         return _succeed(plan, candidate, outcome, ended.cause, event)
     cause = ended.cause
-    convicts = failure.error_name in CONVICTING if failure else bool(event["progress"]["convicts"])
+    convicts = failure.error_name in CONVICTING if failure else bool(event["decision"]["convicts"])
     if outcome != "interrupted" and found and _was_marked_before(found, cause):
         # Somebody restored first, and said why; what failed here since is only what followed.
         cause, convicts = str(found.restoring), found.convicted
@@ -86,7 +87,8 @@ def handler(event: Document) -> Document:
 
 def _succeed(plan: Plan, candidate: str | None, outcome: str, cause: str, event: Document) -> Document:
     """The task that failed had closed the books, and may not have told."""
-    proven = bool(event["progress"].get("proven")) if outcome == "promoted" else None
+    decision = event["decision"] or {}
+    proven = bool(decision.get("proven")) if outcome == "promoted" else None
     tell(Closing(plan, candidate or plan.stable, outcome, cause, proven=proven))
     return {"outcome": outcome, "cause": cause}
 
@@ -154,7 +156,7 @@ def _own_lock(plan: Plan) -> Trace | None:
 
 def _trace(plan: Plan, candidate: str | None, event: Document, *, promoting: bool) -> Trace:
     """What the execution itself knows of the rollout; the lock, where it answers, knows better."""
-    progress = Progress.from_json(event["progress"]) if "shifts" in event["progress"] else None
+    progress = Progress.from_json(event["progress"]) if event["progress"] else None
     return Trace(
         plan,
         candidate,
@@ -172,9 +174,9 @@ def _was_marked_before(found: Trace, cause: str) -> bool:
 
 def _may_be_exposed(event: Document) -> bool:
     """Whether a weight may have been set: not while the rollout was held before its first one."""
-    progress = event["progress"]
-    held_before = "shifts" in progress and not progress["shifts"] and progress["action"] != "advance"
-    return bool(event["exposed"]) and not held_before
+    standing = Standing.found(event)
+    held_before = standing and not standing.progress.shifts and standing.decision.action != "advance"
+    return bool(event["traffic_shifted"]) and not held_before
 
 
 def _is_held_by_another(plan: Plan) -> bool:

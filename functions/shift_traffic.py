@@ -8,28 +8,31 @@ from tidegate.application.telemetry import Document, best_effort, logger, task
 from tidegate.application.announcement import tell_waiting
 from tidegate.application.forward import move
 from tidegate.aws import events, ledger
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Decision, Progress, Standing
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
 
 
 @task("ShiftTraffic")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` and `progress` ({} before the first step). Result: the new progress.
+    """Event: `plan`, `stable`, `candidate`, `progress` and `decision`; the last two are null before the first step.
 
-    Its `action` is "hold" where the weight may not be set yet: somebody must approve, or has paused the rollout.
+    Result: both anew. The decision is to hold where the weight may not be set yet: somebody must approve, or has paused
+    the rollout.
     """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
-    before = Progress.from_json(event["progress"]) if event["progress"] else None
-    action = str(event["progress"].get("action"))
+    standing = Standing.found(event)
+    before = standing.progress if standing else None
     if before is None and plan.approval_of(0):
         ledger.record_gate(plan, 0)
-        tell_waiting(plan, candidate, f"{plan.steps[0].weight_percent:g} % waits for approval")
-        return _held(plan, before, gate=0)
-    number = before.next_step(plan, action) if before else 0
+        reason = f"{plan.steps[0].weight_percent:g} % waits for approval"
+        tell_waiting(plan, candidate, reason)
+        return _held(plan, before, reason, approval_step=0)
+    number = standing.next_step(plan) if standing else 0
     step = plan.step_at(number)
-    if not ledger.record_shift(plan, number, step.weight_percent, unless_paused=action != "step_back"):
-        return _held(plan, before)
+    steps_back = standing is not None and standing.decision.action == "step_back"
+    if not ledger.record_shift(plan, number, step.weight_percent, unless_paused=not steps_back):
+        return _held(plan, before, "the rollout is paused")
     alias = move(
         plan,
         Routing.split(plan.stable, candidate, step.weight_percent),
@@ -44,11 +47,11 @@ def handler(event: Document) -> Document:
     with best_effort("announce the weight"):
         events.emit("WeightShifted", plan.about(candidate, step=number, weight_percent=step.weight_percent))
     wait_seconds = max(1, min(plan.poll_seconds, step.bake_seconds))
-    return {**progress.to_json(), "action": "bake", "wait_seconds": wait_seconds}
+    return Standing(progress, Decision("bake", f"{step.weight_percent:g} % is set", wait_seconds)).to_json()
 
 
-def _held(plan: Plan, before: Progress | None, gate: int | None = None) -> Document:
+def _held(plan: Plan, before: Progress | None, reason: str, approval_step: int | None = None) -> Document:
     """Hold; what people said is read by the next look, which stores no verdict before it knows all of it."""
-    progress = before or Progress.before_traffic(plan.revision_id, time.time(), gate)
-    logger.info("held", gate=gate)
-    return {**progress.to_json(), "action": "hold", "wait_seconds": plan.poll_seconds}
+    progress = before or Progress.before_traffic(plan.revision_id, time.time(), approval_step)
+    logger.info("held", approval_step=approval_step)
+    return Standing(progress, Decision("hold", reason, plan.poll_seconds)).to_json()

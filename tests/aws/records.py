@@ -10,9 +10,8 @@ from tidegate.analysis.observation import Counts, Shift
 from tidegate.aws import ledger, locks, verdicts
 from tidegate.aws.history import Closing
 from tidegate.control.commands import Word
-from tidegate.control.decision import Decision
 from tidegate.control.health_check import Look
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Decision, Progress, Standing
 
 TARGET = "checkout:live"
 ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:"
@@ -32,7 +31,8 @@ def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), ver
     progress = Progress(1, 50.0, "r2", started, started, shifts=(Shift(started, 50.0),))
     served = {"in_rollout": Counts(100, 1, 100, 2), "stable_in_rollout": Counts(900, 3, 900, 7)}
     look = Look(now, tuple(checks), verdict or Verdict(), **served)
-    verdicts.record(plan, Decision(action, "50 % bakes 4 min more", progress, **decided), look, "r2")
+    decision = Decision(action, "50 % bakes 4 min more", **decided)
+    verdicts.record(plan, Standing(progress, decision), look, "r2")
 
 
 def say(command):

@@ -17,9 +17,8 @@ from tidegate.analysis.observation import Counts, History, Minute, Shift
 from tidegate.aws import history, ledger, locks, verdicts, versions
 from tidegate.aws.history import Closing
 from tidegate.control.commands import Word
-from tidegate.control.decision import Decision
 from tidegate.control.health_check import Look
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Decision, Progress, Standing
 from tidegate.errors import AwsRefused, AwsUnavailable
 from tidegate.hooks.smoke_test import SmokeTest
 from tidegate.planning.strategy import Step
@@ -45,7 +44,7 @@ VERDICT = hear(
 
 def look(minute, checks=(), plan=PLAN, action="wait"):
     seen = Look(STARTED_AT + 60 * minute, (*checks, *VERDICT.checks()), VERDICT)
-    verdicts.record(plan, Decision(action, "50 % bakes on " * 50, PROGRESS), seen, "r2")
+    verdicts.record(plan, Standing(PROGRESS, Decision(action, "50 % bakes on " * 50)), seen, "r2")
 
 
 @pytest.mark.parametrize(("alarms", "seconds", "kept"), [(100, HOUR, range(61, 62)), (10, DAY, range(81, 122))])
@@ -170,7 +169,7 @@ def test_a_verdict_is_the_last_one_in_a_lock_that_is_full(inhabit, somebody, ite
     world = inhabit()
     full(world, somebody)
     for minute in range(12):
-        said = Decision("advance", f"{minute} " * 200, PROGRESS)
+        said = Standing(PROGRESS, Decision("advance", f"{minute} " * 200))
         assert verdicts.record(PLAN, said, Look(STARTED_AT + 60 * minute), "r2") is None
         assert json.loads(items(world)["lock"]["last_verdict"])["at"] == STARTED_AT + 60 * minute
 

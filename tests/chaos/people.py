@@ -92,7 +92,7 @@ def approval_heard(_: Case, seen: Observation) -> Broken:
         plan = _plan(each)
         verdicts = json.loads(each.history[0]["document"])["verdicts"] if plan else []
         for verdict in verdicts:
-            gates = [one.word["gate"] for one in _said_to(seen, each) if one.word["command"] == "approve"]
+            gates = [one.word["approval_step"] for one in _said_to(seen, each) if one.word["command"] == "approve"]
             if plan and "nobody approved" in verdict["reason"] and _waited_for(plan, verdict["reason"]) in gates:
                 yield f"{verdict['reason']}, and somebody had"
 
@@ -192,7 +192,7 @@ def _said_to(seen: Observation, each: Execution) -> list[Said]:
 
 def _approved(seen: Observation, each: Execution, gate: int, until: float) -> bool:
     words = [one.word for one in _said_to(seen, each) if one.at <= until]
-    return any(word["command"] == "approve" and (word["gate"] or 0) >= gate for word in words)
+    return any(word["command"] == "approve" and (word["approval_step"] or 0) >= gate for word in words)
 
 
 def _pauses(seen: Observation, each: Execution) -> Iterator[tuple[float, float]]:

@@ -126,7 +126,7 @@ def of_first(seen, **changes):
 
 
 def told(seen, command, **more):
-    word = {"id": "1", "command": command, "gate": None, **more}
+    word = {"id": "1", "command": command, "approval_step": None, **more}
     return dataclasses.replace(seen, said=(Said(0.1, seen.executions[0].arn, word),))
 
 
@@ -200,7 +200,7 @@ ALTERED = {
     "taken back": lambda seen: told(seen, "abort"),
     "pause holds": lambda seen: told(seen, "pause"),
     "gates hold": lambda seen: booked(seen, needs_approval),
-    "approval heard": lambda seen: told(booked(seen, is_not_approved), "approve", gate=0),
+    "approval heard": lambda seen: told(booked(seen, is_not_approved), "approve", approval_step=0),
     "finish is unproven": lambda seen: told(seen, "finish"),
     "bakes out": lambda seen: booked(seen, bakes_longer),
     "rejected untouched": lambda seen: of_first(seen, status="FAILED", error="Rejected"),

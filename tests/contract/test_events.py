@@ -9,7 +9,7 @@ from tests.contract import asl_rules
 from tests.contract.artifacts import MACHINE, ROOT
 from tests.contract.test_state_machine import snake
 from tidegate.control.commands import Command
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Standing
 from tidegate.planning.plan import Plan
 from tidegate.planning.profile import Profile
 from tidegate.request.rollout_request import RolloutRequest, json_schema
@@ -27,9 +27,11 @@ def test_a_tasks_event_has_what_the_state_machine_passes(name):
 @pytest.mark.parametrize("name", [name for name in EVENTS if "plan" in EVENTS[name]])
 def test_a_tasks_event_holds_a_whole_plan_and_its_progress(name):
     event = EVENTS[name]
-    assert Plan.from_json(event["plan"]).stable == event["stable"]
-    if event.get("progress"):
-        assert Progress.from_json(event["progress"]).first_shift_at >= event["plan"]["started_at"]
+    plan = Plan.from_json(event["plan"])
+    assert event.get("stable", plan.stable) == plan.stable
+    if standing := Standing.found(event):
+        assert standing.progress.first_shift_at >= plan.started_at
+        assert standing.to_json() == {"progress": event["progress"], "decision": event["decision"]}
 
 
 @pytest.mark.parametrize("name", REQUESTS)

@@ -46,7 +46,7 @@ def no_timeout(machine):
 
 
 def broken_expression(machine):
-    machine["States"]["Bake"]["Seconds"] = "{% $progress.wait_seconds + %}"
+    machine["States"]["Bake"]["Seconds"] = "{% $decision.wait_seconds + %}"
 
 
 def dangling(machine):
@@ -101,7 +101,21 @@ def test_a_task_waits_longer_than_its_function_may_run(name):
 
 @pytest.mark.parametrize("name", ["ShiftTraffic", "RunHook", "CheckHealth", "Promote", "RollBack"])
 def test_once_traffic_may_move_the_history_says_what_to_restore(name):
-    assert {"plan", "stable", "candidate"} <= set(TASKS[name]["Arguments"]["Payload"])
+    assert {"plan", "stable", "candidate", "progress", "decision"} <= set(TASKS[name]["Arguments"]["Payload"])
+
+
+def test_a_failure_is_what_a_catch_was_given_and_nothing_else():
+    assigned = [value for name, value in assignments(MACHINE) if name == "failure"]
+    assert set(assigned) == {None, "{% $states.errorOutput %}"}
+
+
+def assignments(node):
+    """Every variable that is assigned below a node, and its value."""
+    if isinstance(node, dict):
+        yield from node.get("Assign", {}).items()
+        yield from (found for value in node.values() for found in assignments(value))
+    elif isinstance(node, list):
+        yield from (found for value in node for found in assignments(value))
 
 
 def test_only_the_good_ends_succeed():
@@ -226,5 +240,5 @@ def test_a_step_whose_handler_always_times_out_gives_up_within_two_minutes_or_so
 def test_what_was_closed_before_it_failed_ends_as_that():
     following = {choice["Condition"]: choice["Next"] for choice in STATES["HowItEnded?"]["Choices"]}
     for outcome, state in {"promoted": "Promoted", "unchanged": "Unchanged", "rolled_back": "RolledBack"}.items():
-        assert following[f"{{% $failure.Error = '{outcome}' %}}"] == state
+        assert following[f"{{% $outcome = '{outcome}' %}}"] == state
     assert STATES["HowItEnded?"]["Default"] == "RollbackFailed"

@@ -41,7 +41,7 @@ def _named(name: str, *changes: tuple[str, str, str, str]) -> Named:
 
 _FINISHES = (
     "    if progress.finish is not None and progress.shifts:\n"
-    '        return Decision("promote", f"{progress.finish}, unproven", progress)\n'
+    '        return _decided("promote", f"{progress.finish}, unproven", progress)\n'
 )
 
 NAMED = (

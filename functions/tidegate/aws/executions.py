@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 
 from tidegate.aws import sdk
 from tidegate.aws.locks import Restored
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Standing
 from tidegate.ending.claim import Claim
 from tidegate.errors import AwsRefused
 from tidegate.json_text import as_object, parsed
@@ -157,7 +157,7 @@ def started_at(execution_arn: str) -> float:
 def trace(execution_arn: str) -> Trace | None:
     """What the execution did last, from its newest task that was given a plan; None where none ever did.
 
-    Every task from ShiftTraffic on has plan, stable, candidate and progress in its arguments.
+    Every task from ShiftTraffic on has plan, candidate, progress and decision in its arguments.
     """
     entered: set[str] = set()
     payload: dict[str, Any] | None = None
@@ -167,7 +167,7 @@ def trace(execution_arn: str) -> Trace | None:
         state = event.get("stateEnteredEventDetails", {}).get("name")
         if payload is not None:
             asked = asked or state
-        answered = answered or (_progress(event) if payload is None else None)
+        answered = answered or (_answer(event) if payload is None else None)
         payload = payload or _payload(event)
         entered |= {state} if state else set()
         if payload and "ShiftTraffic" in entered:
@@ -175,24 +175,22 @@ def trace(execution_arn: str) -> Trace | None:
     if payload is None:
         return None
     plan = Plan.from_json(payload["plan"])
-    progress = answered or payload.get("progress") or {}
+    standing = Standing.found(answered or payload)
     return Trace(
         plan,
         payload.get("candidate") or None,
         exposed="ShiftTraffic" in entered,
         promoting="Promote" in entered,
-        weights=frozenset(_weights(plan, progress, in_flight=answered is None and asked == "ShiftTraffic")),
-        revision_id=progress.get("revision_id"),
+        weights=frozenset(_weights(plan, standing, in_flight=answered is None and asked == "ShiftTraffic")),
+        revision_id=standing.progress.revision_id if standing else None,
     )
 
 
-def _weights(plan: Plan, progress: Mapping[str, Any], *, in_flight: bool) -> Iterator[float]:
+def _weights(plan: Plan, standing: Standing | None, *, in_flight: bool) -> Iterator[float]:
     """Those that were set, and the one that a task was about to set."""
-    before = Progress.from_json(progress) if progress else None
-    yield from (shift.weight_percent for shift in before.shifts) if before else ()
+    yield from (shift.weight_percent for shift in standing.progress.shifts) if standing else ()
     if in_flight:
-        number = before.next_step(plan, str(progress.get("action"))) if before else 0
-        yield plan.step_at(number).weight_percent
+        yield plan.step_at(standing.next_step(plan) if standing else 0).weight_percent
 
 
 def is_last(plan: Plan) -> bool:
@@ -258,7 +256,7 @@ def _payload(event: dict[str, Any]) -> dict[str, Any] | None:
     return payload if isinstance(payload, dict) and payload.get("plan") else None
 
 
-def _progress(event: dict[str, Any]) -> dict[str, Any] | None:
-    """The progress that a task answered with."""
+def _answer(event: dict[str, Any]) -> dict[str, Any] | None:
+    """The progress and the decision that a task answered with."""
     answer = as_object(parsed(event.get("taskSucceededEventDetails", {}).get("output"))).get("Payload")
-    return answer if isinstance(answer, dict) and "revision_id" in answer and "shifts" in answer else None
+    return answer if isinstance(answer, dict) and answer.get("progress") and answer.get("decision") else None

@@ -9,8 +9,8 @@ from tidegate.analysis.check import Check
 from tidegate.analysis.observation import Counts
 from tidegate.aws import item_size, ledger, table
 from tidegate.control.commands import Wheel
-from tidegate.control.decision import Decision
 from tidegate.control.health_check import Look
+from tidegate.control.progress import Standing
 from tidegate.errors import AwsRefused, LockLost
 from tidegate.planning.plan import Plan
 
@@ -19,7 +19,7 @@ _MAX_CHECKS = 5
 _HAS_ROOM = "(attribute_not_exists(verdict_bytes) OR verdict_bytes < :room)"
 
 
-def record(plan: Plan, decision: Decision, look: Look, revision_id: str) -> Wheel | None:
+def record(plan: Plan, standing: Standing, look: Look, revision_id: str) -> Wheel | None:
     """Append one verdict with its numbers, as long as there is room for it; the last one is always kept beside.
 
     Beside it `revision_id`: at that one this look has found the alias as the rollout left it. None: it is stored. What
@@ -28,12 +28,12 @@ def record(plan: Plan, decision: Decision, look: Look, revision_id: str) -> Whee
     Raises:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    document = json.dumps(_document(decision, look), separators=(",", ":"))
-    if _is_kept(plan, decision, look):
+    document = json.dumps(_document(standing, look), separators=(",", ":"))
+    if _is_kept(plan, standing, look):
         try:
-            _store(plan, decision, document, revision_id, append=True)
+            _store(plan, standing, document, revision_id, append=True)
         except LockLost:
-            wheel = _other_words(plan, decision)
+            wheel = _other_words(plan, standing)
             if wheel is not None:
                 return wheel
         except AwsRefused as error:
@@ -43,7 +43,7 @@ def record(plan: Plan, decision: Decision, look: Look, revision_id: str) -> Whee
             return None
     # No room left, or not worth it: what is not written down must not end a healthy rollout.
     try:
-        _store(plan, decision, document, revision_id)
+        _store(plan, standing, document, revision_id)
     except LockLost:
         lock = ledger.going_on(plan)
         if lock is None:
@@ -52,7 +52,7 @@ def record(plan: Plan, decision: Decision, look: Look, revision_id: str) -> Whee
     return None
 
 
-def _other_words(plan: Plan, decision: Decision) -> Wheel | None:
+def _other_words(plan: Plan, standing: Standing) -> Wheel | None:
     """What people want, where the decision does not know it; None where it does, so that room is what was missing.
 
     Raises:
@@ -61,13 +61,13 @@ def _other_words(plan: Plan, decision: Decision) -> Wheel | None:
     lock = ledger.going_on(plan)
     if lock is None:
         raise LockLost(f"this execution no longer holds the lock of {plan.target}, or is being restored")
-    return lock.wheel if lock.wheel.count != decision.progress.words else None
+    return lock.wheel if lock.wheel.count != standing.progress.known_commands else None
 
 
-def _store(plan: Plan, decision: Decision, document: str, revision_id: str, *, append: bool = False) -> None:
-    known, gate = decision.progress.words, decision.progress.gate
+def _store(plan: Plan, standing: Standing, document: str, revision_id: str, *, append: bool = False) -> None:
+    known, approval_step = standing.progress.known_commands, standing.progress.approval_step
     values = {"last_verdict": table.text(document), "revision_id": table.text(revision_id)}
-    values |= {} if gate is None else {"gate": table.number(gate)}
+    values |= {} if approval_step is None else {"gate": table.number(approval_step)}
     conditions = ["words = :words" if known else "attribute_not_exists(words)"]
     bound: dict[str, Any] = {":words": table.number(known)} if known else {}
     more: dict[str, Any] = {}
@@ -76,15 +76,16 @@ def _store(plan: Plan, decision: Decision, document: str, revision_id: str, *, a
         conditions.append(_HAS_ROOM)
         bound[":room"] = table.number(item_size.for_lists(taken) - item_size.for_commands(taken))
         more = {"append": {"verdicts": document}, "add": {"verdict_bytes": table.number(len(document))}}
-    remove = ["gate"] if gate is None else []
+    remove = ["gate"] if approval_step is None else []
     ledger.update(plan, values, remove=remove, conditions=conditions, bound=bound, **more)
 
 
-def _document(decision: Decision, look: Look) -> dict[str, Any]:
+def _document(standing: Standing, look: Look) -> dict[str, Any]:
+    progress, decision = standing.progress, standing.decision
     return {
         "at": round(look.now, 1),
-        "step": decision.progress.step,
-        "weight_percent": decision.progress.weight_percent,
+        "step": progress.step,
+        "weight_percent": progress.weight_percent,
         "action": decision.action,
         "reason": item_size.cut(decision.reason, item_size.MAX_REASON_BYTES),
         "proven": decision.proven,
@@ -96,12 +97,13 @@ def _document(decision: Decision, look: Look) -> dict[str, Any]:
     }
 
 
-def _is_kept(plan: Plan, decision: Decision, look: Look) -> bool:
+def _is_kept(plan: Plan, standing: Standing, look: Look) -> bool:
     """Whether a verdict goes into the list: every turn; of the holds the first; of the waits as many as have room."""
+    progress, decision = standing.progress, standing.decision
     if decision.action == "hold":
-        gate_opens = decision.progress.gate is not None and decision.progress.held_since == look.now
-        pause_begins = decision.progress.paused_seconds == decision.wait_seconds
-        return gate_opens or pause_begins
+        approval_begins = progress.approval_step is not None and progress.held_since == look.now
+        pause_begins = progress.paused_seconds == decision.wait_seconds
+        return approval_begins or pause_begins
     turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
     polls = plan.watched_seconds // plan.poll_seconds
     keep_every = polls // max(1, MAX_VERDICTS - turns) + 1

@@ -28,7 +28,7 @@ _KEYS = frozenset({"command", *_TARGET_KEYS, "author", "reason", "rollout_id"})
 class Word:
     """What somebody said of a rollout, and when (seconds since the epoch). `id` tells one word from all others.
 
-    `gate` is the step whose approval it is about, and `step` the one that was set when it was said.
+    `approval_step` is the step whose approval it is about, and `step` the one that was set when it was said.
     """
 
     id: str
@@ -36,7 +36,7 @@ class Word:
     author: str
     reason: str
     at: float
-    gate: int | None = None
+    approval_step: int | None = None
     step: int | None = None
 
     @classmethod
@@ -129,9 +129,9 @@ class Command:
             "message": message,
         }
 
-    def word(self, at: float, gate: int | None = None, step: int | None = None) -> Word:
+    def word(self, at: float, approval_step: int | None = None, step: int | None = None) -> Word:
         """This command as a word of that moment."""
-        return Word(f"{at:.6f}-{self.command}", self.command, self.author, self.reason, at, gate, step)
+        return Word(f"{at:.6f}-{self.command}", self.command, self.author, self.reason, at, approval_step, step)
 
 
 _EXAMPLE = json.dumps(

@@ -1,4 +1,4 @@
-"""Everything observed at a poll becomes one Decision.
+"""Everything observed at a poll becomes one decision.
 
 Each gate (alarm, threshold, the judge's metrics) gives a Check. Unknown is never healthy: a rollout without proof is
 held, then decided by the request's `when_inconclusive`, and marked.
@@ -7,164 +7,157 @@ held, then decided by the request's `when_inconclusive`, and marked.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Literal
+from dataclasses import replace
 
 from tidegate.analysis.check import Check, Finding
 from tidegate.control.commands import Word
 from tidegate.control.health_check import Look
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Action, Decision, Progress, Standing
 from tidegate.duration import span
 from tidegate.planning.pace import SETTLE_SECONDS, pause_wait_seconds
 from tidegate.planning.plan import Plan
 
-Action = Literal["wait", "hold", "advance", "step_back", "promote", "roll_back"]
 
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What happens next, and why in one sentence.
-
-    `convicts` means a verdict spoke against the candidate: it is remembered as bad. `proven` is whether a
-    promotion rests on evidence.
-    """
-
-    action: Action
-    reason: str
-    progress: Progress
-    wait_seconds: int = 0
-    proven: bool = False
-    convicts: bool = False
-
-
-def decide(plan: Plan, progress: Progress, look: Look) -> Decision:
-    """What to do now. Somebody's word to finish, that is to promote at once, stands above everything but harm."""
+def decide(plan: Plan, progress: Progress, look: Look) -> Standing:
+    """What to do now, and the progress with it. A command to finish, which is to promote at once, yields to harm."""
     if harmful := look.found(Finding.HARMFUL):
         convicts = any(check.convicts for check in harmful)
-        return Decision("roll_back", _said(harmful), progress, convicts=convicts)
+        return _decided("roll_back", _said(harmful), progress, convicts=convicts)
     if look.verdict.tripped:
         return _step_back(plan, progress, look)
     if progress.finish is not None and progress.shifts:
-        return Decision("promote", f"{progress.finish}, unproven", progress)
+        return _decided("promote", f"{progress.finish}, unproven", progress)
     remaining = bake_seconds(plan, progress) - (look.now - progress.shifted_at)
     weight = f"{progress.weight_percent:g} %"
     if remaining > 0 and progress.bake_ended_at is None:
         if early := _cleared_early(plan, progress, look):
-            return Decision("advance", f"{weight} is cleared early: {early}", progress)
+            return _decided("advance", f"{weight} is cleared early: {early}", progress)
         return _wait(plan, progress, remaining, f"{weight} bakes {span(remaining)} more")
     held = _held(plan, progress, look)
-    if isinstance(held, Decision):
+    if isinstance(held, Standing):
         return held
     progress = held
     if look.blind:
         reason = f"nothing could be seen: {look.blind}"
-        return _extend(plan, progress, reason) or Decision("roll_back", reason, progress)
+        return _extend(plan, progress, reason) or _decided("roll_back", reason, progress)
     if plan.is_last(progress.step):
         return _last_step(plan, progress, look)
     return _between_steps(plan, progress, look)
+
+
+def _decided(
+    action: Action,
+    reason: str,
+    progress: Progress,
+    *,
+    wait_seconds: int = 0,
+    proven: bool = False,
+    convicts: bool = False,
+) -> Standing:
+    return Standing(progress, Decision(action, reason, wait_seconds, proven=proven, convicts=convicts))
 
 
 def _cleared_early(plan: Plan, progress: Progress, look: Look) -> str | None:
     """Why the bake may end before its time, where the request wants that."""
     baked = look.now - progress.shifted_at
     may = plan.health.advance_early and not plan.is_last(progress.step) and baked >= plan.health.min_bake_seconds
-    gated = progress.pause is not None or _gate_after(plan, progress) is not None
-    if not may or gated or not look.verdict.step_cleared or look.found(Finding.SUSPECT):
+    held = progress.pause is not None or _approval_after(plan, progress) is not None
+    if not may or held or not look.verdict.step_cleared or look.found(Finding.SUSPECT):
         return None
     return _said(look.verdict.checks())
 
 
-def _between_steps(plan: Plan, progress: Progress, look: Look) -> Decision:
+def _between_steps(plan: Plan, progress: Progress, look: Look) -> Standing:
     suspect = look.found(Finding.SUSPECT)
     if suspect:
         return _extend(plan, progress, _said(suspect)) or _give_up(progress, suspect)
     if progress.step_backs and (hints := "; ".join(look.verdict.hints)):
         # It stepped back for a reason: what is not cleared of it does not go up again.
         reason = f"stepped back, and not cleared: {hints}"
-        return _extend(plan, progress, reason) or Decision("roll_back", reason, progress)
+        return _extend(plan, progress, reason) or _decided("roll_back", reason, progress)
     if look.verdict.burst and (held := _extend(plan, progress, "both versions fail just now")):
         return held
-    gate = _gate_after(plan, progress)
-    if gate is not None:
-        return _open_gate(plan, progress, gate, look.now)
+    following = _approval_after(plan, progress)
+    if following is not None:
+        return _ask_approval(plan, progress, following, look.now)
     compared = look.verdict.compared
     baked = f"{progress.weight_percent:g} % has baked{compared and f': {compared}'}"
-    return Decision("advance", baked if progress.shifts else "the first weight may be set", progress)
+    return _decided("advance", baked if progress.shifts else "the first weight may be set", progress)
 
 
 # --- Held by people ---------------------------------------------------------------------------------------------------
 
 
-def _held(plan: Plan, progress: Progress, look: Look) -> Decision | Progress:
-    """What people's words and the plan's gates make of a rollout that could go on; the progress where it may.
+def _held(plan: Plan, progress: Progress, look: Look) -> Standing | Progress:
+    """What people's commands and the plan's approvals make of a rollout that could go on; the progress where it may.
 
     A held rollout goes nowhere, so one look that sees nothing does not end it: alarms and guards stay on duty.
     """
     if progress.pause is not None:
         return _paused(plan, progress, progress.pause)
-    waits_for_proof = progress.gate == len(plan.steps) and not look.blind
-    if progress.gate is None or waits_for_proof:
+    waits_for_proof = progress.approval_step == len(plan.steps) and not look.blind
+    if progress.approval_step is None or waits_for_proof:
         return progress
-    return _at_gate(plan, progress, progress.gate, look.now)
+    return _awaiting_approval(plan, progress, progress.approval_step, look.now)
 
 
-def _gate_after(plan: Plan, progress: Progress) -> int | None:
+def _approval_after(plan: Plan, progress: Progress) -> int | None:
     """The next step, where it needs an approval that it does not have."""
     following = progress.step + 1
     needs = plan.approval_of(following) is not None and following > progress.approved
     return following if needs and following < len(plan.steps) else None
 
 
-def _open_gate(plan: Plan, progress: Progress, gate: int, now: float, because: str = "") -> Decision:
+def _ask_approval(plan: Plan, progress: Progress, step: int, now: float, because: str = "") -> Standing:
     """Wait for an approval from now on, or for what is left of its time."""
-    opened = progress if progress.gate == gate else replace(progress, gate=gate, held_since=now)
-    return _wait_at_gate(plan, opened, gate, now, because) or _unapproved(plan, opened, gate)
+    opened = progress if progress.approval_step == step else replace(progress, approval_step=step, held_since=now)
+    return _wait_for_approval(plan, opened, step, now, because) or _unapproved(plan, opened, step)
 
 
-def _at_gate(plan: Plan, progress: Progress, gate: int, now: float) -> Decision | Progress:
-    """Hold until somebody approves; the progress without the gate where nobody did and the request goes on then."""
-    if waiting := _wait_at_gate(plan, progress, gate, now):
+def _awaiting_approval(plan: Plan, progress: Progress, step: int, now: float) -> Standing | Progress:
+    """Hold until somebody approves; the progress without that wait where nobody did and the request goes on then."""
+    if waiting := _wait_for_approval(plan, progress, step, now):
         return waiting
-    approval = plan.approval_of(gate)
+    approval = plan.approval_of(step)
     if approval is not None and approval.on_timeout == "continue":
-        return replace(progress, gate=None, approved=max(progress.approved, gate))
-    return _unapproved(plan, progress, gate)
+        return replace(progress, approval_step=None, approved=max(progress.approved, step))
+    return _unapproved(plan, progress, step)
 
 
-def _wait_at_gate(plan: Plan, progress: Progress, gate: int, now: float, because: str = "") -> Decision | None:
+def _wait_for_approval(plan: Plan, progress: Progress, step: int, now: float, because: str = "") -> Standing | None:
     """Hold for the approval; None once its time is over."""
-    left = math.ceil(progress.held_since + _approval_seconds(plan, gate) - now)
+    left = math.ceil(progress.held_since + _approval_seconds(plan, step) - now)
     if left <= 0:
         return None
-    approval = plan.approval_of(gate)
+    approval = plan.approval_of(step)
     then = "goes on" if approval is not None and approval.on_timeout == "continue" else "rolls back"
     why = because and f" ({because})"
-    reason = f"{_gated(plan, gate)} waits for approval, and {then} in {span(left)} without it{why}"
-    return Decision("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
+    reason = f"{_what_waits(plan, step)} waits for approval, and {then} in {span(left)} without it{why}"
+    return _decided("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
 
 
-def _unapproved(plan: Plan, progress: Progress, gate: int) -> Decision:
-    reason = f"nobody approved {_gated(plan, gate)} within {span(_approval_seconds(plan, gate))}"
-    return Decision("roll_back", reason, progress)
+def _unapproved(plan: Plan, progress: Progress, step: int) -> Standing:
+    reason = f"nobody approved {_what_waits(plan, step)} within {span(_approval_seconds(plan, step))}"
+    return _decided("roll_back", reason, progress)
 
 
-def _approval_seconds(plan: Plan, gate: int) -> int:
-    approval = plan.approval_of(gate)
+def _approval_seconds(plan: Plan, step: int) -> int:
+    approval = plan.approval_of(step)
     return approval.timeout_seconds if approval else 0
 
 
-def _gated(plan: Plan, gate: int) -> str:
-    return f"{plan.steps[gate].weight_percent:g} %" if gate < len(plan.steps) else "the promotion"
+def _what_waits(plan: Plan, step: int) -> str:
+    return f"{plan.steps[step].weight_percent:g} %" if step < len(plan.steps) else "the promotion"
 
 
-def _paused(plan: Plan, progress: Progress, pause: Word) -> Decision:
+def _paused(plan: Plan, progress: Progress, pause: Word) -> Standing:
     left = plan.max_pause_seconds - progress.paused_seconds
     if left <= 0:
         reason = f"{pause}, and not resumed within {span(plan.max_pause_seconds)} (max_pause_seconds)"
-        return Decision("roll_back", reason, progress)
+        return _decided("roll_back", reason, progress)
     granted = min(pause_wait_seconds(progress.paused_seconds, plan.poll_seconds), left)
     longer = replace(progress, paused_seconds=progress.paused_seconds + granted)
-    return Decision("hold", f"{pause}; rolls back in {span(left)} unless resumed", longer, wait_seconds=granted)
+    return _decided("hold", f"{pause}; rolls back in {span(left)} unless resumed", longer, wait_seconds=granted)
 
 
 def bake_seconds(plan: Plan, progress: Progress) -> float:
@@ -178,12 +171,12 @@ def bake_seconds(plan: Plan, progress: Progress) -> float:
     return max(planned - progress.last_baked_seconds, again) if plan.is_last(progress.step) else again
 
 
-def _step_back(plan: Plan, progress: Progress, look: Look) -> Decision:
+def _step_back(plan: Plan, progress: Progress, look: Look) -> Standing:
     """A shared outage at weight 100 looks like harm, and harm like an outage: compare again, with less at stake."""
     saw = "; ".join(map(str, look.verdict.tripped))
     if progress.step_backs >= plan.max_step_backs:
         times = "" if not progress.step_backs else f" again after {progress.step_backs} steps back"
-        return Decision("roll_back", f"worse than before at the last weight{times}: {saw}", progress)
+        return _decided("roll_back", f"worse than before at the last weight{times}: {saw}", progress)
     baked = progress.last_baked_seconds + look.now - progress.shifted_at
     # Who had approved the promotion had not seen this.
     approved = min(progress.approved, len(plan.steps) - 1)
@@ -191,15 +184,15 @@ def _step_back(plan: Plan, progress: Progress, look: Look) -> Decision:
         progress,
         step_backs=progress.step_backs + 1,
         last_baked_seconds=baked,
-        gate=None,
+        approval_step=None,
         approved=approved,
         finish=None,
     )
     weight = plan.step_at(plan.first_step).weight_percent
-    return Decision("step_back", f"back to {weight:g} % to compare: {saw}", stepped)
+    return _decided("step_back", f"back to {weight:g} % to compare: {saw}", stepped)
 
 
-def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
+def _last_step(plan: Plan, progress: Progress, look: Look) -> Standing:
     baked_until = progress.shifted_at + bake_seconds(plan, progress)
     if progress.bake_ended_at is not None:
         baked_until = min(baked_until, progress.bake_ended_at)
@@ -213,7 +206,7 @@ def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
         healthy = look.found(Finding.HEALTHY)
         if healthy:
             compared = [check for check in healthy if check.sentence] or healthy
-            return Decision("promote", f"every gate is healthy: {_said(compared)}", progress, proven=True)
+            return _decided("promote", f"every gate is healthy: {_said(compared)}", progress, proven=True)
         if ignored := look.found(Finding.IGNORED):
             why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
             return _inconclusive(plan, progress, look, why)
@@ -231,15 +224,15 @@ def _last_step(plan: Plan, progress: Progress, look: Look) -> Decision:
     return _inconclusive(plan, progress, look, missing)
 
 
-def _ungated(plan: Plan, progress: Progress) -> Decision:
+def _ungated(plan: Plan, progress: Progress) -> Standing:
     """No alarm, no limit and no judge could have told: waiting longer would not help."""
     if plan.health.when_inconclusive == "roll_back":
         reason = "no gate is set, so nothing can be proven: set health limits or alarms, or let the judge work"
-        return Decision("roll_back", reason, progress)
-    return Decision("promote", "unproven: no gate is set that could speak against it", progress)
+        return _decided("roll_back", reason, progress)
+    return _decided("promote", "unproven: no gate is set that could speak against it", progress)
 
 
-def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> Decision:
+def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> Standing:
     policy = plan.health.when_inconclusive
     if policy == "hold":
         return _hold_for_proof(plan, progress, look, missing)
@@ -248,39 +241,39 @@ def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> D
     if progress.step_backs:
         hints.append(f"it stepped back {progress.step_backs} times, and nothing cleared it since")
     if policy == "extend" and hints:
-        return Decision("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)
+        return _decided("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)
     if policy == "promote" or (policy == "extend" and look.in_rollout.requests >= plan.health.minimum_invocations):
-        return Decision("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)
+        return _decided("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)
     advice = "send traffic, bake longer, lower health.minimum_invocations, or set health.when_inconclusive to promote"
-    return Decision("roll_back", f"inconclusive: {seen} ({missing}): {advice}", progress)
+    return _decided("roll_back", f"inconclusive: {seen} ({missing}): {advice}", progress)
 
 
-def _hold_for_proof(plan: Plan, progress: Progress, look: Look, missing: str) -> Decision:
+def _hold_for_proof(plan: Plan, progress: Progress, look: Look, missing: str) -> Standing:
     """Nothing is proven: whether it is promoted all the same is a person's word."""
-    gate = len(plan.steps)
-    if progress.approved >= gate:
+    step = len(plan.steps)
+    if progress.approved >= step:
         reason = f"unproven, and approved: {look.in_rollout.requests:,} requests seen ({missing})"
-        return Decision("promote", reason, progress)
-    return _open_gate(plan, progress, gate, look.now, because=missing)
+        return _decided("promote", reason, progress)
+    return _ask_approval(plan, progress, step, look.now, because=missing)
 
 
-def _give_up(progress: Progress, suspect: list[Check]) -> Decision:
-    return Decision("roll_back", f"suspect to the end of the extension: {_said(suspect)}", progress)
+def _give_up(progress: Progress, suspect: list[Check]) -> Standing:
+    return _decided("roll_back", f"suspect to the end of the extension: {_said(suspect)}", progress)
 
 
-def _extend(plan: Plan, progress: Progress, because: str) -> Decision | None:
+def _extend(plan: Plan, progress: Progress, because: str) -> Standing | None:
     left = plan.health.max_extension_seconds - progress.extended_seconds
     if left <= 0:
         return None
     granted = min(plan.extension_poll_seconds, left)
     reason = f"bakes on for proof, {span(left)} at most ({because})"
     longer = replace(progress, extended_seconds=progress.extended_seconds + granted)
-    return Decision("wait", reason, longer, wait_seconds=granted)
+    return _decided("wait", reason, longer, wait_seconds=granted)
 
 
-def _wait(plan: Plan, progress: Progress, seconds: float, reason: str) -> Decision:
+def _wait(plan: Plan, progress: Progress, seconds: float, reason: str) -> Standing:
     wait_seconds = max(1, math.ceil(min(plan.poll_seconds, seconds)))
-    return Decision("wait", reason, progress, wait_seconds=wait_seconds)
+    return _decided("wait", reason, progress, wait_seconds=wait_seconds)
 
 
 def _said(checks: list[Check] | tuple[Check, ...]) -> str:

@@ -1,16 +1,19 @@
-"""How far a rollout is: what one state hands to the next."""
+"""How a rollout stands: how far it is, and what was decided last; what one state hands to the next."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from tidegate.analysis.observation import AlarmReading, Shift
 from tidegate.control.commands import Wheel, Word
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
 from tidegate.stored import known
+
+#: "bake": a weight was set, and nobody has looked at it yet.
+Action = Literal["bake", "wait", "hold", "advance", "step_back", "promote", "roll_back"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +25,11 @@ class Progress:
     last step had baked before the rollout stepped back from it. `alarms_seen` keeps each alarm's last transition, so
     that its history is read only when it moved.
 
-    `gate` is the step that waits for an approval since `held_since`; the one after the last is to promote what is not
-    proven. `approved` is the highest step that was approved. `bake_ended_at` is when somebody ended the present bake.
-    `words` is how many words of people are known, `pause` and `finish` those that last, `heeded` the id of the last
-    order that was followed; `paused_seconds` is how long the pauses have held the rollout up. `asked`: the hook that
-    has the last word before the promotion has said yes.
+    `approval_step` is the step that waits for an approval since `held_since`; the one after the last is to promote what
+    is not proven. `approved` is the highest step that was approved. `bake_ended_at` is when somebody ended the present
+    bake. `known_commands` is how many commands of people are known, `pause` and `finish` those that last,
+    `last_applied_command` the id of the last one that was applied once; `paused_seconds` is how long the pauses have
+    held the rollout up. `final_hook_passed`: the hook that is asked last, before the promotion, has said yes.
     """
 
     step: int
@@ -39,20 +42,20 @@ class Progress:
     step_backs: int = 0
     last_baked_seconds: float = 0.0
     alarms_seen: Mapping[str, float] | None = None
-    gate: int | None = None
+    approval_step: int | None = None
     held_since: float = 0.0
     approved: int = -1
     bake_ended_at: float | None = None
-    words: int = 0
+    known_commands: int = 0
     pause: Word | None = None
     finish: Word | None = None
-    heeded: str = ""
+    last_applied_command: str = ""
     paused_seconds: int = 0
-    asked: bool = False
+    final_hook_passed: bool = False
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The progress of `to_json`; what else a state added is left out."""
+        """The progress of `to_json`."""
         fields = known(cls, document)
         fields["shifts"] = tuple(Shift(at, weight) for at, weight in document["shifts"])
         for name in ("pause", "finish"):
@@ -60,10 +63,10 @@ class Progress:
         return cls(**fields)
 
     @classmethod
-    def before_traffic(cls, revision_id: str, now: float, gate: int | None = None) -> Self:
+    def before_traffic(cls, revision_id: str, now: float, approval_step: int | None = None) -> Self:
         """The progress of a rollout that is held before its first weight: it waits for that approval, or is paused."""
         held = cls(-1, 0.0, revision_id, first_shift_at=now, shifted_at=now, shifts=())
-        return replace(held, gate=gate, held_since=now)
+        return replace(held, approval_step=approval_step, held_since=now)
 
     @classmethod
     def after_shift(cls, before: Self | None, step: int, weight_percent: float, revision_id: str, now: float) -> Self:
@@ -81,30 +84,33 @@ class Progress:
             shifts=(*before.shifts, shift),
             bake_ended_at=None,
             finish=None,
-            asked=False,
+            final_hook_passed=False,
         )
 
     def routing(self, stable: str, candidate: str) -> Routing:
         """The alias as this rollout has left it."""
         return Routing.split(stable, candidate, self.weight_percent) if self.shifts else Routing.alone(stable)
 
-    def told(self, wheel: Wheel, now: float) -> Self:
-        """The progress once people's words are known: a pause, its end, and an order that is new.
+    def with_commands(self, wheel: Wheel, now: float) -> Self:
+        """The progress once people's commands are known: a pause, its end, and one that is new and is applied once.
 
         To finish lasts until the promotion, over a hook that is asked before it; a pause, or another weight, ends it.
         """
-        known = replace(self, words=wheel.count, pause=wheel.pause, finish=None if wheel.pause else self.finish)
+        known = replace(
+            self, known_commands=wheel.count, pause=wheel.pause, finish=None if wheel.pause else self.finish
+        )
         order = wheel.order
-        if order is None or order.id == self.heeded:
+        if order is None or order.id == self.last_applied_command:
             return known
-        heeding = replace(known, heeded=order.id)
-        if order.command == "approve" and order.gate is not None:
-            # The lock knew the gate; a look that died once it had said so leaves a progress that does not.
-            gate = None if order.gate == self.gate else self.gate
-            return replace(heeding, gate=gate, approved=max(self.approved, order.gate))
+        applied = replace(known, last_applied_command=order.id)
+        if order.command == "approve" and order.approval_step is not None:
+            # The lock knew what waits for approval; a look that died once it had said so leaves a progress that does
+            # not.
+            waiting = None if order.approval_step == self.approval_step else self.approval_step
+            return replace(applied, approval_step=waiting, approved=max(self.approved, order.approval_step))
         if order.command == "advance" and order.step == self.step:
-            return replace(heeding, bake_ended_at=now)
-        return replace(heeding, finish=order) if order.command == "finish" else heeding
+            return replace(applied, bake_ended_at=now)
+        return replace(applied, finish=order) if order.command == "finish" else applied
 
     def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
         """The progress that remembers each alarm's last transition."""
@@ -115,13 +121,59 @@ class Progress:
         }
         return replace(self, alarms_seen=moved)
 
-    def next_step(self, plan: Plan, action: str) -> int:
-        """Which step a shift after `action` leads to."""
-        return plan.first_step if action == "step_back" else self.step + 1
-
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         shifts = [[shift.at, shift.weight_percent] for shift in self.shifts]
-        words = {name: word and asdict(word) for name, word in (("pause", self.pause), ("finish", self.finish))}
-        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), **words}
+        commands = {name: word and asdict(word) for name, word in (("pause", self.pause), ("finish", self.finish))}
+        return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), **commands}
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What happens next, and why in one sentence.
+
+    `wait_seconds` is until the next look, where the action is to bake, wait or hold. `convicts` means a verdict spoke
+    against the candidate: it is remembered as bad. `proven` is whether a promotion rests on evidence.
+    """
+
+    action: Action
+    reason: str
+    wait_seconds: int = 0
+    proven: bool = False
+    convicts: bool = False
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The decision of `to_json`."""
+        return cls(**known(cls, document))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a rollout stands once it shifts traffic: two variables of the state machine, `null` until then."""
+
+    progress: Progress
+    decision: Decision
+
+    @classmethod
+    def from_json(cls, event: Mapping[str, Any]) -> Self:
+        """From a state's event, or from its result."""
+        return cls(Progress.from_json(event["progress"]), Decision.from_json(event["decision"]))
+
+    @classmethod
+    def found(cls, event: Mapping[str, Any]) -> Self | None:
+        """As `from_json`; None of a state before the first shift."""
+        return cls.from_json(event) if event.get("progress") else None
+
+    def next_step(self, plan: Plan) -> int:
+        """Which step the next shift leads to."""
+        return plan.first_step if self.decision.action == "step_back" else self.progress.step + 1
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON: `progress` and `decision`."""
+        return {"progress": self.progress.to_json(), "decision": self.decision.to_json()}

@@ -22,7 +22,7 @@ def now(**known):
 def test_a_command_is_read_and_becomes_a_word():
     command = Command.parse({**SAID, "rollout_id": "r1"})
     assert (command.target, command.rollout_id) == ("checkout:live", "r1")
-    word = command.word(12.5, gate=2, step=1)
+    word = command.word(12.5, approval_step=2, step=1)
     assert Word.from_json(word.to_json()) == word
     assert str(word) == "paused by ana (a graph)"
 

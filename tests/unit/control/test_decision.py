@@ -1,5 +1,6 @@
 """Decisions: what a poll saw becomes wait, advance, promote or roll back."""
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -16,7 +17,7 @@ from tidegate.analysis.observation import AlarmReading, Counts, Shift
 from tidegate.control.commands import Wheel, Word
 from tidegate.control.decision import bake_seconds, decide
 from tidegate.control.health_check import Look
-from tidegate.control.progress import Progress
+from tidegate.control.progress import Decision, Progress, Standing
 from tidegate.planning.strategy import COMPARISON, Step, all_at_once
 
 SERVED = Counts(1000, 0, 0)
@@ -34,7 +35,7 @@ def at_step(step, weight=10.0, extended=0, **more):
     return Progress(step, weight, "r2", 0.0, 0.0, (Shift(0.0, weight),), extended_seconds=extended, **more)
 
 
-def decision(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=None, extended=0, verdict=None, **more):
+def look_at(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=None, extended=0, verdict=None, **more):
     progress = at_step(step, plan.step_at(step).weight_percent, extended, **more)
     checks = tuple(map(check, findings))
     look = Look(now, checks, verdict or Verdict(), in_step, in_rollout or in_step, seen_until=now)
@@ -48,34 +49,34 @@ def evidence(**found):
 
 
 def test_harm_rolls_back_at_once_and_remembers_the_version(plan):
-    decided = decision(plan, Finding.HEALTHY, Finding.HARMFUL, step=0, now=10.0)
-    assert (decided.action, decided.convicts) == ("roll_back", True)
+    decided = look_at(plan, Finding.HEALTHY, Finding.HARMFUL, step=0, now=10.0)
+    assert (decided.decision.action, decided.decision.convicts) == ("roll_back", True)
 
 
 def test_a_bake_waits_for_the_next_look_or_its_own_end(plan):
-    assert decision(plan, Finding.HEALTHY, step=0, now=10.0).wait_seconds == 60
-    assert decision(plan, Finding.HEALTHY, step=0, now=279.5).wait_seconds == 21
+    assert look_at(plan, Finding.HEALTHY, step=0, now=10.0).decision.wait_seconds == 60
+    assert look_at(plan, Finding.HEALTHY, step=0, now=279.5).decision.wait_seconds == 21
 
 
 @pytest.mark.parametrize("finding", [Finding.HEALTHY, Finding.UNKNOWN, Finding.IGNORED])
 def test_a_step_before_the_last_ends_with_its_bake_unless_harm_is_suspected(plan, finding):
-    assert decision(plan, finding, step=0).action == "advance"
+    assert look_at(plan, finding, step=0).decision.action == "advance"
 
 
 def test_a_suspect_step_holds_and_then_rolls_back(plan):
-    held = decision(plan, Finding.SUSPECT, step=0)
-    assert (held.action, held.progress.extended_seconds) == ("wait", 60)
-    given_up = decision(plan, Finding.SUSPECT, step=0, extended=600)
-    assert (given_up.action, given_up.convicts) == ("roll_back", False)
+    held = look_at(plan, Finding.SUSPECT, step=0)
+    assert (held.decision.action, held.progress.extended_seconds) == ("wait", 60)
+    given_up = look_at(plan, Finding.SUSPECT, step=0, extended=600)
+    assert (given_up.decision.action, given_up.decision.convicts) == ("roll_back", False)
 
 
 def test_proof_promotes(plan):
-    decided = decision(plan, Finding.HEALTHY)
-    assert (decided.action, decided.proven) == ("promote", True)
+    decided = look_at(plan, Finding.HEALTHY)
+    assert (decided.decision.action, decided.decision.proven) == ("promote", True)
 
 
 def test_what_earlier_steps_served_is_no_proof_of_the_last_one(plan):
-    assert decision(plan, Finding.HEALTHY, in_step=Counts(), in_rollout=SERVED).action == "wait"
+    assert look_at(plan, Finding.HEALTHY, in_step=Counts(), in_rollout=SERVED).decision.action == "wait"
 
 
 def test_harm_that_is_not_the_candidates_convicts_nobody(plan):
@@ -84,149 +85,158 @@ def test_harm_that_is_not_the_candidates_convicts_nobody(plan):
     fired = alarm_check(AlarmReading("a", "ALARM", 250.0, fired_since_shift=True))
     for harm, convicts in ((gone, False), (early, False), (fired, True)):
         decided = decide(plan, at_step(0), Look(10.0, (harm,)))
-        assert (decided.action, decided.convicts) == ("roll_back", convicts)
+        assert (decided.decision.action, decided.decision.convicts) == ("roll_back", convicts)
 
 
 def test_without_any_gate_a_promotion_is_not_proven(plan):
-    decided = decision(plan)
-    assert (decided.action, decided.proven) == ("promote", False)
+    decided = look_at(plan)
+    assert (decided.decision.action, decided.decision.proven) == ("promote", False)
 
 
 def test_too_few_requests_extend_the_last_bake_and_then_roll_back_with_advice(plan):
     nobody = Counts()
-    assert decision(plan, in_step=nobody).action == "wait"
-    decided = decision(plan, in_step=nobody, extended=600)
-    assert (decided.action, decided.convicts) == ("roll_back", False)
-    assert "health.when_inconclusive" in decided.reason
+    assert look_at(plan, in_step=nobody).decision.action == "wait"
+    decided = look_at(plan, in_step=nobody, extended=600)
+    assert (decided.decision.action, decided.decision.convicts) == ("roll_back", False)
+    assert "health.when_inconclusive" in decided.decision.reason
 
 
 def test_an_unknown_gate_promotes_unproven_after_the_extension_where_the_candidate_served(plan):
-    assert decision(plan, Finding.UNKNOWN).action == "wait"
-    decided = decision(plan, Finding.UNKNOWN, extended=600)
-    assert (decided.action, decided.proven) == ("promote", False)
+    assert look_at(plan, Finding.UNKNOWN).decision.action == "wait"
+    decided = look_at(plan, Finding.UNKNOWN, extended=600)
+    assert (decided.decision.action, decided.decision.proven) == ("promote", False)
 
 
 def test_where_nothing_can_be_proven_the_request_may_insist(plan):
     insisting = replace(plan, health=HealthGate(when_inconclusive="roll_back"))
-    assert decision(insisting).action == "roll_back"
+    assert look_at(insisting).decision.action == "roll_back"
 
 
 @pytest.mark.parametrize(("policy", "action"), [("promote", "promote"), ("roll_back", "roll_back")])
 def test_the_request_says_what_inconclusive_means(plan, policy, action):
     plan = replace(plan, health=HealthGate(when_inconclusive=policy))
-    decided = decision(plan, Finding.UNKNOWN, in_step=Counts(), extended=600)
-    assert (decided.action, decided.proven) == (action, False)
+    decided = look_at(plan, Finding.UNKNOWN, in_step=Counts(), extended=600)
+    assert (decided.decision.action, decided.decision.proven) == (action, False)
 
 
 def test_suspicion_is_never_promoted(plan):
     plan = replace(plan, health=HealthGate(when_inconclusive="promote"))
-    assert decision(plan, Finding.SUSPECT, extended=600).action == "roll_back"
+    assert look_at(plan, Finding.SUSPECT, extended=600).decision.action == "roll_back"
 
 
 def test_the_last_verdict_waits_until_the_last_minutes_have_arrived(plan):
-    waiting = decision(plan, Finding.HEALTHY, now=301.0)
-    assert (waiting.action, waiting.progress.extended_seconds) == ("wait", 0)
-    assert decision(plan, Finding.HEALTHY, now=419.0).wait_seconds == 1
-    assert decision(plan, Finding.HEALTHY, now=SETTLED).action == "promote"
+    waiting = look_at(plan, Finding.HEALTHY, now=301.0)
+    assert (waiting.decision.action, waiting.progress.extended_seconds) == ("wait", 0)
+    assert look_at(plan, Finding.HEALTHY, now=419.0).decision.wait_seconds == 1
+    assert look_at(plan, Finding.HEALTHY, now=SETTLED).decision.action == "promote"
 
 
 def test_metrics_that_stay_behind_are_waited_for_and_never_taken_for_health(plan):
     behind = Look(SETTLED, (check(Finding.HEALTHY),), Verdict(), SERVED, SERVED, seen_until=240.0)
     waiting = decide(plan, at_step(2, 100.0), behind)
-    assert (waiting.action, waiting.progress.extended_seconds) == ("wait", 60)
-    assert "missing" in waiting.reason
+    assert (waiting.decision.action, waiting.progress.extended_seconds) == ("wait", 60)
+    assert "missing" in waiting.decision.reason
     unproven = decide(plan, at_step(2, 100.0, extended=600), behind)
-    assert (unproven.action, unproven.proven) == ("promote", False)
+    assert (unproven.decision.action, unproven.decision.proven) == ("promote", False)
 
 
 def test_both_versions_failing_holds_a_step_but_does_not_roll_back(plan):
     burst = Verdict((evidence(burst=True),))
-    held = decision(plan, Finding.UNKNOWN, step=0, verdict=burst)
-    assert (held.action, held.progress.extended_seconds) == ("wait", 60)
-    assert decision(plan, Finding.UNKNOWN, step=0, verdict=burst, extended=600).action == "advance"
+    held = look_at(plan, Finding.UNKNOWN, step=0, verdict=burst)
+    assert (held.decision.action, held.progress.extended_seconds) == ("wait", 60)
+    assert look_at(plan, Finding.UNKNOWN, step=0, verdict=burst, extended=600).decision.action == "advance"
 
 
 def test_a_bake_ends_early_only_where_that_is_asked_for_and_never_the_last_one(plan):
     cleared = Verdict((evidence(step_cleared=True),))
     assert not replace(cleared, unjudged=True).step_cleared, "nobody knows what is slow"
     early = replace(plan, health=HealthGate(advance_early=True, min_bake_seconds=120))
-    assert decision(early, step=0, now=130.0, verdict=cleared).action == "advance"
-    assert decision(early, step=0, now=110.0, verdict=cleared).action == "wait"
-    assert decision(early, Finding.SUSPECT, step=0, now=130.0, verdict=cleared).action == "wait"
-    assert decision(early, step=2, now=130.0, verdict=cleared).action == "wait"
-    assert decision(plan, step=0, now=130.0, verdict=cleared).action == "wait"
+    assert look_at(early, step=0, now=130.0, verdict=cleared).decision.action == "advance"
+    assert look_at(early, step=0, now=110.0, verdict=cleared).decision.action == "wait"
+    assert look_at(early, Finding.SUSPECT, step=0, now=130.0, verdict=cleared).decision.action == "wait"
+    assert look_at(early, step=2, now=130.0, verdict=cleared).decision.action == "wait"
+    assert look_at(plan, step=0, now=130.0, verdict=cleared).decision.action == "wait"
 
 
 def test_a_guard_that_trips_steps_back_to_compare_twice_and_then_rolls_back(plan):
     tripped = Verdict(guards=(TRIPPED,), alone=True)
-    first = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped)
-    assert (first.action, first.progress.step_backs, first.progress.last_baked_seconds) == ("step_back", 1, 200.0)
-    assert first.progress.next_step(plan, "step_back") == 0
-    second = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=1)
-    assert second.action == "step_back"
-    third = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=2)
-    assert (third.action, third.convicts) == ("roll_back", False)
-    assert "after 2 steps back" in third.reason
+    first = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped)
+    assert (first.decision.action, first.progress.step_backs, first.progress.last_baked_seconds) == (
+        "step_back",
+        1,
+        200.0,
+    )
+    assert first.next_step(plan) == 0
+    second = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=1)
+    assert second.decision.action == "step_back"
+    third = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=2)
+    assert (third.decision.action, third.decision.convicts) == ("roll_back", False)
+    assert "after 2 steps back" in third.decision.reason
 
 
 def test_who_wanted_to_finish_had_not_seen_the_harm(plan):
-    finishing = decision(plan, Finding.HEALTHY, step=0, now=10.0, finish=FINISH)
-    assert (finishing.action, finishing.proven) == ("promote", False)
-    assert finishing.reason.startswith("finished by ana (enough)")
-    harmed = decision(plan, Finding.HARMFUL, step=0, now=10.0, finish=FINISH)
-    assert (harmed.action, harmed.convicts) == ("roll_back", True)
+    finishing = look_at(plan, Finding.HEALTHY, step=0, now=10.0, finish=FINISH)
+    assert (finishing.decision.action, finishing.decision.proven) == ("promote", False)
+    assert finishing.decision.reason.startswith("finished by ana (enough)")
+    harmed = look_at(plan, Finding.HARMFUL, step=0, now=10.0, finish=FINISH)
+    assert (harmed.decision.action, harmed.decision.convicts) == ("roll_back", True)
 
 
 def test_what_had_no_traffic_yet_is_not_finished(plan):
     held = replace(at_step(-1, 0.0, finish=FINISH), shifts=())
-    assert decide(plan, held, Look(10.0, ())).action == "advance"
+    assert decide(plan, held, Look(10.0, ())).decision.action == "advance"
 
 
 def test_who_wanted_to_finish_or_had_approved_had_not_seen_the_step_back(plan):
     tripped = Verdict(guards=(TRIPPED,), alone=True)
-    said = {"finish": FINISH, "approved": len(plan.steps), "gate": len(plan.steps)}
-    back = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, **said)
-    assert back.action == "step_back"
-    assert (back.progress.finish, back.progress.gate, back.progress.approved) == (None, None, len(plan.steps) - 1)
-    once = decision(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, approved=0)
+    said = {"finish": FINISH, "approved": len(plan.steps), "approval_step": len(plan.steps)}
+    back = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, **said)
+    assert back.decision.action == "step_back"
+    assert (back.progress.finish, back.progress.approval_step, back.progress.approved) == (
+        None,
+        None,
+        len(plan.steps) - 1,
+    )
+    once = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, approved=0)
     assert once.progress.approved == 0, "what was approved of the weights on the way stays so"
 
 
 def test_to_finish_lasts_until_a_pause_or_another_weight():
-    finishing = at_step(1).told(Wheel(1, order=FINISH), now=5.0)
-    assert (finishing.finish, finishing.heeded) == (FINISH, "1")
-    assert finishing.told(Wheel(1, order=FINISH), now=9.0) == finishing, "a look later"
-    assert finishing.told(Wheel(2, pause=PAUSE), now=9.0).finish is None
+    finishing = at_step(1).with_commands(Wheel(1, order=FINISH), now=5.0)
+    assert (finishing.finish, finishing.last_applied_command) == (FINISH, "1")
+    assert finishing.with_commands(Wheel(1, order=FINISH), now=9.0) == finishing, "a look later"
+    assert finishing.with_commands(Wheel(2, pause=PAUSE), now=9.0).finish is None
     assert Progress.after_shift(finishing, 2, 100.0, "r3", 60.0).finish is None
 
 
 def test_an_order_is_for_the_weight_or_the_gate_at_which_it_was_said():
-    baking = at_step(1, gate=None)
+    baking = at_step(1, approval_step=None)
     advance = Word("3", "advance", "ana", "-", 5.0, step=1)
-    assert baking.told(Wheel(1, order=advance), now=7.0).bake_ended_at == 7.0
-    assert baking.told(Wheel(1, order=replace(advance, step=0)), now=7.0).bake_ended_at is None
-    approve = Word("4", "approve", "ana", "-", 5.0, gate=2)
-    waiting = at_step(1, gate=2)
-    approved = waiting.told(Wheel(1, order=approve), now=7.0)
-    assert (approved.gate, approved.approved) == (None, 2)
-    earlier = at_step(1, gate=3, approved=2).told(Wheel(1, order=replace(approve, gate=1)), now=7.0)
-    assert (earlier.gate, earlier.approved) == (3, 2)
+    assert baking.with_commands(Wheel(1, order=advance), now=7.0).bake_ended_at == 7.0
+    assert baking.with_commands(Wheel(1, order=replace(advance, step=0)), now=7.0).bake_ended_at is None
+    approve = Word("4", "approve", "ana", "-", 5.0, approval_step=2)
+    waiting = at_step(1, approval_step=2)
+    approved = waiting.with_commands(Wheel(1, order=approve), now=7.0)
+    assert (approved.approval_step, approved.approved) == (None, 2)
+    late = Wheel(1, order=replace(approve, approval_step=1))
+    earlier = at_step(1, approval_step=3, approved=2).with_commands(late, now=7.0)
+    assert (earlier.approval_step, earlier.approved) == (3, 2)
 
 
 def test_a_conviction_goes_before_a_step_back(plan):
     tripped = Verdict(guards=(TRIPPED,), alone=True)
-    assert decision(plan, Finding.HARMFUL, verdict=tripped).action == "roll_back"
+    assert look_at(plan, Finding.HARMFUL, verdict=tripped).decision.action == "roll_back"
 
 
 def test_what_stepped_back_goes_up_again_only_once_it_is_cleared(plan):
     hinted = Verdict((evidence(hinted=True),))
-    assert decision(plan, Finding.UNKNOWN, step=0, verdict=hinted).action == "advance"
-    waiting = decision(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1)
-    assert (waiting.action, waiting.progress.extended_seconds) == ("wait", 60)
-    given_up = decision(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1, extended=600)
-    assert (given_up.action, given_up.convicts) == ("roll_back", False)
-    assert given_up.reason.startswith("stepped back, and not cleared")
-    assert decision(plan, Finding.UNKNOWN, step=0, now=3000.0, step_backs=1).action == "advance"
+    assert look_at(plan, Finding.UNKNOWN, step=0, verdict=hinted).decision.action == "advance"
+    waiting = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1)
+    assert (waiting.decision.action, waiting.progress.extended_seconds) == ("wait", 60)
+    given_up = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1, extended=600)
+    assert (given_up.decision.action, given_up.decision.convicts) == ("roll_back", False)
+    assert given_up.decision.reason.startswith("stepped back, and not cleared")
+    assert look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, step_backs=1).decision.action == "advance"
 
 
 def test_after_a_step_back_no_weight_bakes_longer_than_the_comparison_needs(plan):
@@ -249,15 +259,15 @@ def test_after_a_step_back_no_weight_bakes_longer_than_the_comparison_needs(plan
 def test_nothing_is_promoted_as_proven_without_a_healthy_gate_and_none_that_is_not(
     plan, findings, step, now, requests, extended
 ):
-    decided = decision(plan, *findings, step=step, now=now, in_step=Counts(requests, 0, 0), extended=extended)
-    if decided.proven:
-        assert decided.action == "promote"
+    decided = look_at(plan, *findings, step=step, now=now, in_step=Counts(requests, 0, 0), extended=extended)
+    if decided.decision.proven:
+        assert decided.decision.action == "promote"
         assert Finding.HEALTHY in findings
         assert not {Finding.UNKNOWN, Finding.SUSPECT, Finding.HARMFUL} & set(findings)
         assert requests >= plan.health.minimum_invocations
     if Finding.HARMFUL in findings:
-        assert decided.action == "roll_back"
-    assert (decided.action == "wait") == (decided.wait_seconds >= 1)
+        assert decided.decision.action == "roll_back"
+    assert (decided.decision.action == "wait") == (decided.decision.wait_seconds >= 1)
     assert decided.progress.extended_seconds <= plan.health.max_extension_seconds
 
 
@@ -288,4 +298,11 @@ def test_progress_survives_the_journey_through_json():
     progress = at_step(1, step_backs=1).seeing({"a": AlarmReading("a", "OK", 5.0)})
     progress = Progress.after_shift(progress, 2, 100.0, "r3", 60.0)
     assert [shift.weight_percent for shift in progress.shifts] == [10.0, 100.0]
-    assert Progress.from_json({**progress.to_json(), "action": "wait"}) == progress
+    assert Progress.from_json(progress.to_json()) == progress
+    standing = Standing(progress, Decision("promote", "every gate is healthy", proven=True))
+    assert Standing.from_json(json.loads(json.dumps(standing.to_json()))) == standing
+
+
+def test_a_rollout_stands_nowhere_before_its_first_shift():
+    assert Standing.found({"plan": {}}) is None
+    assert Standing.found({"progress": None, "decision": Decision("promote", "the alias is new").to_json()}) is None

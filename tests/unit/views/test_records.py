@@ -150,7 +150,7 @@ def test_a_refusal_before_there_was_a_plan_has_an_end_and_no_versions():
 
 
 def test_people_s_words_and_the_way_back_are_the_ledger_s():
-    word = {"id": "7", "command": "approve", "author": "ana", "reason": "fine", "at": START + 90, "gate": 1, "step": 1}
+    word = {"id": "7", "command": "approve", "author": "ana", "reason": "fine", "at": START + 90, "step": 1}
     runs = running_view(lock(verdict(61, 10), commands=[json.dumps(word), json.dumps(word)]), START + 130)
     ended = finished_view(history(verdict(61, 10), commands=[word]))
     assert runs.commands == ended.commands == (CommandView(90, "approve", "ana", "fine"),)

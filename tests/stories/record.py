@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from botocore.exceptions import ClientError
 from pydantic import TypeAdapter
 
 from sandbox.aws.execution_history import history
@@ -56,13 +57,18 @@ def seen(world: World) -> dict[str, Any]:
             "alias": [_write(at, routing) for at, routing in world.routings],
             "calls": dict(sorted(world.boundary.calls.items())),
             "events": [event["detail-type"] for event in world.eventbridge.put if event["source"] == "tidegate"],
-            "history": sorted(
-                f"{record['outcome']}: {record['cause']}"
-                for record in ledger_records(world)
-                if record["record"].startswith("history#")
-            ),
+            "history": _history(world),
         },
     }
+
+
+def _history(world: World) -> list[str] | None:
+    """What the table says of the rollouts that have ended; None where a story took the table away."""
+    try:
+        records = ledger_records(world)
+    except ClientError:
+        return None
+    return sorted(f"{each['outcome']}: {each['cause']}" for each in records if each["record"].startswith("history#"))
 
 
 def _rollout(arn: str, end: End | None) -> dict[str, Any]:

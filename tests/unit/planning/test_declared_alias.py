@@ -1,6 +1,5 @@
 """What a stack's template says of an alias, JSON or YAML in whatever style, and which of it would undo a rollout."""
 
-
 import pytest
 
 from tidegate.planning.declared_alias import DeclaredAlias

@@ -16,6 +16,7 @@ from sandbox.scenario import Scenario, shipped
 from sandbox.story import Story, play
 from tidegate.duration import span
 from tidegate.planning.pace import HISTORY_BUDGET, Pace, history_events, pace
+from tidegate.planning.plan import Plan
 from tidegate.request.rollout_request import RolloutRequest
 from tidegate.views import cost
 
@@ -69,7 +70,21 @@ def planned(request: Request) -> Planned:
     asked = RolloutRequest.parse(dict(request), region=REGION, account=ACCOUNT_ID)
     steps, health, hooks = asked.chosen_steps(), asked.health.gate(), asked.hooks.hooks()
     paced = pace(steps, health, hooks, asked.max_pause_seconds)
-    plan = {"steps": [asdict(step) for step in steps], "health": asdict(health), **asdict(paced)}
+    plan = Plan(
+        rollout_id="planned",
+        execution_arn="",
+        region=REGION,
+        function_name=asked.function_name,
+        alias_name=asked.alias_name,
+        started_at=0.0,
+        stable="1",
+        revision_id="",
+        steps=steps,
+        health=health,
+        hooks=hooks,
+        restore_command="",
+        **asdict(paced),
+    )
     events = history_events(steps, health, paced, hooks)
     return Planned(paced, events, cost.of_plan(plan), cost.at_most(plan))
 

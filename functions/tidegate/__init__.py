@@ -1,1 +1,1 @@
-"""Tidegate for people: what a rollout looks like, live in a terminal and afterwards on a page."""
+"""Progressive rollouts of AWS Lambda functions: what decides, what talks to AWS, and what people see."""

@@ -202,6 +202,11 @@ class RestoreFailed(RolloutError):
     """The stable version could not be restored; the message holds the command for a person to run."""
 
 
+#: What says nothing of the request: trying again, a permission or a person may help.
+TROUBLES = frozenset(
+    error.__name__
+    for error in (*Transient.__subclasses__(), PermissionDenied, VersionFailed, AwsRefused, LedgerUnreadable)
+)
 #: Verdicts by which a version is remembered as bad although it never got traffic.
 CONVICTING = frozenset({SmokeTestFailed.__name__})
 

@@ -7,7 +7,9 @@ import pytest
 from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
-from tidegate.views import plan_view
+from tidegate.duration import span
+from tidegate.planning.plan import Plan
+from tidegate.views import cost, plan_view
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 GATED = [
@@ -54,6 +56,21 @@ def test_as_json_the_plan_is_one_object_with_its_cost(say, live):
     assert answer.keys() == {"plan", "differences", "cost"}
     assert 0 < answer["cost"]["dollars"] < answer["cost"]["dollars_at_most"] < 1
     assert answer["plan"]["stable"] == "1"
+
+
+def test_how_long_it_takes_at_most_and_costs_is_what_the_plan_allows(say, live):
+    """A wait for proof may come after every step back: three days of people's time, and none of the rollout's own."""
+    held = {**REQUEST, "health": {"when_inconclusive": "hold"}, "max_pause_seconds": 0}
+    with live(at_second=None):
+        answer = json.loads(say("plan", "-", "--json", given=held).stdout)
+        said = " ".join(say("plan", "-", given=held).stdout.split())
+    plan = Plan.from_json(answer["plan"])
+    assert (plan.max_step_backs, plan.approval_seconds) == (2, 3 * plan.health.max_hold_seconds)
+    assert f"takes about 17 min if all goes well, {span(plan.watched_seconds)} at most, and 3 d more where" in said
+    assert plan.watched_seconds == plan.longest_seconds - 3 * 86_400 < 2 * 3600
+    watched, held_looks = plan.watched_seconds // plan.poll_seconds, 3 * 86_400 // plan.hold_poll_seconds
+    assert cost.at_most(plan).invocations == pytest.approx(watched + held_looks, abs=30)
+    assert f"{cost.price(answer['cost']['dollars_at_most'])} at most" in said
 
 
 @pytest.mark.parametrize(
@@ -135,4 +152,4 @@ def test_a_rollout_takes_about_as_long_as_its_plan_says(request_):
         end = world.follow(world.start())
         records = client("dynamodb").scan(TableName=world.table_name)["Items"]
     (document,) = (json.loads(record["document"]["S"]) for record in records if "document" in record)
-    assert end.at - STARTED_AT == pytest.approx(plan_view.well_seconds(document["plan"]), rel=0.1)
+    assert end.at - STARTED_AT == pytest.approx(plan_view.well_seconds(Plan.from_json(document["plan"])), rel=0.1)

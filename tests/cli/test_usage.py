@@ -7,11 +7,16 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from botocore.client import BaseClient
 
+from tests.plans import PLAN
+from tidegate.cli import app
+from tidegate.control.commands import COMMANDS as STEERING
+from tidegate.planning.strategy import Step
 from tidegate.request.rollout_request import json_schema
 from tidegate.views import cost
 
@@ -19,7 +24,10 @@ ROOT = Path(__file__).parents[2]
 COMMANDS = ("validate", "plan", "start", "watch", "status", "list", "history", "report", "schema")
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 SHORT = [{"weight": 10, "bake_seconds": 60}, {"weight": 100, "bake_seconds": 60}]
-STEERING = ("pause", "resume", "approve", "reject", "advance", "finish", "abort", "revert")
+
+
+def test_every_command_of_an_operators_has_its_line_of_help():
+    assert app._COMMANDS.keys() == set(STEERING)
 
 
 def test_help_names_every_command_and_every_exit_code(say):
@@ -153,12 +161,7 @@ def test_a_standard_output_that_takes_nothing_is_told_in_one_sentence(words):
 
 
 def test_the_cost_grows_with_looks_and_steps():
-    plan = {
-        "steps": [{"bake_seconds": 300}, {"bake_seconds": 600}],
-        "poll_seconds": 60,
-        "max_step_backs": 2,
-        "longest_seconds": 7200,
-    }
+    plan = replace(PLAN, steps=(Step(10, 300), Step(100, 600)), longest_seconds=7200)
     least, most = cost.of_plan(plan), cost.at_most(plan)
     assert (least.invocations, least.state_transitions) == (4 + 2 + 15, 10 + 4 + 45)
     assert least.dollars == pytest.approx(0.0022, rel=0.5)
@@ -203,7 +206,7 @@ def _built(kind, source, out):
 def test_the_wheel_has_the_package_and_no_handler(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"tidegate"}
-    assert {"tidegate/cli/request.schema.json", "tidegate/request/rollout_request.py"} <= set(names)
+    assert {"tidegate/cli/app.py", "tidegate/request/rollout_request.py"} <= set(names)
 
 
 def without_the_source(wheel, words, given):

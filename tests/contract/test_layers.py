@@ -19,8 +19,11 @@ PACKAGE = FUNCTIONS / "tidegate"
 #: Every room of the package, from the roof down: the rooms that it may know, and what of others it may import.
 #: "base" is what lies in the package itself. An arrow never goes up, so there is no circle.
 HOUSE: dict[str, tuple[set[str], set[str]]] = {
-    "cli": ({"terminal", "views", "request", "ending", "planning", "analysis", "base", "sandbox"}, {"rich", "typer"}),
-    "views": ({"terminal", "ending", "planning", "analysis", "base"}, {"rich"}),
+    "cli": (
+        {"terminal", "views", "request", "ending", "control", "planning", "analysis", "base", "sandbox"},
+        {"rich", "typer"},
+    ),
+    "views": ({"terminal", "ending", "control", "planning", "analysis", "base"}, {"rich"}),
     "terminal": ({"base"}, {"ruamel"}),
     "application": (
         {"aws", "request", "ending", "control", "planning", "hooks", "analysis", "base"},
@@ -148,7 +151,7 @@ def test_nothing_imports_a_handler(source):
 
 def test_only_planning_pays_for_pydantic():
     lazy = "functions/tidegate/request/problems.py"
-    parser = {source for source in importing("tidegate.request.rollout_request") if source != lazy}
+    parser = importing("tidegate.request.rollout_request") - {lazy}
     assert parser == {"functions/tidegate/application/planner.py"}
     assert importing("tidegate.application.planner") == {
         "functions/plan_rollout.py",

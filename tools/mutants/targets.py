@@ -9,7 +9,7 @@ FILES = (
     "functions/tidegate/ending/claim.py",
     "functions/tidegate/control/decision.py",
     "functions/tidegate/control/progress.py",
-    "functions/tidegate/aws/item_size.py",
+    "functions/tidegate/control/item_size.py",
     "functions/tidegate/routing.py",
     "functions/tidegate/control/commands.py",
     "functions/tidegate/application/finalize.py",

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 from tidegate.application.telemetry import Document, identify
 from tidegate.application.restoration import Holder, Mark, has_ended_as_meant, left_open, restore_at_once
-from tidegate.aws import item_size, ledger, locks
+from tidegate.aws import ledger, locks
 from tidegate.aws.executions import Trace
 from tidegate.aws.history import Booked
 from tidegate.aws.locks import Lock
+from tidegate.control import item_size
 from tidegate.control.commands import RESTORING, Command, Situation, Word, refusal
 from tidegate.duration import span
 from tidegate.errors import AliasNotFound, Interrupted

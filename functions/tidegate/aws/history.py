@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tidegate.aws import item_size, locks, sdk, settings, table
+from tidegate.aws import locks, sdk, settings, table
 from tidegate.aws.executions import Execution
 from tidegate.aws.locks import Lock
+from tidegate.control import item_size
 from tidegate.ending.claim import Claim
 from tidegate.errors import AwsRefused, AwsUnavailable, LockLost
 from tidegate.planning.plan import Plan

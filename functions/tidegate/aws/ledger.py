@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tidegate.aws import item_size, sdk, table
+from tidegate.aws import sdk, table
 from tidegate.aws.locks import LIVE, Lock, Restored, parse, read
+from tidegate.control import item_size
 from tidegate.control.commands import Word
 from tidegate.errors import AwsRefused, LockLost, PromotionPaused
 from tidegate.planning.plan import Plan

@@ -7,14 +7,14 @@ from typing import Any
 
 from tidegate.analysis.check import Check
 from tidegate.analysis.observation import Counts
-from tidegate.aws import item_size, ledger, table
+from tidegate.aws import ledger, table
+from tidegate.control import item_size
 from tidegate.control.commands import Wheel
 from tidegate.control.health_check import Look
 from tidegate.control.progress import Standing
 from tidegate.errors import AwsRefused, LockLost
 from tidegate.planning.plan import Plan
 
-MAX_VERDICTS = 120
 _MAX_CHECKS = 5
 _HAS_ROOM = "(attribute_not_exists(verdict_bytes) OR verdict_bytes < :room)"
 
@@ -106,7 +106,7 @@ def _is_kept(plan: Plan, standing: Standing, look: Look) -> bool:
         return approval_begins or pause_begins
     turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
     polls = plan.watched_seconds // plan.poll_seconds
-    keep_every = polls // max(1, MAX_VERDICTS - turns) + 1
+    keep_every = polls // max(1, item_size.MAX_VERDICTS - turns) + 1
     number = round((look.now - plan.started_at) / plan.poll_seconds)
     return decision.action != "wait" or number % keep_every == 0
 

@@ -22,6 +22,7 @@ from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from tidegate.cli.aws_errors import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
 from tidegate.cli.target import Target
+from tidegate.errors import TROUBLES
 from tidegate.terminal.exit_codes import AwsFailed, NothingThere, Unusable, WouldBeRejected, stopping
 
 Item = dict[str, Any]
@@ -29,20 +30,6 @@ Item = dict[str, Any]
 _LOCK = "lock"
 #: PlanRollout's function may take 90 seconds, and command's less.
 _READ_SECONDS = 100
-#: PlanRollout's errors that are no refusal of the request: trying again, or a permission, may help.
-_TROUBLES = frozenset(
-    {
-        "AwsUnavailable",
-        "AwsRefused",
-        "PermissionDenied",
-        "VersionFailed",
-        "LedgerUnavailable",
-        "LedgerUnreadable",
-        "FunctionUpdating",
-        "VersionPending",
-        "ProvisioningPending",
-    }
-)
 _REFUSED_STARTS = {
     "ExecutionAlreadyExists": "an execution of this name exists already: choose another --name",
     "InvalidName": "this --name cannot be an execution's: 1 to 80 letters, digits, - and _",
@@ -106,7 +93,7 @@ class Account:
         kind, message = answer["errorType"], str(answer.get("errorMessage", ""))
         if kind == "RequestInvalid":
             raise Unusable(message)
-        if kind in _TROUBLES or kind.startswith(("Runtime.", "Sandbox.", "Function.")):
+        if kind in TROUBLES or kind.startswith(("Runtime.", "Sandbox.", "Function.")):
             raise AwsFailed(f"PlanRollout could not tell: {kind}: {message}; try again, or see its log")
         raise WouldBeRejected(f"{kind}: {message}")
 

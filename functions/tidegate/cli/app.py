@@ -12,6 +12,7 @@ from tidegate.cli.options import MadeOfOptions, as_document, exit_code, print_js
 from tidegate.cli.simulate import Sandbox
 from tidegate.cli.target import Target
 from tidegate.printable import printable
+from tidegate.request.problems import request_schema
 from tidegate.terminal import documents
 from tidegate.terminal.exit_codes import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable, stopping
 from tidegate.terminal.lazily import lazily
@@ -124,10 +125,13 @@ def plan(
     """A dry run: steps, times, cost, what each step can detect, what differs, and every refusal."""
     document = options.understood(request)
     answer = (sandbox or account).rehearse(document)
+    from tidegate.planning.plan import Plan  # noqa: PLC0415 - takes longer than most commands
+
+    made = Plan.from_json(answer["plan"])
     if as_json:
-        print_json({**answer, "cost": plan_view.costs(answer["plan"])})
+        print_json({**answer, "cost": plan_view.costs(made)})
     else:
-        options.console().print(plan_view.render(answer["plan"], answer["differences"]), highlight=False)
+        options.console().print(plan_view.render(made, answer["differences"]), highlight=False)
     return SUCCEEDED
 
 
@@ -341,5 +345,5 @@ for _word, _what in _COMMANDS.items():
 @told
 def schema(as_json: JsonOption = False) -> int:  # noqa: ARG001 - it is JSON either way
     """The request's JSON Schema."""
-    typer.echo(options.schema(), nl=False)
+    typer.echo(request_schema(), nl=False)
     return SUCCEEDED

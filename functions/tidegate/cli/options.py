@@ -9,7 +9,6 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from importlib import resources
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import typer
@@ -169,11 +168,6 @@ def as_document(view: RolloutView) -> dict[str, Any]:
 def exit_code(view: RolloutView) -> int:
     """Whether a rollout is, or still may be, a success."""
     return SUCCEEDED if view.outcome is None or view.outcome in _SUCCESSES else ENDED_OTHERWISE
-
-
-def schema() -> str:
-    """The request's JSON Schema, as text."""
-    return resources.files("tidegate.cli").joinpath("request.schema.json").read_text(encoding="utf-8")
 
 
 def version() -> str:

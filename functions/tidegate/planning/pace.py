@@ -97,9 +97,28 @@ def history_events(steps: tuple[Step, ...], health: HealthGate, pace: Pace, hook
     return course.events(pace.poll_seconds, pace.extension_poll_seconds, pace.hold_poll_seconds)
 
 
+def approvals_seconds(steps: tuple[Step, ...], health: HealthGate, step_backs: int) -> tuple[int, ...]:
+    """How long each approval may be waited for; where a person promotes what is not proven, for that, too.
+
+    A step back ends such a wait, and the next ascent may have its own.
+    """
+    steps_seconds = [step.approval.timeout_seconds for step in steps if step.approval]
+    holds = [health.max_hold_seconds] * (step_backs + 1) if health.when_inconclusive == "hold" else []
+    return (*steps_seconds, *holds)
+
+
 def pause_wait_seconds(paused_seconds: int, poll_seconds: int) -> int:
     """How long until the next look at a rollout that has been paused for so long in all."""
     return max(poll_seconds, min(MAX_PAUSE_POLL_SECONDS, paused_seconds // PAUSE_PARTS))
+
+
+def pause_polls(pause_seconds: int, poll_seconds: int) -> int:
+    """How often a rollout looks that is paused for so long in all."""
+    polls = paused = 0
+    while paused < pause_seconds:
+        paused += pause_wait_seconds(paused, poll_seconds)
+        polls += 1
+    return polls
 
 
 def _concessions(step_backs: int, pause_seconds: int) -> Iterator[tuple[int, int]]:
@@ -117,7 +136,7 @@ class _Course:
 
     climbs: list[list[int]]
     extension_seconds: int
-    gate_seconds: tuple[int, ...]
+    approval_seconds: tuple[int, ...]
     pause_seconds: int
     step_backs: int
     hooks: int
@@ -135,15 +154,12 @@ class _Course:
         provisioned: bool = False,
     ) -> _Course:
         climbs = _climbs(steps, step_backs)
-        gates = [step.approval.timeout_seconds for step in steps if step.approval]
-        if health.when_inconclusive == "hold":
-            # A step back ends such a hold, and the next ascent may have its own.
-            gates += [health.max_hold_seconds] * (step_backs + 1)
+        approvals = approvals_seconds(steps, health, step_backs)
         shifts = sum(map(len, climbs))
         # The last hook is asked again where the look after its yes does not promote: once for each ascent, say.
         asked = (shifts if hooks.each_step else 0) + 2 * (step_backs + 1) * bool(hooks.after_traffic)
         promotion = PROVISIONING_SECONDS if provisioned else 0
-        return cls(climbs, health.max_extension_seconds, tuple(gates), pause_seconds, step_backs, asked, promotion)
+        return cls(climbs, health.max_extension_seconds, approvals, pause_seconds, step_backs, asked, promotion)
 
     @property
     def bakes(self) -> int:
@@ -151,7 +167,7 @@ class _Course:
 
     @property
     def seconds(self) -> int:
-        waited = self.extension_seconds + sum(self.gate_seconds) + self.pause_seconds + self.promotion_seconds
+        waited = self.extension_seconds + sum(self.approval_seconds) + self.pause_seconds + self.promotion_seconds
         return self.bakes + waited + self.hooks * MAX_HOOK_SECONDS
 
     @property
@@ -165,8 +181,8 @@ class _Course:
         bakes = sum(math.ceil(bake / poll_seconds) + 1 for climb in self.climbs for bake in climb)
         settling = len(self.climbs) * math.ceil(SETTLE_SECONDS / poll_seconds)
         extension = math.ceil(self.extension_seconds / extension_poll_seconds)
-        gates = sum(math.ceil(gate / hold_poll_seconds) + 1 for gate in self.gate_seconds)
-        polls = bakes + settling + extension + gates + _pause_polls(self.pause_seconds, poll_seconds)
+        approvals = sum(math.ceil(seconds / hold_poll_seconds) + 1 for seconds in self.approval_seconds)
+        polls = bakes + settling + extension + approvals + pause_polls(self.pause_seconds, poll_seconds)
         return self.fixed_events + EVENTS_PER_POLL * polls
 
     def fits(self, poll_seconds: int, extension_poll_seconds: int, hold_poll_seconds: int) -> bool:
@@ -177,16 +193,16 @@ class _Course:
 
         The bakes come first, and an extension that is brief beside them: harm is to be found early. Where the bakes
         alone would take most of the room, people are waited for as often as minutes are judged. Of what is left, the
-        shorter of extension and gates takes first.
+        shorter of extension and approvals takes first.
         """
         seldom = MAX_POLL_SECONDS
         brief = 10 * self.extension_seconds <= self.bakes
         poll = _shortest(lambda seconds: self.fits(seconds, seconds if brief else seldom, seldom))
         if poll is None or self.seconds > MAX_TOTAL_SECONDS:
             return None
-        if self.gate_seconds and 2 * EVENTS_PER_POLL * self.bakes > (HISTORY_BUDGET - self.fixed_events) * poll:
+        if self.approval_seconds and 2 * EVENTS_PER_POLL * self.bakes > (HISTORY_BUDGET - self.fixed_events) * poll:
             poll = _shortest(lambda seconds: self.fits(seconds, seconds if brief else seldom, seconds)) or poll
-        if self.extension_seconds <= sum(self.gate_seconds):
+        if self.extension_seconds <= sum(self.approval_seconds):
             extension = _shortest(lambda seconds: self.fits(poll, seconds, seldom), least=poll) or seldom
             hold = _shortest(lambda seconds: self.fits(poll, extension, seconds)) or seldom
         else:
@@ -208,11 +224,3 @@ def _climbs(steps: tuple[Step, ...], step_backs: int) -> list[list[int]]:
     if steps[0].weight_percent == ALL_PERCENT:
         again = [COMPARISON.bake_seconds, *(step.again_seconds(first=False) for step in steps)]
     return [[step.bake_seconds for step in steps], *([again] * step_backs)]
-
-
-def _pause_polls(pause_seconds: int, poll_seconds: int) -> int:
-    polls = paused = 0
-    while paused < pause_seconds:
-        paused += pause_wait_seconds(paused, poll_seconds)
-        polls += 1
-    return polls

@@ -13,7 +13,7 @@ from tidegate.analysis.health import AlarmGate, HealthGate
 from tidegate.analysis.observation import History
 from tidegate.hooks.hook import NO_HOOKS, Hooks
 from tidegate.planning.forecast import StepForecast
-from tidegate.planning.pace import POLL_SECONDS
+from tidegate.planning.pace import POLL_SECONDS, approvals_seconds
 from tidegate.planning.strategy import COMPARISON, Approval, Step
 from tidegate.routing import ALL_PERCENT
 from tidegate.stored import known
@@ -91,12 +91,14 @@ class Plan:
         return self.steps[number].approval
 
     @property
+    def approval_seconds(self) -> int:
+        """The longest that people may be waited for in all, beside pauses."""
+        return sum(approvals_seconds(self.steps, self.health, self.max_step_backs))
+
+    @property
     def watched_seconds(self) -> int:
         """The longest that the rollout may take while nobody holds it."""
-        gates = [step.approval.timeout_seconds for step in self.steps if step.approval]
-        if self.health.when_inconclusive == "hold":
-            gates += [self.health.max_hold_seconds] * (self.max_step_backs + 1)
-        return self.longest_seconds - sum(gates) - self.max_pause_seconds
+        return self.longest_seconds - self.approval_seconds - self.max_pause_seconds
 
     def again_seconds(self, number: int) -> int:
         """How long that step bakes after a step back; the first one long enough to compare."""

@@ -7,9 +7,12 @@ price of today. Other regions differ. Logs and traces are left out.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from tidegate.control.item_size import MAX_VERDICTS
+from tidegate.planning.pace import pause_polls
+from tidegate.planning.plan import Plan
 
 #: https://aws.amazon.com/step-functions/pricing/: standard workflows, $0.025 per 1,000 state transitions.
 DOLLARS_PER_TRANSITION: Final = 0.025 / 1_000
@@ -27,8 +30,6 @@ _FIXED_INVOCATIONS: Final = 4
 #: Bake, CheckHealth and its Choice; ShiftTraffic and the Choice of a hook.
 _TRANSITIONS_PER_LOOK: Final = 3
 _TRANSITIONS_PER_STEP: Final = 2
-#: The longer a rollout is paused, the more seldom it looks; a day of it comes to some 120 looks.
-_LOOKS_OF_A_PAUSE: Final = 120
 #: Functions of 256 MB that wait for AWS most of the time.
 _GB_SECONDS_PER_INVOCATION: Final = 0.25 * 0.5
 #: Lock, plan, candidate, promotion; and the history item, written in a transaction, which counts twice.
@@ -36,7 +37,6 @@ _FIXED_WRITE_UNITS: Final = 40
 #: DynamoDB counts the whole item at each update: the plan, and every verdict that was kept before.
 _PLAN_KB: Final = 3
 _VERDICT_KB: Final = 1.5
-_MAX_VERDICTS: Final = 120
 #: The alias's traffic of the day before; both versions' requests, errors, times and slow ones, and throttles.
 _METRICS_OF_HISTORY: Final = 4
 _METRICS_PER_LOOK: Final = 9
@@ -64,27 +64,18 @@ class Cost:
         )
 
 
-def of_plan(plan: Mapping[str, Any]) -> Cost:
+def of_plan(plan: Plan) -> Cost:
     """Where all goes well: each step once, no extension, nobody waited for."""
-    return _cost(len(plan["steps"]), sum(looks(step["bake_seconds"], plan["poll_seconds"]) for step in plan["steps"]))
+    return _cost(len(plan.steps), sum(looks(step.bake_seconds, plan.poll_seconds) for step in plan.steps))
 
 
-def at_most(plan: Mapping[str, Any]) -> Cost:
+def at_most(plan: Plan) -> Cost:
     """Where everything takes as long as it may: steps back, extension, approvals and pauses."""
-    shifts = len(plan["steps"]) * (plan["max_step_backs"] + 1)
-    gates, pause = gate_seconds(plan), plan.get("max_pause_seconds", 0)
-    watched = looks(plan["longest_seconds"] - gates - pause, plan["poll_seconds"])
-    gated = math.ceil(gates / plan.get("hold_poll_seconds", plan["poll_seconds"]))
-    return _cost(shifts, shifts + watched + gated + min(_LOOKS_OF_A_PAUSE, math.ceil(pause / plan["poll_seconds"])))
-
-
-def gate_seconds(plan: Mapping[str, Any]) -> int:
-    """How long people may be waited for, beside pauses."""
-    gates = [step["approval"]["timeout_seconds"] for step in plan["steps"] if step.get("approval")]
-    health = plan.get("health") or {}
-    if health.get("when_inconclusive") == "hold":
-        gates.append(health["max_hold_seconds"])
-    return sum(gates)
+    shifts = len(plan.steps) * (plan.max_step_backs + 1)
+    watched = looks(plan.watched_seconds, plan.poll_seconds)
+    waiting = math.ceil(plan.approval_seconds / plan.hold_poll_seconds)
+    paused = pause_polls(plan.max_pause_seconds, plan.poll_seconds)
+    return _cost(shifts, shifts + watched + waiting + paused)
 
 
 def looks(bake_seconds: float, poll_seconds: float) -> int:
@@ -94,8 +85,8 @@ def looks(bake_seconds: float, poll_seconds: float) -> int:
 
 def _cost(shifts: int, looked: int) -> Cost:
     invocations = _FIXED_INVOCATIONS + shifts + looked
-    growing = min(looked, _MAX_VERDICTS)
-    item_kb = _PLAN_KB * looked + _VERDICT_KB * (growing * growing / 2 + (looked - growing) * _MAX_VERDICTS)
+    growing = min(looked, MAX_VERDICTS)
+    item_kb = _PLAN_KB * looked + _VERDICT_KB * (growing * growing / 2 + (looked - growing) * MAX_VERDICTS)
     return Cost(
         state_transitions=_FIXED_TRANSITIONS + _TRANSITIONS_PER_STEP * shifts + _TRANSITIONS_PER_LOOK * looked,
         invocations=invocations,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import zip_longest
 from typing import Any
 
 from rich import box
@@ -10,122 +12,117 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.duration import span
+from tidegate.planning.forecast import StepForecast
+from tidegate.planning.pace import SETTLE_SECONDS
+from tidegate.planning.plan import Plan
 from tidegate.printable import printable
+from tidegate.routing import ALL_PERCENT
 from tidegate.views import cost
 from tidegate.views import rollout_view as views
 
 Record = Mapping[str, Any]
-_ALL_PERCENT = 100
-
-#: The last verdict waits until CloudWatch has the last minutes.
-_SETTLE_SECONDS = 120
 #: What the last weight takes at least, however short its bake: enough requests at it; the judge's proof, for which it
 #: warms up anew; and all of that proof, where no weight before was compared for as long as this.
 _SEEN_SECONDS, _PROVEN_SECONDS, _PROVEN_ALONE_SECONDS, _COMPARED_SECONDS = 240, 360, 540, 300
 
 
-def render(plan: Record, differences: Sequence[Record]) -> RenderableType:
-    """The plan as PlanRollout returns it, and what the candidate has that the stable version has not."""
+def render(plan: Plan, differences: Sequence[Record]) -> RenderableType:
+    """The plan as PlanRollout makes it, and what the candidate has that the stable version has not."""
     parts: list[RenderableType] = [_heading(plan), Text(), _steps(plan), Text()]
     parts += [Text(printable(line)) for line in _sums(plan)]
-    parts += [Text(printable(f"warning: {warning}"), style="yellow") for warning in plan.get("warnings", ())]
+    parts += [Text(printable(f"warning: {warning}"), style="yellow") for warning in plan.warnings]
     parts += [Text(), *_differences(plan, differences)]
     return Group(*parts)
 
 
-def costs(plan: Record) -> dict[str, float]:
+def costs(plan: Plan) -> dict[str, float]:
     """The estimate in dollars: if all goes well, and at most."""
     return {"dollars": round(cost.of_plan(plan).dollars, 6), "dollars_at_most": round(cost.at_most(plan).dollars, 6)}
 
 
-def _heading(plan: Record) -> Text:
-    stable = f"version {plan['stable']}" if plan["stable"] else "nothing yet: the alias is made by this rollout"
-    candidate = f"version {plan['version']}" if plan.get("version") else "a new version of $LATEST"
-    profile = f", with profile {plan['profile']}" if plan.get("profile") else ""
-    return Text(f"{plan['function_name']}:{plan['alias_name']} on {stable}; candidate: {candidate}{profile}")
+def _heading(plan: Plan) -> Text:
+    stable = f"version {plan.stable}" if plan.stable else "nothing yet: the alias is made by this rollout"
+    candidate = f"version {plan.version}" if plan.version else "a new version of $LATEST"
+    profile = f", with profile {plan.profile}" if plan.profile else ""
+    return Text(f"{plan.target} on {stable}; candidate: {candidate}{profile}")
 
 
-def _steps(plan: Record) -> Table:
+def _steps(plan: Plan) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
     for heading in ("weight", "begins", "bakes", "looks", "its requests"):
         table.add_column(heading, justify="right", no_wrap=True)
     table.add_column("what is seen")
     begins = 0
-    expectations = list(plan.get("expectations") or [])
-    for number, step in enumerate(plan["steps"]):
-        expected = expectations[number] if number < len(expectations) else None
-        approval = step.get("approval")
+    for step, expected in zip_longest(plan.steps, plan.expectations[: len(plan.steps)]):
         table.add_row(
-            views.percent(step["weight_percent"]),
-            ("approved " if approval else "") + f"+{views.timer(begins)}",
-            views.span(step["bake_seconds"]),
-            str(cost.looks(step["bake_seconds"], plan["poll_seconds"])),
-            f"{expected['candidate_requests']:,}" if expected else "–",
-            _seen(plan, step["weight_percent"], expected),
+            views.percent(step.weight_percent),
+            ("approved " if step.approval else "") + f"+{views.timer(begins)}",
+            span(step.bake_seconds),
+            str(cost.looks(step.bake_seconds, plan.poll_seconds)),
+            f"{expected.candidate_requests:,}" if expected else "–",
+            _seen(plan, step.weight_percent, expected),
         )
-        begins += step["bake_seconds"]
+        begins += step.bake_seconds
     return table
 
 
-def _seen(plan: Record, weight_percent: float, expected: Record | None) -> str:
+def _seen(plan: Plan, weight_percent: float, expected: StepForecast | None) -> str:
     """What the step can detect by its own requests alone."""
-    judge = (plan.get("health") or {}).get("judge")
+    judge = plan.health.judge
     if not judge or expected is None:
         return "alarms and limits alone"
-    if weight_percent >= _ALL_PERCENT:
+    if weight_percent >= ALL_PERCENT:
         return "what is worse than the steps before showed"
-    harm = expected["smallest_harm_percent"]
-    what = "failures" if judge.get("errors") else "slow requests"
+    harm = expected.smallest_harm_percent
+    what = "failures" if judge.errors else "slow requests"
     return f"{what} above {harm:.2g} %" if harm is not None else "nothing: too few requests"
 
 
-def well_seconds(plan: Record) -> int:
+def well_seconds(plan: Plan) -> int:
     """How long it takes if all goes well, with requests enough and nobody waited for; hooks' own time left out."""
-    *before, last = (int(step["bake_seconds"]) for step in plan["steps"])
-    health = plan.get("health") or {}
+    *before, last = (step.bake_seconds for step in plan.steps)
     least = _SEEN_SECONDS
-    if health.get("judge"):
+    if plan.health.judge:
         least = _PROVEN_SECONDS if max(before, default=0) >= _COMPARED_SECONDS else _PROVEN_ALONE_SECONDS
-    settled = last + _SETTLE_SECONDS
-    return sum(before) + max(settled, min(least, settled + int(health.get("max_extension_seconds", 0))))
+    settled = last + SETTLE_SECONDS
+    return sum(before) + max(settled, min(least, settled + plan.health.max_extension_seconds))
 
 
-def _sums(plan: Record) -> Iterator[str]:
-    people = cost.gate_seconds(plan) + plan.get("max_pause_seconds", 0)
+def _sums(plan: Plan) -> Iterator[str]:
+    people = plan.approval_seconds + plan.max_pause_seconds
     yield (
-        f"looks every {views.span(plan['poll_seconds'])};"
-        f" takes about {views.span(well_seconds(plan))} if all goes well,"
-        f" {views.span(plan['longest_seconds'] - people)} at most, and {views.span(people)} more where people pause it"
-        " or are waited for"
+        f"looks every {span(plan.poll_seconds)}; takes about {span(well_seconds(plan))} if all goes well,"
+        f" {span(plan.watched_seconds)} at most, and {span(people)} more where people pause it or are waited for"
     )
     yield (
         f"costs about {cost.price(cost.of_plan(plan).dollars)} if all goes well,"
         f" {cost.price(cost.at_most(plan).dollars)} at most (list prices of us-east-1)"
     )
-    for number, step in enumerate(plan["steps"], start=1):
-        if approval := step.get("approval"):
-            otherwise = "rolls back" if approval["on_timeout"] == "roll_back" else "goes on"
-            limit = views.span(approval["timeout_seconds"])
+    for number, step in enumerate(plan.steps, start=1):
+        if approval := step.approval:
+            otherwise = "rolls back" if approval.on_timeout == "roll_back" else "goes on"
+            limit = span(approval.timeout_seconds)
             yield f"step {number} waits for an approval; without one it {otherwise} after {limit}"
-    if alarms := plan.get("alarms"):
-        yield f"alarms: {', '.join(alarm['name'] for alarm in alarms)}"
+    if plan.alarms:
+        yield f"alarms: {', '.join(alarm.name for alarm in plan.alarms)}"
     if hooks := _hooks(plan):
         yield f"hooks: {hooks}"
 
 
-def _hooks(plan: Record) -> str:
-    hooks = plan.get("hooks") or {}
-    return ", ".join(f"{hook['function_name']} ({moment.replace('_', ' ')})" for moment, hook in hooks.items() if hook)
+def _hooks(plan: Plan) -> str:
+    hooks = {field.name: getattr(plan.hooks, field.name) for field in fields(plan.hooks)}
+    return ", ".join(f"{hook.function_name} ({moment.replace('_', ' ')})" for moment, hook in hooks.items() if hook)
 
 
-def _differences(plan: Record, differences: Sequence[Record]) -> Iterable[RenderableType]:
-    if not plan["stable"]:
+def _differences(plan: Plan, differences: Sequence[Record]) -> Iterable[RenderableType]:
+    if not plan.stable:
         return
     if not differences:
-        yield Text(f"the candidate differs in nothing from version {plan['stable']}")
+        yield Text(f"the candidate differs in nothing from version {plan.stable}")
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False)
-    for heading in ("what differs", f"version {plan['stable']}", "candidate"):
+    for heading in ("what differs", f"version {plan.stable}", "candidate"):
         table.add_column(heading, overflow="fold")
     for difference in differences:
         what, stable, candidate = (difference[key] for key in ("what", "stable", "candidate"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
+from tidegate.duration import span
 from tidegate.printable import printable
 from tidegate.views import rollout_view as views
 from tidegate.views.charts import charts
@@ -97,7 +98,7 @@ def _figures(view: RolloutView) -> str:
     served = candidate.requests + stable.requests
     share = views.percent(100 * candidate.requests / served, 1) if served else "–"
     cells = (
-        ("Took", views.span(view.elapsed_seconds), f"{len(view.verdicts):,} verdicts"),
+        ("Took", span(view.elapsed_seconds), f"{len(view.verdicts):,} verdicts"),
         ("Requests to the candidate", f"{candidate.requests:,}", f"{share} of {served:,}"),
         (f"Errors of version {view.candidate or '…'}", views.percent(candidate.error_percent, 2), _failed(candidate)),
         (f"Errors of version {view.stable}", views.percent(stable.error_percent, 2), _failed(stable)),

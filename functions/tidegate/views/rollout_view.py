@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from tidegate.duration import span
+
 Tone = Literal["good", "bad", "plain"]
 
 #: How each outcome reads: as a success, as something to look into, or as neither.
@@ -27,7 +29,6 @@ TONES: dict[str, Tone] = {
 
 #: How a rollout ends that may have left the alias split.
 _NEED_A_PERSON = frozenset({"rollback_failed", "stopped"})
-_TWO_DAYS_SECONDS = 2 * 86_400
 _ENDINGS = {
     "promoted": "Version {candidate} serves all traffic.",
     "unchanged": "Nothing new to roll out: version {stable} serves on.",
@@ -391,15 +392,6 @@ def timer(seconds: float) -> str:
     minutes, second = divmod(int(seconds), 60)
     hour, minute = divmod(minutes, 60)
     return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute:02}:{second:02}"
-
-
-def span(seconds: float) -> str:
-    """A length of time to its two largest units, as in reasons (`duration`): 5 min, 1 h 30 min, 24 h, 2 d 2 h."""
-    whole = max(0, round(seconds))
-    days, hours = divmod(whole // 3600, 24) if whole >= _TWO_DAYS_SECONDS else (0, whole // 3600)
-    counted = ((days, "d"), (hours, "h"), (whole // 60 % 60, "min"), (whole % 60, "s"))
-    largest = next((place for place, (count, _) in enumerate(counted) if count), 3)
-    return " ".join(f"{count:,} {unit}" for count, unit in counted[largest : largest + 2] if count) or "0 s"
 
 
 def moment(epoch_seconds: float) -> str:

@@ -1,11 +1,8 @@
 """Lengths of time: in a reason and on a screen they read the same."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tidegate.duration import span
-from tidegate.views import rollout_view
 
 
 @pytest.mark.parametrize(
@@ -27,8 +24,3 @@ from tidegate.views import rollout_view
 )
 def test_a_span_is_said_to_its_two_largest_units(seconds, said):
     assert span(seconds) == said
-
-
-@given(st.floats(-10, 1e8))
-def test_the_command_line_says_it_as_the_reasons_do(seconds):
-    assert rollout_view.span(seconds) == span(seconds)

@@ -38,10 +38,10 @@ def on_a_terminal(draw):
         on_a_terminal(lambda console: console.print(live.render(VIEW))),
         on_a_terminal(lambda console: console.print(live.render(replace(VIEW, outcome=None)))),
         on_a_terminal(lambda console: console.print(tables.table(("why",), [(EVIL,)]))),
-        on_a_terminal(lambda console: console.print(plan_view.render({**PLAN.to_json(), "warnings": [EVIL]}, []))),
+        on_a_terminal(lambda console: console.print(plan_view.render(replace(PLAN, warnings=(EVIL,)), []))),
         on_a_terminal(
             lambda console: console.print(
-                plan_view.render(PLAN.to_json(), [{"what": "handler", "stable": EVIL, "candidate": "b"}])
+                plan_view.render(PLAN, [{"what": "handler", "stable": EVIL, "candidate": "b"}])
             )
         ),
     ],

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.aws import item_size
+from tidegate.control import item_size
 
 
 @pytest.mark.parametrize(

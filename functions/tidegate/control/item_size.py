@@ -11,6 +11,8 @@ from collections.abc import Sequence
 ITEM_BYTES = 400 * 1024
 #: For all that a lock or a history item holds beside its plan and its lists, and for what is said at the same moment.
 RESERVED_BYTES = 48 * 1024
+#: Verdicts of a rollout are kept as seldom as comes to so many; the last one is always kept beside.
+MAX_VERDICTS = 120
 MAX_COMMANDS = 50
 MAX_COMMANDS_BYTES = 48 * 1024
 MAX_REASON_BYTES = 1_200

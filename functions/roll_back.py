@@ -43,8 +43,8 @@ class _Ended:
 
 @task("RollBack")
 def handler(event: Document) -> Document:
-    """Event: `plan`, `stable`, `candidate` (null before there is one), `progress` and `decision` (null before there are
-    any), `failure` (null where nothing failed), `traffic_shifted` and `promoting`.
+    """Event: `plan`, `stable`, `traffic_shifted` and `promoting`; `candidate`, `progress`, `decision` and `failure`,
+    each null where there is none.
 
     Also `entered_at`, when the state was entered, and `redrives`, how often somebody has redriven the execution: with
     the ledger silent, only one that never was may say that the alias is still its own.
@@ -60,10 +60,9 @@ def handler(event: Document) -> Document:
     failure = Failure.from_error_output(event["failure"]) if event["failure"] else None
     cause = str(failure) if failure else str(event["decision"]["reason"])
     ended = _restore(plan, candidate, failure, cause, event)
-    outcome, found = ended.outcome, ended.found
+    outcome, cause, found = ended.outcome, ended.cause, ended.found
     if outcome in SUCCESSES:
-        return _succeed(plan, candidate, outcome, ended.cause, event)
-    cause = ended.cause
+        return _succeed(plan, candidate, outcome, cause, event)
     convicts = failure.error_name in CONVICTING if failure else bool(event["decision"]["convicts"])
     if outcome != "interrupted" and found and _was_marked_before(found, cause):
         # Somebody restored first, and said why; what failed here since is only what followed.

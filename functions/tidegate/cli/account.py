@@ -21,7 +21,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from tidegate.cli.aws_errors import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
-from tidegate.cli.target import Target
+from tidegate.cli.target import EXECUTION_NAME_RULE, Target
 from tidegate.errors import TROUBLES
 from tidegate.terminal.exit_codes import AwsFailed, NothingThere, Unusable, WouldBeRejected, stopping
 
@@ -32,7 +32,7 @@ _LOCK = "lock"
 _READ_SECONDS = 100
 _REFUSED_STARTS = {
     "ExecutionAlreadyExists": "an execution of this name exists already: choose another --name",
-    "InvalidName": "this --name cannot be an execution's: 1 to 80 letters, digits, - and _",
+    "InvalidName": f"this --name cannot be an execution's: {EXECUTION_NAME_RULE}",
     "InvalidExecutionInput": "the request is no JSON that Step Functions takes",
 }
 _STOPPED_STARTING = "stopped while it was started: see tidegate list whether it runs"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import typer
 
+from tidegate.cli.target import EXECUTION_NAME, EXECUTION_NAME_RULE
 from tidegate.json_text import Unreadable
 from tidegate.printable import printable
 from tidegate.request.problems import problems_of
@@ -118,13 +119,13 @@ def malformed(name: str, problems: Sequence[str]) -> tuple[str, Sequence[str]]:
 
 
 def execution_name(name: str | None) -> str | None:
-    """The name that an execution is to have (Step Functions API reference, StartExecution; its log takes no others).
+    """The name that an execution is to have.
 
     Raises:
         Unusable: it can be none's.
     """
-    if name is not None and not re.fullmatch(r"[A-Za-z0-9_-]{1,80}", name):
-        raise Unusable(f"--name {name[:100]!r} cannot be an execution's: 1 to 80 letters, digits, - and _")
+    if name is not None and not EXECUTION_NAME.fullmatch(name):
+        raise Unusable(f"--name {name[:100]!r} cannot be an execution's: {EXECUTION_NAME_RULE}")
     return name
 
 

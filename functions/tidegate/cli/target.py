@@ -13,6 +13,9 @@ from tidegate.terminal.exit_codes import Unusable
 _TARGET = re.compile(
     r"(?:arn:[^:]+:lambda:[^:]+:\d{12}:function:)?([a-zA-Z0-9_-]{1,140}):((?!\d+$)[a-zA-Z0-9_-]{1,128})"
 )
+#: Step Functions API reference, StartExecution, `name`; its log takes no others.
+EXECUTION_NAME = re.compile(r"[A-Za-z0-9_-]{1,80}")
+EXECUTION_NAME_RULE = "1 to 80 letters, digits, - and _"
 
 
 @dataclass(frozen=True, slots=True)

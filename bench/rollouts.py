@@ -14,7 +14,7 @@ from sandbox.aws.eventbridge import DELIVERY_SECONDS
 from sandbox.aws.stack import ACCOUNT_ID, REGION
 from sandbox.scenario import Scenario, shipped
 from sandbox.story import Story, play
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.planning.pace import HISTORY_BUDGET, Pace, history_events, pace
 from tidegate.planning.plan import Plan
 from tidegate.request.rollout_request import RolloutRequest
@@ -98,9 +98,9 @@ def planned_rows() -> Iterator[Row]:
     """Two rows for each request, by its plan alone."""
     for name, request in REQUESTS.items():
         plan = planned(request)
-        looks = f"looks every {span(plan.pace.poll_seconds)}"
+        looks = f"looks every {format_duration(plan.pace.poll_seconds)}"
         if plan.pace.hold_poll_seconds != plan.pace.poll_seconds and "gate" in name:
-            looks += f", every {span(plan.pace.hold_poll_seconds)} at the gate"
+            looks += f", every {format_duration(plan.pace.hold_poll_seconds)} at the gate"
         yield Row(
             f"history events, {name}",
             f"{plan.history_events:,} at most",

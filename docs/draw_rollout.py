@@ -14,7 +14,7 @@ from sandbox.command_line import DEMO_REQUEST, DEMO_SCENARIOS
 from sandbox.scenario import shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import World
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.views import rollout_view as views
 from tidegate.views.rollout_view import Counts, MinuteView, RolloutView, VerdictView
 
@@ -194,7 +194,7 @@ def _heading(y: float, words: str, end: str, tone: str) -> list[str]:
 
 
 def _after_minutes(view: RolloutView) -> str:
-    return f"after {span(view.elapsed_seconds // 60 * 60)}"
+    return f"after {format_duration(view.elapsed_seconds // 60 * 60)}"
 
 
 def _until_the_end(view: RolloutView) -> tuple[Counts, Counts]:

@@ -6,11 +6,11 @@ import time
 from dataclasses import replace
 
 from tidegate.application.telemetry import Document, logger, task
-from tidegate.analysis.observation import Minute
+from tidegate.analysis.measurement import Minute
 from tidegate.application.announcement import tell_waiting
 from tidegate.aws import alarms, aliases, metrics, verdicts
 from tidegate.control.decision import decide
-from tidegate.control.health_check import Look
+from tidegate.control.observation import Observation
 from tidegate.control.progress import Progress, Standing
 from tidegate.errors import AliasMoved, AwsUnavailable, LockLost, RolloutError
 from tidegate.planning.plan import Plan
@@ -28,20 +28,20 @@ def handler(event: Document) -> Document:
     revision_id = _require_unmoved(plan, candidate, progress)
     now = time.time()
     readings = alarms.read(
-        (gate.name for gate in plan.alarms),
+        (rule.name for rule in plan.alarms),
         since=progress.first_shift_at,
         seen=progress.alarms_seen,
         ignored_since={
-            gate.name: plan.started_at for gate in plan.alarms if gate.if_already_firing == "ignore_until_ok"
+            rule.name: plan.started_at for rule in plan.alarms if rule.if_already_firing == "ignore_until_ok"
         },
     )
     minutes, blind = _minutes(plan, candidate, progress, now)
-    look = Look.of(plan, progress, minutes, [readings[gate.name] for gate in plan.alarms], now, blind)
-    standing = _decide(plan, progress.seeing(readings), look, revision_id)
+    observed = Observation.of(plan, progress, minutes, [readings[rule.name] for rule in plan.alarms], now, blind)
+    standing = _decide(plan, progress.seeing(readings), observed, revision_id)
     decision = standing.decision
     if standing.progress.approval_step not in {None, progress.approval_step}:
         tell_waiting(plan, candidate, decision.reason)
-    logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in look.checks])
+    logger.info(decision.action, reason=decision.reason, checks=[check.to_json() for check in observed.checks])
     if decision.action != "promote":
         # The last hook's yes is for the look that follows it: what is held or looked at longer is asked about anew.
         standing = replace(standing, progress=replace(standing.progress, final_hook_passed=False))
@@ -86,16 +86,16 @@ def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tupl
     return minutes, ""
 
 
-def _decide(plan: Plan, progress: Progress, look: Look, revision_id: str) -> Standing:
+def _decide(plan: Plan, progress: Progress, observed: Observation, revision_id: str) -> Standing:
     """Decide and write it down; once more where people said something meanwhile.
 
     Only who could write it down still had the lock when the alias was read: the revision that it had then is this
     rollout's.
     """
     for _ in range(_TRIES):
-        standing = decide(plan, progress, look)
+        standing = decide(plan, progress, observed)
         try:
-            wheel = verdicts.record(plan, standing, look, revision_id)
+            controls = verdicts.record(plan, standing, observed, revision_id)
         except LockLost:
             raise
         except RolloutError as error:
@@ -104,7 +104,7 @@ def _decide(plan: Plan, progress: Progress, look: Look, revision_id: str) -> Sta
                 raise
             logger.warning("verdict not recorded", reason=str(error))
             return standing
-        if wheel is None:
+        if controls is None:
             return replace(standing, progress=replace(standing.progress, revision_id=revision_id))
-        progress = progress.with_commands(wheel, look.now)
+        progress = progress.with_commands(controls, observed.now)
     raise AwsUnavailable(f"more is said of {plan.target} than can be heeded")

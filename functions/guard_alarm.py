@@ -54,8 +54,8 @@ def _counts(lock: Lock, alarm: str, before: str | None, fired_at: float) -> bool
     """Whether the alarm speaks in this rollout: one that is ignored until it is OK does so only from OK."""
     if lock.plan is None or fired_at < lock.plan.started_at:
         return False
-    gate = next((gate for gate in lock.plan.alarms if gate.name == alarm), None)
-    return gate is not None and (gate.if_already_firing == "reject" or before == "OK")
+    rule = next((rule for rule in lock.plan.alarms if rule.name == alarm), None)
+    return rule is not None and (rule.if_already_firing == "reject" or before == "OK")
 
 
 def _restore(lock: Lock, why: str) -> list[str]:

@@ -9,7 +9,7 @@ from tidegate.application.telemetry import Document, best_effort, identify, logg
 from tidegate.application.announcement import announce
 from tidegate.application.dry_run import rehearse
 from tidegate.application.finalize import tell_refused
-from tidegate.application.planner import Asked, make_plan, taken
+from tidegate.application.planner import ResolvedRequest, make_plan, taken
 from tidegate.application.reconcile import take_over
 from tidegate.aws import executions, history, ledger, locks
 from tidegate.aws.executions import Execution
@@ -32,9 +32,9 @@ def handler(event: Document) -> Document:
         return rehearse(event["request"], execution, started_at)
     told = event["request"]
     try:
-        asked = Asked.parse(event["request"], execution)
-        told = asked.names
-        plan = _plan_under_lock(asked, execution, started_at)
+        resolved = ResolvedRequest.parse(event["request"], execution)
+        told = resolved.names
+        plan = _plan_under_lock(resolved, execution, started_at)
     except _FINAL as error:
         tell_refused(execution.arn, told, f"{type(error).__name__}: {error}")
         raise
@@ -44,13 +44,13 @@ def handler(event: Document) -> Document:
     return plan.to_json()
 
 
-def _plan_under_lock(asked: Asked, execution: Execution, started_at: float) -> Plan:
-    target = asked.target
+def _plan_under_lock(resolved: ResolvedRequest, execution: Execution, started_at: float) -> Plan:
+    target = resolved.target
     if kept := history.kept(target, execution, started_at):
         raise Rejected(kept.cause)
     _take_lock(target, execution, started_at)
     try:
-        plan = make_plan(asked, execution, started_at)
+        plan = make_plan(resolved, execution, started_at)
         ledger.record_plan(plan)
     except _FINAL as error:
         with best_effort("keep the refusal"):

@@ -24,7 +24,7 @@ def handler(event: Document) -> Document:
     standing = Standing.found(event)
     before = standing.progress if standing else None
     if before is None and plan.approval_of(0):
-        ledger.record_gate(plan, 0)
+        ledger.record_approval_step(plan, 0)
         reason = f"{plan.steps[0].weight_percent:g} % waits for approval"
         tell_waiting(plan, candidate, reason)
         return _held(plan, before, reason, approval_step=0)

@@ -77,7 +77,7 @@ def _require_quiet(plan: Plan) -> None:
     Where CloudWatch does not answer, nothing is tried again for it: the first look reads the alarms too.
     """
     with best_effort("read the alarms once more", AwsUnavailable):
-        preflight.require_ready_alarms(plan.alarms, alarms.read(gate.name for gate in plan.alarms))
+        preflight.require_ready_alarms(plan.alarms, alarms.read(rule.name for rule in plan.alarms))
 
 
 def _wanted(plan: Plan, requested: list[Document] | None) -> list[Document]:

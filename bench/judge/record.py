@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from bench.judge import simulate
 from bench.judge.simulate import RAMP_MINUTES, RAMPS, STEPS, Cell, Drawn
-from tidegate.analysis.observation import Counts
+from tidegate.analysis.measurement import Counts
 
 FOLDER: Final = Path(__file__).parent / "recorded"
 SEED: Final = 11

@@ -9,13 +9,13 @@ from bench.judge import cases as recorded
 from bench.judge import rules
 from bench.judge.cases import Case
 from bench.judge.score import Outcome, Verdict
-from tidegate.analysis.comparison import hear
+from tidegate.analysis.comparison import compare
 from tidegate.analysis.judge import Judge
-from tidegate.analysis.observation import Counts, History, Minute, Shift
+from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 
 RULE: Final = "tidegate"
 #: The cases say which requests were slow, so the p99 behind it may be any. Of the rates before, they know nothing.
-HISTORY: Final = History(p99_ms=1.0)
+HISTORY: Final = TrafficBaseline(p99_ms=1.0)
 #: When every datapoint has arrived and settled, in minutes after the last one.
 ALL_IN_MINUTES: Final = 5
 
@@ -41,7 +41,7 @@ def _says(visible: Sequence[recorded.Minute], case: Case, now: int) -> Verdict:
     shifts = _shifts(case, now)
     if not shifts:
         return "inconclusive"
-    evidence = hear(Judge(), [_observed(minute) for minute in visible], shifts, 60 * now, HISTORY).evidence
+    evidence = compare(Judge(), [_observed(minute) for minute in visible], shifts, 60 * now, HISTORY).evidence
     if any(one.convicted_at is not None for one in evidence):
         return "fail"
     return "pass" if all(one.proven for one in evidence) else "inconclusive"

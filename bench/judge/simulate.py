@@ -20,9 +20,9 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.analysis import judge as judging
-from tidegate.analysis.comparison import Verdict, hear
+from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.judge import Evidence, Judge
-from tidegate.analysis.observation import Counts, History, Minute, Shift
+from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -56,7 +56,7 @@ RETRIES: Final = 1.5
 #: The judge's own level of suspicion, and stricter ones it could have.
 SUSPICIONS: Final = (judging.SUSPICION, *(level for level in (0.05, 0.02, 0.01) if level < judging.SUSPICION))
 #: The judge needs no rate from before the rollout; without a p99 nobody could say what is slow.
-HISTORY: Final = History(p99_ms=1.0)
+HISTORY: Final = TrafficBaseline(p99_ms=1.0)
 
 
 # --- What happens in a rollout ----------------------------------------------------------------------------------------
@@ -328,11 +328,11 @@ def _shifts(weights: Sequence[float], now: int) -> tuple[Shift, ...]:
     )
 
 
-def _hear(minutes: Sequence[Minute], weights: Sequence[float], now: int) -> Verdict:
-    return hear(Judge(), minutes, _shifts(weights, now), 60 * now, HISTORY)
+def _compare(minutes: Sequence[Minute], weights: Sequence[float], now: int) -> Comparison:
+    return compare(Judge(), minutes, _shifts(weights, now), 60 * now, HISTORY)
 
 
-def _convicted(verdict: Verdict) -> int | None:
+def _convicted(verdict: Comparison) -> int | None:
     """When the first metric that convicts did so, in minutes since the start."""
     rows = [one.convicted_at for one in verdict.evidence if one.convicted_at is not None]
     return min(rows) + 1 + DELAY_MINUTES if rows else None
@@ -342,7 +342,7 @@ def _ramp(cell: Cell, rng: np.random.Generator) -> Outcome:
     weights = _weights(STEPS)
     truth = RAMPS[cell.scenario].change(world(rng, RAMP_MINUTES, cell.error_rate), rng)
     drawn = draw(rng, truth, weights, cell.rpm)
-    verdict = _hear(drawn.minutes, weights, PROMOTED_AT)
+    verdict = _compare(drawn.minutes, weights, PROMOTED_AT)
     minute = _convicted(verdict)
     suspected = tuple(minute is None and _suspects(verdict.evidence, level) for level in SUSPICIONS)
     return Outcome(minute, _hurt(drawn, truth, minute), all(one.proven for one in verdict.evidence), suspected)
@@ -365,7 +365,7 @@ def _day(cell: Cell, rng: np.random.Generator) -> Outcome:
     weights = [0.5] * DAY_MINUTES
     truth = DAY.change(world(rng, DAY_MINUTES, cell.error_rate), rng)
     drawn = draw(rng, truth, weights, cell.rpm)
-    return Outcome(_convicted(_hear(drawn.minutes, weights, DAY_MINUTES + DELAY_MINUTES)))
+    return Outcome(_convicted(_compare(drawn.minutes, weights, DAY_MINUTES + DELAY_MINUTES)))
 
 
 def _full(cell: Cell, rng: np.random.Generator) -> Outcome:
@@ -379,7 +379,7 @@ def _full(cell: Cell, rng: np.random.Generator) -> Outcome:
 
     def tripped(after: int) -> bool:
         seen = RAMP_MINUTES + after
-        return bool(_hear(minutes[:seen], weights, seen + DELAY_MINUTES).tripped)
+        return bool(_compare(minutes[:seen], weights, seen + DELAY_MINUTES).tripped)
 
     if not tripped(FULL_MINUTES):
         return Outcome(None)
@@ -394,10 +394,10 @@ def _partial(cell: Cell, rng: np.random.Generator) -> Outcome:
     """Every poll judges the newest minute on half of its requests; the next poll has all of them."""
     weights = _weights(STEPS)
     minutes = draw(rng, world(rng, RAMP_MINUTES, cell.error_rate), weights, cell.rpm).minutes
-    waited = _convicted(_hear(minutes, weights, PROMOTED_AT))
+    waited = _convicted(_compare(minutes, weights, PROMOTED_AT))
     for newest, minute in enumerate(minutes):
         seen = [*minutes[:newest], half(rng, minute)]
-        if _convicted(_hear(seen, weights, newest + 2)) is not None:
+        if _convicted(_compare(seen, weights, newest + 2)) is not None:
             return Outcome(newest + 2, also=waited)
     return Outcome(waited, also=waited)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 _TWO_DAYS_SECONDS = 2 * 86_400
 
 
-def span(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """To its two largest units: 45 s, 5 min, 1 h 30 min, 24 h, 2 d 2 h."""
     whole = max(0, round(seconds))
     days, hours = divmod(whole // 3600, 24) if whole >= _TWO_DAYS_SECONDS else (0, whole // 3600)

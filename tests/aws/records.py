@@ -4,13 +4,13 @@ from dataclasses import replace
 
 from sandbox.world import STARTED_AT
 from tests import plans
-from tidegate.analysis.comparison import Verdict
-from tidegate.analysis.health import AlarmGate
-from tidegate.analysis.observation import Counts, Shift
+from tidegate.analysis.comparison import Comparison
+from tidegate.analysis.health import AlarmRule
+from tidegate.analysis.measurement import Counts, Shift
 from tidegate.aws import ledger, locks, verdicts
 from tidegate.aws.history import Closing
-from tidegate.control.commands import Word
-from tidegate.control.health_check import Look
+from tidegate.control.commands import GivenCommand
+from tidegate.control.observation import Observation
 from tidegate.control.progress import Decision, Progress, Standing
 
 TARGET = "checkout:live"
@@ -18,7 +18,7 @@ ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:"
 FIRST, SECOND = ARN + "first", ARN + "second"
 DAY = 86_400
 
-PLAN = replace(plans.PLAN, started_at=STARTED_AT, longest_seconds=1500, alarms=(AlarmGate("errors"),))
+PLAN = replace(plans.PLAN, started_at=STARTED_AT, longest_seconds=1500, alarms=(AlarmRule("errors"),))
 OTHER_PLAN = replace(PLAN, rollout_id="second", execution_arn=SECOND)
 
 
@@ -30,13 +30,13 @@ def record_verdict(plan=PLAN, now=STARTED_AT + 60, action="wait", checks=(), ver
     started = plan.started_at
     progress = Progress(1, 50.0, "r2", started, started, shifts=(Shift(started, 50.0),))
     served = {"in_rollout": Counts(100, 1, 100, 2), "stable_in_rollout": Counts(900, 3, 900, 7)}
-    look = Look(now, tuple(checks), verdict or Verdict(), **served)
+    look = Observation(now, tuple(checks), verdict or Comparison(), **served)
     decision = Decision(action, "50 % bakes 4 min more", **decided)
     verdicts.record(plan, Standing(progress, decision), look, "r2")
 
 
 def say(command):
-    assert ledger.say(locks.read(TARGET), Word(command, command, "ana", "a graph", STARTED_AT + 30))
+    assert ledger.say(locks.read(TARGET), GivenCommand(command, command, "ana", "a graph", STARTED_AT + 30))
 
 
 #: Each thing that a rollout writes while it runs.

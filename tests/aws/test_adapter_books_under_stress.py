@@ -10,14 +10,14 @@ from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests import plans
 from tidegate.analysis.check import Check, Finding
-from tidegate.analysis.comparison import hear
-from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.comparison import compare
+from tidegate.analysis.health import AlarmRule
 from tidegate.analysis.judge import Judge
-from tidegate.analysis.observation import Counts, History, Minute, Shift
+from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 from tidegate.aws import history, ledger, locks, verdicts, versions
 from tidegate.aws.history import Closing
-from tidegate.control.commands import Word
-from tidegate.control.health_check import Look
+from tidegate.control.commands import GivenCommand
+from tidegate.control.observation import Observation
 from tidegate.control.progress import Decision, Progress, Standing
 from tidegate.errors import AwsRefused, AwsUnavailable
 from tidegate.hooks.smoke_test import SmokeTest
@@ -30,7 +30,7 @@ ARN = PLAN.execution_arn
 SHIFTS = (Shift(STARTED_AT, 50.0), Shift(STARTED_AT + 120, 100.0))
 PROGRESS = Progress(0, 50.0, "r2", STARTED_AT, STARTED_AT, SHIFTS)
 #: As long as any verdict gets: both metrics, and both guards.
-VERDICT = hear(
+VERDICT = compare(
     Judge(),
     [
         Minute(STARTED_AT + 60 * n, Counts(9_000_000, 3_000, 9_000_000, 90_000), Counts(900_000, 300, 900_000, 9_000))
@@ -38,12 +38,12 @@ VERDICT = hear(
     ],
     SHIFTS,
     STARTED_AT + 900,
-    History(1_000_000, 1_000, 700.0, 400.0),
+    TrafficBaseline(1_000_000, 1_000, 700.0, 400.0),
 )
 
 
 def look(minute, checks=(), plan=PLAN, action="wait"):
-    seen = Look(STARTED_AT + 60 * minute, (*checks, *VERDICT.checks()), VERDICT)
+    seen = Observation(STARTED_AT + 60 * minute, (*checks, *VERDICT.checks()), VERDICT)
     verdicts.record(plan, Standing(PROGRESS, Decision(action, "50 % bakes on " * 50)), seen, "r2")
 
 
@@ -120,8 +120,8 @@ def test_closing_whose_response_was_lost_closed_it(inhabit):
 LONG = "漢" * 300
 
 
-def word(number, command="pause"):
-    return Word(f"{number}", command, LONG, LONG, STARTED_AT + number)
+def given(number, command="pause"):
+    return GivenCommand(f"{number}", command, LONG, LONG, STARTED_AT + number)
 
 
 def full(world, somebody, left=8_000):
@@ -142,7 +142,7 @@ def full(world, somebody, left=8_000):
 
 def test_whoever_restores_marks_a_lock_that_is_full(inhabit, somebody):
     full(inhabit(), somebody, left=4_000)
-    lock = ledger.mark_restoring(TARGET, ARN, "漢" * 2_000, word=word(1, "abort"))
+    lock = ledger.mark_restoring(TARGET, ARN, "漢" * 2_000, given=given(1, "abort"))
     assert (lock.execution_arn, lock.step, lock.verdicts) == (ARN, 0, ())
     assert lock.restoring.startswith("漢漢")
     assert len(lock.restoring.encode()) <= 1_200
@@ -151,10 +151,10 @@ def test_whoever_restores_marks_a_lock_that_is_full(inhabit, somebody):
 
 def test_a_command_is_kept_in_a_lock_that_is_full(inhabit, somebody):
     full(inhabit(), somebody, left=4_000)
-    assert ledger.say(locks.read(TARGET), word(1))
-    assert locks.read(TARGET).wheel.pause == word(1)
-    assert ledger.say(locks.read(TARGET), word(2, "finish"))
-    assert (locks.read(TARGET).wheel.pause, locks.read(TARGET).verdicts) == (None, ())
+    assert ledger.say(locks.read(TARGET), given(1))
+    assert locks.read(TARGET).controls.pause == given(1)
+    assert ledger.say(locks.read(TARGET), given(2, "finish"))
+    assert (locks.read(TARGET).controls.pause, locks.read(TARGET).verdicts) == (None, ())
 
 
 def test_a_mark_that_is_refused_for_another_reason_than_room_costs_no_verdicts(inhabit, somebody):
@@ -170,7 +170,7 @@ def test_a_verdict_is_the_last_one_in_a_lock_that_is_full(inhabit, somebody, ite
     full(world, somebody)
     for minute in range(12):
         said = Standing(PROGRESS, Decision("advance", f"{minute} " * 200))
-        assert verdicts.record(PLAN, said, Look(STARTED_AT + 60 * minute), "r2") is None
+        assert verdicts.record(PLAN, said, Observation(STARTED_AT + 60 * minute), "r2") is None
         assert json.loads(items(world)["lock"]["last_verdict"])["at"] == STARTED_AT + 60 * minute
 
 
@@ -188,9 +188,9 @@ def test_the_newest_words_are_kept_and_every_one_counts(inhabit):
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     ledger.record_plan(PLAN)
     for number in range(60):
-        assert ledger.say(locks.read(TARGET), word(number, ("pause", "resume")[number % 2]))
+        assert ledger.say(locks.read(TARGET), given(number, ("pause", "resume")[number % 2]))
     lock = locks.read(TARGET)
-    assert lock.wheel.count == 60
+    assert lock.controls.count == 60
     kept = [json.loads(text)["id"] for text in lock.commands]
     assert kept == [str(number) for number in range(60 - len(kept), 60)]
     assert sum(map(len, lock.commands)) <= 48 * 1024
@@ -199,12 +199,12 @@ def test_the_newest_words_are_kept_and_every_one_counts(inhabit):
 def test_verdicts_leave_room_for_what_people_say(inhabit):
     """A plan of a hundred alarms with the longest names, and looks that each find much to say."""
     inhabit()
-    plan = replace(PLAN, alarms=tuple(AlarmGate(f"{number:03}".ljust(255, "警")) for number in range(100)))
+    plan = replace(PLAN, alarms=tuple(AlarmRule(f"{number:03}".ljust(255, "警")) for number in range(100)))
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     ledger.record_plan(plan)
     for minute in range(40):
         look(minute, [Check("警" * 255, "OK", "OK", "", Finding.HEALTHY)] * 5, plan, "advance")
     for number in range(60):
-        assert ledger.say(locks.read(TARGET), word(number, ("pause", "resume")[number % 2]))
-    assert ledger.mark_restoring(TARGET, ARN, LONG, word=word(61, "abort")).verdicts
+        assert ledger.say(locks.read(TARGET), given(number, ("pause", "resume")[number % 2]))
+    assert ledger.mark_restoring(TARGET, ARN, LONG, given=given(61, "abort")).verdicts
     assert history.close(Closing(plan, "2", "rolled_back", LONG), STARTED_AT + 60).first

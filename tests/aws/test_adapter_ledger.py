@@ -76,7 +76,7 @@ def promoted_and_restored():
 
 def paused_at_a_gate():
     ledger.record_plan(PLAN)
-    ledger.record_gate(PLAN, 1)
+    ledger.record_approval_step(PLAN, 1)
     say("pause")
     say("advance")
 

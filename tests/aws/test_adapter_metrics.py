@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sandbox.world import STARTED_AT
-from tidegate.analysis.observation import Counts, History, Minute
+from tidegate.analysis.measurement import Counts, Minute, TrafficBaseline
 from tidegate.aws import metrics
 from tidegate.errors import AwsUnavailable, PermissionDenied
 
@@ -27,7 +27,7 @@ def read(minutes=2, start=STARTED_AT, *, alias="live", function="checkout", **wh
 
 
 def history(before=STARTED_AT, alias="live"):
-    return metrics.read_history("checkout", alias, before=before)
+    return metrics.read_baseline("checkout", alias, before=before)
 
 
 @pytest.fixture
@@ -361,7 +361,7 @@ def test_the_day_before_is_one_call_for_whole_hours(inhabit):
 @pytest.mark.parametrize("world", [{"requests_per_minute": 0}, {}], ids=["an idle alias", "another alias"])
 def test_an_alias_without_traffic_has_no_history(inhabit, world):
     inhabit(**world)
-    assert history(alias="live" if world else "beta") == History()
+    assert history(alias="live" if world else "beta") == TrafficBaseline()
 
 
 def test_a_young_alias_is_not_diluted_by_the_time_before_it(inhabit, count):
@@ -407,7 +407,7 @@ def test_requests_that_nobody_timed_have_no_p99(inhabit, count):
     inhabit(requests_per_minute=0)
     count("Invocations", STARTED_AT - HOUR, {1: 60})
     count("Errors", STARTED_AT - HOUR, {1: 2, 0: 58})
-    assert history() == History(60, 2, 1.0, None)
+    assert history() == TrafficBaseline(60, 2, 1.0, None)
 
 
 def test_a_p99_of_nobody_knows_how_many_requests_says_nothing(inhabit):
@@ -420,7 +420,7 @@ def test_an_hour_whose_errors_are_missing_does_not_pass_for_one_without_any(inha
     count("Invocations", STARTED_AT - HOUR, {1: 60})
     count("Invocations", STARTED_AT - 2 * HOUR, {1: 60})
     count("Errors", STARTED_AT - 2 * HOUR, {1: 6, 0: 54})
-    assert history() == History(60, 6, 1.0, None)
+    assert history() == TrafficBaseline(60, 6, 1.0, None)
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 12, 600])

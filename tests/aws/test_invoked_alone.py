@@ -9,7 +9,7 @@ import pytest
 from sandbox.aws.stack import client
 from sandbox.world import STARTED_AT
 from tests import plans
-from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.health import AlarmRule
 from tidegate.aws import history, ledger, locks
 from tidegate.aws.executions import Execution
 from tidegate.aws.history import Closing, Kept
@@ -19,7 +19,7 @@ PLAN = replace(
     plans.PLAN,
     started_at=STARTED_AT - 60,
     steps=(Step(10, 60), Step(100, 60)),
-    alarms=(AlarmGate("errors"),),
+    alarms=(AlarmRule("errors"),),
     revert_window_seconds=3600,
 )
 LATER = replace(PLAN, rollout_id="later", execution_arn=PLAN.execution_arn + "-later")

@@ -7,7 +7,7 @@ import pytest
 from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.planning.plan import Plan
 from tidegate.views import cost, plan_view
 
@@ -66,7 +66,10 @@ def test_how_long_it_takes_at_most_and_costs_is_what_the_plan_allows(say, live):
         said = " ".join(say("plan", "-", given=held).stdout.split())
     plan = Plan.from_json(answer["plan"])
     assert (plan.max_step_backs, plan.approval_seconds) == (2, 3 * plan.health.max_hold_seconds)
-    assert f"takes about 17 min if all goes well, {span(plan.watched_seconds)} at most, and 3 d more where" in said
+    assert (
+        f"takes about 17 min if all goes well, {format_duration(plan.watched_seconds)} at most, and 3 d more where"
+        in said
+    )
     assert plan.watched_seconds == plan.longest_seconds - 3 * 86_400 < 2 * 3600
     watched, held_looks = plan.watched_seconds // plan.poll_seconds, 3 * 86_400 // plan.hold_poll_seconds
     assert cost.at_most(plan).invocations == pytest.approx(watched + held_looks, abs=30)

@@ -104,7 +104,7 @@ def _ask(document: Any) -> str:
     except RequestInvalid as refused:
         return clear(str(refused))
     asked.chosen_steps()
-    asked.alarm_gates()
+    asked.alarm_rules()
     asdict(asked.health.gate())
     asdict(asked.hooks.hooks())
     for test in asked.smoke_tests:

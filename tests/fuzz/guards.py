@@ -21,11 +21,11 @@ from sandbox.world import STARTED_AT, World
 from tests import plans
 from tests.fuzz.doors import PASSED, REFUSED, REQUESTS, ROOT, Door, Unclear, clear
 from tests.fuzz.mutations import as_json, changed
-from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.health import AlarmRule
 from tidegate.aws import ledger, sdk
 from tidegate.errors import LockLost, RolloutError
 
-PLAN = replace(plans.PLAN, started_at=STARTED_AT - 60, alarms=(AlarmGate("checkout-errors"),))
+PLAN = replace(plans.PLAN, started_at=STARTED_AT - 60, alarms=(AlarmRule("checkout-errors"),))
 _ENVIRONMENT = {
     "AWS_DEFAULT_REGION": REGION,
     "AWS_ACCESS_KEY_ID": "testing",

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from tidegate.analysis.observation import AlarmReading
+from tidegate.analysis.measurement import AlarmReading
 
 
 class Finding(Enum):

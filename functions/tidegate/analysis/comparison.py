@@ -12,7 +12,7 @@ from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.e_process import MetricName, Tally
 from tidegate.analysis.judge import Evidence, Judge, Row
 from tidegate.analysis.last_step import LastStepCheck, check_last_step
-from tidegate.analysis.observation import Counts, History, Minute, Shift
+from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 from tidegate.analysis.rate import Rate
 from tidegate.routing import ALL_PERCENT
 
@@ -48,7 +48,7 @@ _UNJUDGED: Final = Check(
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Comparison:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 
     `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
@@ -56,7 +56,7 @@ class Verdict:
     """
 
     evidence: tuple[Evidence, ...] = ()
-    guards: tuple[LastStepCheck, ...] = ()
+    last_step: tuple[LastStepCheck, ...] = ()
     alone: bool = False
     unguarded: tuple[MetricName, ...] = ()
     unjudged: bool = False
@@ -64,7 +64,7 @@ class Verdict:
     @property
     def tripped(self) -> tuple[LastStepCheck, ...]:
         """The guards that ask for a comparison."""
-        return tuple(guard for guard in self.guards if guard.tripped)
+        return tuple(last for last in self.last_step if last.tripped)
 
     @property
     def burst(self) -> bool:
@@ -75,7 +75,7 @@ class Verdict:
     def hints(self) -> tuple[str, ...]:
         """Signs of harm that are no proof of it, in words."""
         hinted = [_compared(one) for one in self.evidence if one.hinted]
-        return (*hinted, *(str(guard) for guard in self.guards if guard.hinted and guard.candidate_bad))
+        return (*hinted, *(str(last) for last in self.last_step if last.hinted and last.candidate_bad))
 
     @property
     def step_cleared(self) -> bool:
@@ -111,16 +111,16 @@ class Verdict:
 
     def _seen(self, evidence: Evidence) -> str:
         """Both versions side by side; or the last weight, where they never were."""
-        guard = next((one for one in self.guards if one.metric == evidence.metric and one.candidate), None)
+        last = next((one for one in self.last_step if one.metric == evidence.metric and one.candidate), None)
         compared = evidence.candidate and evidence.stable
-        return _compared(evidence) if compared or guard is None else f"{evidence.metric}: {guard}"
+        return _compared(evidence) if compared or last is None else f"{evidence.metric}: {last}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:
             return Finding.HARMFUL
         if evidence.suspected:
             return Finding.SUSPECT
-        guarded = all(guard.quiet for guard in self.guards) and not self.unguarded
+        guarded = all(last.quiet for last in self.last_step) and not self.unguarded
         return Finding.HEALTHY if evidence.proven and guarded else Finding.UNKNOWN
 
     def _conclusion(self, evidence: Evidence) -> str:
@@ -134,7 +134,7 @@ class Verdict:
             return f"at most {excess} beyond what is tolerated"
         if evidence.burst:
             return "both versions fail or requests are throttled, so neither can be told from the other"
-        if not evidence.quiet or any(guard.hinted for guard in self.guards):
+        if not evidence.quiet or any(last.hinted for last in self.last_step):
             return "not quiet enough to acquit"
         if not evidence.settled_minutes:
             return "no requests of the candidate to go by yet"
@@ -146,12 +146,14 @@ class Verdict:
         """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad]."""
         evidence = [{**_kept(one), "state": self._finding(one).value, "says": self._says(one)} for one in self.evidence]
         document: dict[str, Any] = {"evidence": evidence}
-        if self.guards:
-            document["guards"] = [_kept_last_step(guard) for guard in self.guards]
+        if self.last_step:
+            document["last_step"] = [_kept_last_step(last) for last in self.last_step]
         return document
 
 
-def hear(judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, history: History) -> Verdict:
+def compare(
+    judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline
+) -> Comparison:
     """The verdict of one poll.
 
     Args:
@@ -161,29 +163,29 @@ def hear(judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: 
         now: seconds since the epoch.
         history: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
     """
-    unjudged = judge.slow is not None and history.p99_ms is None
+    unjudged = judge.slow is not None and baseline.p99_ms is None
     if unjudged:
         judge = replace(judge, slow=None)
     over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
-    sparse = 0 < history.requests_per_minute < SPARSE_REQUESTS_PER_MINUTE
+    sparse = 0 < baseline.requests_per_minute < SPARSE_REQUESTS_PER_MINUTE
     alone = shifts[-1].weight_percent == ALL_PERCENT
-    evidence, guards, unguarded = [], [], []
+    evidence, last_step, unguarded = [], [], []
     for name in judge.tolerances():
         rows = [_row(name, minute, shifts, now) for minute in over]
-        known = _usual(name, over, rows, shifts, history)
+        known = _usual(name, over, rows, shifts, baseline)
         last = [row for row in rows if row.in_step] if alone else []
         compared = list(_together(over, rows, shifts)) if sparse else rows
-        before = _before(name, history)
+        before = _before(name, baseline)
         floors = [rate.at_least for rate in (known, before) if rate]
         # Slow is by definition one in a hundred of the day before; failures are held against the lower of both rates.
         floor = (max if name == "slow" else min)(floors, default=0.0)
         settled = [Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence and known]
         evidence.append(judging.examine(name, compared, judge, before, settled))
         if alone and known:
-            guards.append(check_last_step(name, last, judge, known))
+            last_step.append(check_last_step(name, last, judge, known))
         elif alone:
             unguarded.append(name)
-    return Verdict(tuple(evidence), tuple(guards), alone, tuple(unguarded), unjudged)
+    return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged)
 
 
 def _row(name: MetricName, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:
@@ -253,14 +255,14 @@ def _together(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[S
 
 
 def _usual(
-    name: MetricName, minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], history: History
+    name: MetricName, minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], baseline: TrafficBaseline
 ) -> Rate | None:
     """The stable version's rate on the way up to the present weight, or else before the rollout."""
     ascent = shifts[0].at
     for before, after in pairwise(shifts):
         if after.weight_percent < before.weight_percent:
             ascent = after.at
-    day_before = _before(name, history)
+    day_before = _before(name, baseline)
     ramp = [
         (row, burst)
         for minute, row, burst in zip(minutes, rows, judging.shared_bursts(rows, day_before), strict=True)
@@ -276,11 +278,11 @@ def _usual(
     return seen_rate if seen_rate.requests else None
 
 
-def _before(name: MetricName, history: History) -> Rate | None:
+def _before(name: MetricName, baseline: TrafficBaseline) -> Rate | None:
     """The rate before the rollout; what is slower than a p99 is one request in a hundred."""
-    if not history.requests or (name == "slow" and history.p99_ms is None):
+    if not baseline.requests or (name == "slow" and baseline.p99_ms is None):
         return None
-    return Rate(history.errors if name == "errors" else history.requests / 100, history.requests)
+    return Rate(baseline.errors if name == "errors" else baseline.requests / 100, baseline.requests)
 
 
 def _compared(evidence: Evidence) -> str:
@@ -335,12 +337,12 @@ def _kept(evidence: Evidence) -> dict[str, Any]:
     }
 
 
-def _kept_last_step(guard: LastStepCheck) -> dict[str, Any]:
+def _kept_last_step(last: LastStepCheck) -> dict[str, Any]:
     return {
-        "metric": guard.metric,
-        "candidate": [guard.candidate, guard.candidate_bad],
-        "expected_at_most_percent": round(100 * guard.expected_at_most, 3),
-        "wealth": round(guard.wealth, 2),
-        "needed": round(guard.needed, 2),
-        "tripped": guard.tripped,
+        "metric": last.metric,
+        "candidate": [last.candidate, last.candidate_bad],
+        "expected_at_most_percent": round(100 * last.expected_at_most, 3),
+        "wealth": round(last.wealth, 2),
+        "needed": round(last.needed, 2),
+        "tripped": last.tripped,
     }

@@ -8,22 +8,22 @@ from typing import Any, Literal, Self
 
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.judge import Judge
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
-AlarmPolicy = Literal["reject", "ignore_until_ok"]
+AlreadyFiring = Literal["reject", "ignore_until_ok"]
 InconclusivePolicy = Literal["extend", "promote", "roll_back", "hold"]
 
 
 @dataclass(frozen=True, slots=True)
-class AlarmGate:
+class AlarmRule:
     """An alarm that guards the rollout, and what to do where it fires already at the start."""
 
     name: str
-    if_already_firing: AlarmPolicy = "reject"
+    if_already_firing: AlreadyFiring = "reject"
 
 
 @dataclass(frozen=True, slots=True)
-class HealthGate:
+class HealthPolicy:
     """The user's own limits for the candidate, and what to do where there is too little traffic to tell."""
 
     max_error_percent: float | None = None
@@ -42,7 +42,7 @@ class HealthGate:
         judge = document["judge"]
         if judge is not None:
             tolerances = {
-                name: judge[name] and Tolerance(**known(Tolerance, judge[name])) for name in ("errors", "slow")
+                name: judge[name] and Tolerance(**known_fields(Tolerance, judge[name])) for name in ("errors", "slow")
             }
-            judge = Judge(**{**known(Judge, judge), **tolerances})
-        return cls(**{**known(cls, document), "judge": judge})
+            judge = Judge(**{**known_fields(Judge, judge), **tolerances})
+        return cls(**{**known_fields(cls, document), "judge": judge})

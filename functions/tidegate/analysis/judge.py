@@ -155,7 +155,7 @@ class Evidence:
         return calm and self.excess_at_most <= PROVEN_INCREASE
 
 
-def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
+def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:
     """Which minutes are shared bursts: the stable version itself fails far more than usual, or requests are throttled.
 
     Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. Flagging more
@@ -163,7 +163,7 @@ def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
     burst is how things are now: the judge must not stay mute.
     """
     found: list[bool] = []
-    usual, calm, lasted = history or Rate(0, 0), BURST_KNOWN_MINUTES if history else 0, 0
+    usual, calm, lasted = baseline or Rate(0, 0), BURST_KNOWN_MINUTES if baseline else 0, 0
     for row in rows:
         tally = row.tally or NOTHING
         minute = Rate(tally.stable_bad, tally.stable)
@@ -173,14 +173,14 @@ def shared_bursts(rows: Sequence[Row], history: Rate | None) -> list[bool]:
             lasted += 1
         else:
             lasted = 0
-            if not history:
+            if not baseline:
                 usual, calm = Rate(usual.bad + minute.bad, usual.requests + minute.requests), calm + (tally.stable > 0)
         found.append(0 < lasted <= BURST_LONGEST)
     return found
 
 
 def examine(
-    name: MetricName, rows: Sequence[Row], judge: Judge, history: Rate | None = None, last: Sequence[Tally] = ()
+    name: MetricName, rows: Sequence[Row], judge: Judge, baseline: Rate | None = None, last: Sequence[Tally] = ()
 ) -> Evidence:
     """What one metric says of the candidate, from every minute of the rollout.
 
@@ -196,7 +196,7 @@ def examine(
     tolerance = judge.tolerances()[name]
     share = math.log(1 / len(judge.tolerances()))
     bets = [row.evidence for row in rows]
-    bursts, spread = shared_bursts(rows, history), dispersions(bets)
+    bursts, spread = shared_bursts(rows, baseline), dispersions(bets)
     old_enough = [row.settled for row in rows]
     worse = [share + one for one in log_wealth(bets, NO_WORSE, spread, bursts, old_enough)]
     intolerable = [share + one for one in log_wealth(bets, tolerance, spread, bursts, old_enough)]

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.check import Check, Finding
-from tidegate.analysis.health import HealthGate
-from tidegate.analysis.observation import Counts
+from tidegate.analysis.health import HealthPolicy
+from tidegate.analysis.measurement import Counts
 
 #: How improbable the failures must be at the limit itself before they convict.
 CONVICTION_P_VALUE = 0.01
@@ -20,7 +20,7 @@ FEWEST_FAILURES = 3
 P99_SLOW_PERCENT = 1
 
 
-def checks(health: HealthGate, step: Counts, rollout: Counts) -> tuple[Check, ...]:
+def checks(health: HealthPolicy, step: Counts, rollout: Counts) -> tuple[Check, ...]:
     """Every limit that is set, held against the counts of this step and of the whole rollout, whichever is worse.
 
     What the rollout has shown before does not make a step healthy that nobody has seen yet.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from tidegate.application.telemetry import Document, identify, logger
-from tidegate.application.planner import Asked, make_plan, taken
+from tidegate.application.planner import ResolvedRequest, make_plan, taken
 from tidegate.aws import executions, history, locks, versions
 from tidegate.aws.executions import Execution
 from tidegate.errors import FunctionUpdating, RolloutRunning, VersionKnownBad, VersionPending
@@ -29,9 +29,9 @@ def rehearse(request: object, execution: Execution, started_at: float) -> Docume
     Raises:
         RolloutError: what the rollout would be refused for, as far as it can be told now.
     """
-    asked = Asked.parse(request, execution)
-    _require_free(asked.target)
-    plan = make_plan(asked, execution, started_at)
+    resolved = ResolvedRequest.parse(request, execution)
+    _require_free(resolved.target)
+    plan = make_plan(resolved, execution, started_at)
     identify({"plan": plan.to_json()})
     candidate = _candidate(plan)
     found = _differences(plan, candidate)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.application.telemetry import best_effort
-from tidegate.analysis.health import HealthGate
-from tidegate.analysis.observation import History
+from tidegate.analysis.health import HealthPolicy
+from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.aws import alarms, aliases, hooks, metrics, profiles, stacks, versions
 from tidegate.aws.aliases import Alias
 from tidegate.aws.executions import Execution
@@ -29,14 +29,14 @@ FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ResolvedRequest:
     """A request, and the profile that it names."""
 
     request: RolloutRequest
     profile: Profile | None
 
     @classmethod
-    def parse(cls, document: object, execution: Execution) -> Asked:
+    def parse(cls, document: object, execution: Execution) -> ResolvedRequest:
         """From any JSON.
 
         Raises:
@@ -65,22 +65,22 @@ def taken(target: str, holder: str) -> str:
     return f"{target} is being rolled out by {holder}: wait for it, or stop it"
 
 
-def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
+def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float) -> Plan:
     """The plan of that execution.
 
     Raises:
         Rejected: it cannot be done, for the reason that the error's name says.
     """
-    request = asked.request
+    request = resolved.request
     function_name, alias_name = request.function_name, request.alias_name
     versions.read_latest(function_name)
     alias = _alias(request)
     provisioning = versions.read_provisioning(function_name, alias_name) if alias else None
     if alias:
-        preflight.require_ready_alias(asked.target, alias.routing, provisioning)
+        preflight.require_ready_alias(resolved.target, alias.routing, provisioning)
         _require_stable(function_name, alias.routing.version, execution.region)
-    gates = request.alarm_gates()
-    preflight.require_ready_alarms(gates, alarms.read(gate.name for gate in gates))
+    rules = request.alarm_rules()
+    preflight.require_ready_alarms(rules, alarms.read(rule.name for rule in rules))
     steps, health = request.chosen_steps() if alias else FIRST_RELEASE, request.health.gate()
     hooked = request.hooks.hooks()
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
@@ -104,7 +104,7 @@ def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
         max_step_backs=paced.max_step_backs,
         max_pause_seconds=paced.max_pause_seconds,
         restore_command=restore_command(execution.region, function_name, alias_name, stable) if alias else "",
-        alarms=gates,
+        alarms=rules,
         health=health,
         version=_adopted(request),
         expected_code_sha256=request.expected_code_sha256,
@@ -112,16 +112,16 @@ def make_plan(asked: Asked, execution: Execution, started_at: float) -> Plan:
         smoke_tests=len(request.smoke_tests),
         force=request.force,
         provisioned=provisioning is not None,
-        profile=str(asked.profile) if asked.profile else None,
+        profile=str(resolved.profile) if resolved.profile else None,
         hooks=hooked,
         creates_alias=alias is None,
         revert_window_seconds=request.revert_window_seconds,
-        history=traffic,
+        baseline=traffic,
         expectations=expected.steps,
         warnings=(
             *expected.warnings,
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
-            *(_moved_by_a_stack(asked.target, execution) if alias else ()),
+            *(_moved_by_a_stack(resolved.target, execution) if alias else ()),
         ),
     )
 
@@ -137,22 +137,22 @@ def _alias(request: RolloutRequest) -> Alias | None:
 
 
 def _expect(
-    request: RolloutRequest, steps: tuple[Step, ...], health: HealthGate, started_at: float
-) -> tuple[History, Forecast]:
+    request: RolloutRequest, steps: tuple[Step, ...], health: HealthPolicy, started_at: float
+) -> tuple[TrafficBaseline, Forecast]:
     """The alias's traffic of the day before, and what the judge will be able to see with as much."""
     if health.judge is None:
         limits = (health.max_error_percent, health.max_duration_p99_ms)
         ungated = not request.alarms and limits == (None, None)
-        return History(), Forecast((), (UNGATED,) if ungated else ())
-    traffic = metrics.read_history(request.function_name, request.alias_name, before=started_at)
+        return TrafficBaseline(), Forecast((), (UNGATED,) if ungated else ())
+    traffic = metrics.read_baseline(request.function_name, request.alias_name, before=started_at)
     return traffic, forecast(steps, traffic, health.judge)
 
 
-def _expect_nothing(request: RolloutRequest) -> tuple[History, Forecast]:
+def _expect_nothing(request: RolloutRequest) -> tuple[TrafficBaseline, Forecast]:
     hooks = request.hooks
     untried = not request.smoke_tests and not hooks.before_traffic
     warnings = [*[UNTRIED] * untried, *[UNASKED] * bool(hooks.each_step or hooks.after_traffic)]
-    return History(), Forecast((), tuple(warnings))
+    return TrafficBaseline(), Forecast((), tuple(warnings))
 
 
 def _moved_by_a_stack(target: str, execution: Execution) -> tuple[str, ...]:

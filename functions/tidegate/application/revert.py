@@ -10,7 +10,7 @@ from tidegate.application.forward import move
 from tidegate.aws import aliases, finished, versions
 from tidegate.aws.finished import Finished
 from tidegate.control.commands import Command
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.errors import Interrupted, Rejected, VersionFailed
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
@@ -49,13 +49,13 @@ def revert(command: Command) -> Document:
         )
     except (Rejected, Interrupted, VersionFailed) as error:
         return command.answer(plan.rollout_id, f"{refused}{error}")
-    word = command.word(now)
+    given = command.given(now)
     with best_effort("keep the revert"):
-        finished.record_revert(promotion, plan, word)
-    announce("RolloutReverted", plan.about(candidate, cause=str(word)))
+        finished.record_revert(promotion, plan, given)
+    announce("RolloutReverted", plan.about(candidate, cause=str(given)))
     handed_over = alias.routing == Routing.alone(plan.stable) and not plan.provisioned
     when = "" if handed_over else " as soon as it is provisioned"
-    message = f"{plan.target} is {word}: version {plan.stable} serves all traffic again{when}, instead of {candidate}"
+    message = f"{plan.target} is {given}: version {plan.stable} serves all traffic again{when}, instead of {candidate}"
     return command.answer(plan.rollout_id, message, accepted=True)
 
 
@@ -68,6 +68,7 @@ def _irreversible(command: Command, promotion: Finished, plan: Plan, now: float)
         return "the promotion made the alias, so there is no version before"
     if now - promotion.ended_at > plan.revert_window_seconds:
         late = now - promotion.ended_at - plan.revert_window_seconds
-        window = span(plan.revert_window_seconds)
-        return f"the promotion may be taken back for {window} (revert_window_seconds), which was over {span(late)} ago"
+        window = format_duration(plan.revert_window_seconds)
+        ago = format_duration(late)
+        return f"the promotion may be taken back for {window} (revert_window_seconds), which was over {ago} ago"
     return None

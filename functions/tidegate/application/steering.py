@@ -12,8 +12,8 @@ from tidegate.aws.executions import Trace
 from tidegate.aws.history import Booked
 from tidegate.aws.locks import Lock
 from tidegate.control import item_size
-from tidegate.control.commands import RESTORING, Command, Situation, Word, refusal
-from tidegate.duration import span
+from tidegate.control.commands import RESTORING, Command, GivenCommand, Situation, refusal
+from tidegate.duration import format_duration
 from tidegate.errors import AliasNotFound, Interrupted
 from tidegate.planning.pace import pause_wait_seconds
 from tidegate.planning.plan import Plan
@@ -32,68 +32,68 @@ def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
     if lock.promoting and has_ended_as_meant(lock):
         message = f"{command.target} is promoted, and its books are being closed: try again in a minute"
         return command.answer(plan.rollout_id, message)
-    word = command.word(time.time(), lock.gate, lock.step)
+    given = command.given(time.time(), lock.gate, lock.step)
     if why := refusal(command.command, _situation(lock, plan)):
         return command.answer(plan.rollout_id, f"{command.target} cannot {command.command} now: {why}")
     if command.command in RESTORING:
-        return _restore(command, plan, lock, word)
-    if ledger.say(lock, word) or _is_said(command, word):
-        return command.answer(plan.rollout_id, _what_follows(plan, lock, word), accepted=True)
+        return _restore(command, plan, lock, given)
+    if ledger.say(lock, given) or _is_said(command, given):
+        return command.answer(plan.rollout_id, _what_follows(plan, lock, given), accepted=True)
     return None
 
 
-def _is_said(command: Command, word: Word) -> bool:
+def _is_said(command: Command, given: GivenCommand) -> bool:
     """Whether the lock has the word all the same: the response was lost, and the SDK asked again."""
     seen = locks.read(command.target)
-    return seen is not None and word.to_json() in seen.commands
+    return seen is not None and given.to_json() in seen.commands
 
 
 def _situation(lock: Lock, plan: Plan) -> Situation:
-    order = lock.wheel.order
-    finishes = order is not None and order.command == "finish"
+    pending = lock.controls.pending
+    finishes = pending is not None and pending.command == "finish"
     return Situation(
         exposed=lock.exposed,
         promoting=lock.promoting,
         restoring=lock.restoring,
-        paused=lock.wheel.pause,
+        paused=lock.controls.pause,
         gate=lock.gate,
         pausable=plan.max_pause_seconds > 0 and not plan.creates_alias,
         # A step back since then has ended it; a step up was only just on its way.
-        finishing=order if order and finishes and (order.step or 0) <= (lock.step or 0) else None,
+        finishing=pending if pending and finishes and (pending.step or 0) <= (lock.step or 0) else None,
     )
 
 
-def _what_follows(plan: Plan, lock: Lock, word: Word) -> str:
-    pause = lock.wheel.pause
+def _what_follows(plan: Plan, lock: Lock, given: GivenCommand) -> str:
+    pause = lock.controls.pause
     waits = plan.poll_seconds if lock.gate is None else max(plan.poll_seconds, plan.hold_poll_seconds)
     if pause is not None:
-        waits = pause_wait_seconds(int(word.at - pause.at), plan.poll_seconds)
-    when = f"at the next look, within about {span(waits)}"
+        waits = pause_wait_seconds(int(given.at - pause.at), plan.poll_seconds)
+    when = f"at the next look, within about {format_duration(waits)}"
     what = {
-        "pause": f"from the next look on no weight moves until resume, for {span(plan.max_pause_seconds)} at most;"
-        " then it rolls back",
+        "pause": "from the next look on no weight moves until resume,"
+        f" for {format_duration(plan.max_pause_seconds)} at most; then it rolls back",
         "resume": f"it goes on {when}",
         "approve": f"it goes on {when}" if pause is None else f"it goes on once it is resumed; it is {pause}",
         "advance": f"its bake ends {when}, unless harm is suspected",
         "finish": f"version {lock.candidate} is promoted {when}, unless there is harm; nobody is asked for approval",
-    }[word.command]
-    return f"{plan.target} is {word}: {what}"
+    }[given.command]
+    return f"{plan.target} is {given}: {what}"
 
 
-def _restore(command: Command, plan: Plan, lock: Lock, word: Word) -> Document | None:
+def _restore(command: Command, plan: Plan, lock: Lock, given: GivenCommand) -> Document | None:
     """Restore at once; the state machine finds the alias restored at its next look, and ends for this reason."""
-    kept = word if item_size.size("".join(lock.commands)) < item_size.MAX_COMMANDS_BYTES else None
-    marked = ledger.mark_restoring(lock.target, lock.execution_arn, str(word), word=kept)
+    kept = given if item_size.size("".join(lock.commands)) < item_size.MAX_COMMANDS_BYTES else None
+    marked = ledger.mark_restoring(lock.target, lock.execution_arn, str(given), given=kept)
     found = left_open(marked) if marked else None
     if found is None:
         return None
-    message = f"{plan.target} is {word}"
+    message = f"{plan.target} is {given}"
     if plan.creates_alias:
         message += ": the alias is not made any more, unless that was just on its way"
     elif not found.exposed:
         message += ": no traffic had moved, and none will"
     else:
-        message += _restored(replace(found, restored=None), str(word))
+        message += _restored(replace(found, restored=None), str(given))
     return command.answer(plan.rollout_id, message, accepted=True)
 
 

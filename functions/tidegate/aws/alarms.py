@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.analysis.observation import AlarmReading
+from tidegate.analysis.measurement import AlarmReading
 from tidegate.aws import sdk
 
 _NAMES_PER_CALL = 100

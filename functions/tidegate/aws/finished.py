@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.aws import history, locks, sdk, table
-from tidegate.control.commands import Word
+from tidegate.control.commands import GivenCommand
 from tidegate.planning.plan import Plan
 
 #: So many rollouts back a promotion is looked for; those after it left its alias alone.
@@ -26,7 +26,7 @@ class Finished:
     plan: Plan | None
     candidate: str | None
     ended_at: float
-    reverted: Word | None
+    reverted: GivenCommand | None
 
 
 def last(target: str) -> Finished | None:
@@ -39,7 +39,7 @@ def last_promotion(target: str) -> Finished | None:
     return next((one for one in _newest_first(target, _LOOK_BACK) if one.outcome == "promoted"), None)
 
 
-def record_revert(promotion: Finished, plan: Plan, word: Word) -> None:
+def record_revert(promotion: Finished, plan: Plan, given: GivenCommand) -> None:
     """Write down that a promotion was taken back, by whom and why; its version is known to be bad from now on."""
     revert = {
         "TableName": table.name(),
@@ -47,9 +47,9 @@ def record_revert(promotion: Finished, plan: Plan, word: Word) -> None:
         "UpdateExpression": "SET reverted = :word",
         "ConditionExpression": "attribute_exists(#document)",
         "ExpressionAttributeNames": {"#document": "document"},
-        "ExpressionAttributeValues": {":word": table.text(word.to_json())},
+        "ExpressionAttributeValues": {":word": table.text(given.to_json())},
     }
-    bad = history.bad_version(plan, str(promotion.candidate), str(word), word.at)
+    bad = history.bad_version(plan, str(promotion.candidate), str(given), given.at)
     with sdk.refusals(f"record the revert of {promotion.target}"):
         table.client().transact_write_items(TransactItems=[{"Update": revert}, {"Put": bad}])
 
@@ -86,5 +86,5 @@ def _finished(item: dict[str, Any]) -> Finished:
         plan=locks.parse_plan(item["document"]["S"], item["target"]["S"], "plan") if document["plan"] else None,
         candidate=document["candidate"],
         ended_at=document["ended_at"],
-        reverted=Word.from_json(item["reverted"]["S"]) if "reverted" in item else None,
+        reverted=GivenCommand.from_json(item["reverted"]["S"]) if "reverted" in item else None,
     )

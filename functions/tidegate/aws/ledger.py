@@ -13,7 +13,7 @@ from typing import Any
 from tidegate.aws import sdk, table
 from tidegate.aws.locks import LIVE, Lock, Restored, parse, read
 from tidegate.control import item_size
-from tidegate.control.commands import Word
+from tidegate.control.commands import GivenCommand
 from tidegate.errors import AwsRefused, LockLost, PromotionPaused
 from tidegate.planning.plan import Plan
 
@@ -75,7 +75,7 @@ def record_plan(plan: Plan) -> None:
     """
     values: dict[str, Any] = {"plan": table.text(_text(plan))}
     if plan.alarms:
-        values["alarms"] = {"SS": sorted(gate.name for gate in plan.alarms)}
+        values["alarms"] = {"SS": sorted(rule.name for rule in plan.alarms)}
     update(plan, values)
 
 
@@ -85,7 +85,7 @@ def _text(plan: Plan) -> str:
 
 def plan_bytes(plan: Plan) -> int:
     """How much of a lock its plan takes."""
-    return item_size.size(_text(plan)) + sum(item_size.size(gate.name) for gate in plan.alarms)
+    return item_size.size(_text(plan)) + sum(item_size.size(rule.name) for rule in plan.alarms)
 
 
 def record_candidate(plan: Plan, candidate: str) -> None:
@@ -126,7 +126,7 @@ def record_revision(plan: Plan, revision_id: str) -> None:
     update(plan, {"revision_id": table.text(revision_id)}, conditions=[_UNRESTORED])
 
 
-def record_gate(plan: Plan, gate: int) -> None:
+def record_approval_step(plan: Plan, gate: int) -> None:
     """Store that a step waits for an approval before there was any traffic.
 
     Raises:
@@ -148,7 +148,7 @@ def record_promotion(plan: Plan) -> None:
         lock = None if plan.creates_alias else going_on(plan)
         if lock is None:
             raise
-        raise PromotionPaused(f"{plan.target} is {lock.wheel.pause or 'no longer paused'}: look again") from None
+        raise PromotionPaused(f"{plan.target} is {lock.controls.pause or 'no longer paused'}: look again") from None
 
 
 def forget_promotion(plan: Plan) -> None:
@@ -175,7 +175,7 @@ def mark_restoring(
     why: str,
     *,
     convicts: bool = False,
-    word: Word | None = None,
+    given: GivenCommand | None = None,
     hasty: bool = False,
 ) -> Lock | None:
     """Say that the stable version is being restored, before it is: no forward write of this rollout follows.
@@ -189,9 +189,9 @@ def mark_restoring(
         ":why": table.text(item_size.cut(why, item_size.MAX_REASON_BYTES)),
         **({":yes": table.text("true")} if convicts else {}),
     }
-    if word is not None:
+    if given is not None:
         changes.append("commands = list_append(if_not_exists(commands, :none), :said)")
-        values |= {":said": {"L": [table.text(word.to_json())]}, ":none": {"L": []}}
+        values |= {":said": {"L": [table.text(given.to_json())]}, ":none": {"L": []}}
     return _speak(target, f"mark the lock of {target}", f"SET {', '.join(changes)}", _MINE, values, hasty=hasty)
 
 
@@ -209,7 +209,7 @@ def record_restored(target: str, execution_arn: str, restored: Restored) -> None
     )
 
 
-def say(lock: Lock, word: Word) -> bool:
+def say(lock: Lock, given: GivenCommand) -> bool:
     """Keep a pause, its end or an order in the lock; False where the lock has changed since it was read, or the
     candidate is being promoted.
 
@@ -217,21 +217,21 @@ def say(lock: Lock, word: Word) -> bool:
     an order that was not heeded yet, and to finish ends a pause. Where there is no room for all that was said, the
     oldest words are no longer kept.
     """
-    place, ended = _PLACES.get(word.command), _ENDED.get(word.command)
-    known = lock.wheel.count
-    kept = item_size.newest((*lock.commands, word.to_json())[-item_size.MAX_COMMANDS :], _room_for_commands(lock))
+    place, ended = _PLACES.get(given.command), _ENDED.get(given.command)
+    known = lock.controls.count
+    kept = item_size.newest((*lock.commands, given.to_json())[-item_size.MAX_COMMANDS :], _room_for_commands(lock))
     setting = ["commands = :said", *[f"#{place} = :word"] * bool(place)]
     changes = f"SET {', '.join(setting)}" + f" REMOVE #{ended}" * bool(ended)
     counted = "words = :known" if known else "attribute_not_exists(words)"
     values: dict[str, Any] = {
         ":me": table.text(lock.execution_arn),
         ":said": {"L": [table.text(text) for text in kept]},
-        **({":word": table.text(word.to_json())} if place else {}),
+        **({":word": table.text(given.to_json())} if place else {}),
         **({":known": table.number(known)} if known else {}),
     }
     names = {f"#{name}": name for name in (place, ended) if name}
     condition = f"{_MINE} AND {_UNRESTORED} AND {_NOT_PROMOTING} AND {counted}"
-    doing = f"keep the word {word.command} for {lock.target}"
+    doing = f"keep the word {given.command} for {lock.target}"
     return _speak(lock.target, doing, changes, condition, values, names) is not None
 
 

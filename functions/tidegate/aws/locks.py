@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tidegate.aws import sdk, table
-from tidegate.control.commands import NO_WORDS, Wheel, Word
+from tidegate.control.commands import NO_CONTROLS, Controls, GivenCommand
 from tidegate.errors import LedgerUnreadable
 from tidegate.planning.plan import Plan
 
@@ -76,7 +76,7 @@ class Lock:
     verdicts: tuple[str, ...] = ()
     step: int | None = None
     gate: int | None = None
-    wheel: Wheel = NO_WORDS
+    controls: Controls = NO_CONTROLS
     commands: tuple[str, ...] = ()
 
 
@@ -146,8 +146,8 @@ def _parse(item: dict[str, Any], target: str) -> Lock:
         verdicts=tuple(dict.fromkeys(verdict["S"] for verdict in item.get("verdicts", {}).get("L", []))),
         step=int(item["step"]["N"]) if "step" in item else None,
         gate=int(item["gate"]["N"]) if "gate" in item else None,
-        wheel=_wheel(item),
-        commands=tuple(dict.fromkeys(word["S"] for word in item.get("commands", {}).get("L", []))),
+        controls=_controls(item),
+        commands=tuple(dict.fromkeys(given["S"] for given in item.get("commands", {}).get("L", []))),
     )
 
 
@@ -172,6 +172,6 @@ def parse_plan(text: str, target: str, *path: str) -> Plan:
         raise LedgerUnreadable(f"the ledger's plan for {target} cannot be read ({error!r}){_AND_THEN}") from error
 
 
-def _wheel(item: dict[str, Any]) -> Wheel:
-    words = {name: Word.from_json(item[name]["S"]) for name in ("pause", "order") if name in item}
-    return Wheel(count=int(item["words"]["N"]) if "words" in item else 0, **words)
+def _controls(item: dict[str, Any]) -> Controls:
+    words = {name: GivenCommand.from_json(item[name]["S"]) for name in ("pause", "order") if name in item}
+    return Controls(count=int(item["words"]["N"]) if "words" in item else 0, **words)

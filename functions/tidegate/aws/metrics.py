@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.analysis.observation import Counts, History, Minute
+from tidegate.analysis.measurement import Counts, Minute, TrafficBaseline
 from tidegate.aws import sdk
 from tidegate.errors import AwsUnavailable, PermissionDenied
 
@@ -173,7 +173,7 @@ def _counts(found: _Found, role: str, counted: Iterable[str]) -> Counts:
     )
 
 
-def read_history(function_name: str, alias_name: str, *, before: float) -> History:
+def read_baseline(function_name: str, alias_name: str, *, before: float) -> TrafficBaseline:
     """The alias's traffic in the 24 hours before a moment, in whole hours: the first began at most an hour earlier.
 
     Its p99 is the median of the hours' own, each hour weighing as much as its requests: percentiles cannot be added
@@ -196,11 +196,11 @@ def read_history(function_name: str, alias_name: str, *, before: float) -> Histo
     periods = _read(function_name, alias_name, queries, first, last, _HOUR_SECONDS)
     busy = [(at, found) for at, found in periods if found.get("requests")]
     if not busy:
-        return History()
+        return TrafficBaseline()
     minutes = max(1.0, (before - busy[0][0]) / _MINUTE_SECONDS)
     # An hour without its errors would pass for one without any.
     known = [found for _, found in busy if "errors" in found]
-    return History(
+    return TrafficBaseline(
         requests=round(sum(found["requests"] for found in known)),
         errors=round(sum(found["errors"] for found in known)),
         requests_per_minute=sum(found["requests"] for _, found in busy) / minutes,

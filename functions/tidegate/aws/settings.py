@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from tidegate.aws import sdk
 from tidegate.errors import AwsRefused, RolloutError
 from tidegate.json_text import parsed
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
 #: How long a process goes by what it has read, or by what it knew where it could not: nobody waits for SSM twice.
 FRESH_SECONDS = 60
@@ -94,7 +94,7 @@ def _parsed(text: str) -> Settings | None:
     document = parsed(text)
     if not isinstance(document, dict) or not Settings.__dataclass_fields__.keys() <= document.keys():
         return None
-    found = Settings(**known(Settings, document))
+    found = Settings(**known_fields(Settings, document))
     days, topic = found.history_retention_days, found.notification_topic_arn
     return found if type(days) is int and days > 0 and isinstance(topic, str) else None
 

@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 from tidegate.analysis.check import Check
-from tidegate.analysis.observation import Counts
+from tidegate.analysis.measurement import Counts
 from tidegate.aws import ledger, table
 from tidegate.control import item_size
-from tidegate.control.commands import Wheel
-from tidegate.control.health_check import Look
+from tidegate.control.commands import Controls
+from tidegate.control.observation import Observation
 from tidegate.control.progress import Standing
 from tidegate.errors import AwsRefused, LockLost
 from tidegate.planning.plan import Plan
@@ -19,7 +19,7 @@ _MAX_CHECKS = 5
 _HAS_ROOM = "(attribute_not_exists(verdict_bytes) OR verdict_bytes < :room)"
 
 
-def record(plan: Plan, standing: Standing, look: Look, revision_id: str) -> Wheel | None:
+def record(plan: Plan, standing: Standing, observed: Observation, revision_id: str) -> Controls | None:
     """Append one verdict with its numbers, as long as there is room for it; the last one is always kept beside.
 
     Beside it `revision_id`: at that one this look has found the alias as the rollout left it. None: it is stored. What
@@ -28,14 +28,14 @@ def record(plan: Plan, standing: Standing, look: Look, revision_id: str) -> Whee
     Raises:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    document = json.dumps(_document(standing, look), separators=(",", ":"))
-    if _is_kept(plan, standing, look):
+    document = json.dumps(_document(standing, observed), separators=(",", ":"))
+    if _is_kept(plan, standing, observed):
         try:
             _store(plan, standing, document, revision_id, append=True)
         except LockLost:
-            wheel = _other_words(plan, standing)
-            if wheel is not None:
-                return wheel
+            controls = _other_words(plan, standing)
+            if controls is not None:
+                return controls
         except AwsRefused as error:
             if error.code != ledger.NO_ROOM:
                 raise
@@ -48,11 +48,11 @@ def record(plan: Plan, standing: Standing, look: Look, revision_id: str) -> Whee
         lock = ledger.going_on(plan)
         if lock is None:
             raise
-        return lock.wheel
+        return lock.controls
     return None
 
 
-def _other_words(plan: Plan, standing: Standing) -> Wheel | None:
+def _other_words(plan: Plan, standing: Standing) -> Controls | None:
     """What people want, where the decision does not know it; None where it does, so that room is what was missing.
 
     Raises:
@@ -61,7 +61,7 @@ def _other_words(plan: Plan, standing: Standing) -> Wheel | None:
     lock = ledger.going_on(plan)
     if lock is None:
         raise LockLost(f"this execution no longer holds the lock of {plan.target}, or is being restored")
-    return lock.wheel if lock.wheel.count != standing.progress.known_commands else None
+    return lock.controls if lock.controls.count != standing.progress.known_commands else None
 
 
 def _store(plan: Plan, standing: Standing, document: str, revision_id: str, *, append: bool = False) -> None:
@@ -80,34 +80,34 @@ def _store(plan: Plan, standing: Standing, document: str, revision_id: str, *, a
     ledger.update(plan, values, remove=remove, conditions=conditions, bound=bound, **more)
 
 
-def _document(standing: Standing, look: Look) -> dict[str, Any]:
+def _document(standing: Standing, observed: Observation) -> dict[str, Any]:
     progress, decision = standing.progress, standing.decision
     return {
-        "at": round(look.now, 1),
+        "at": round(observed.now, 1),
         "step": progress.step,
         "weight_percent": progress.weight_percent,
         "action": decision.action,
         "reason": item_size.cut(decision.reason, item_size.MAX_REASON_BYTES),
         "proven": decision.proven,
         "convicts": decision.convicts,
-        "checks": [check.to_json() for check in _telling(look.checks)],
-        "stable": _counted(look.stable_in_rollout),
-        "candidate": _counted(look.in_rollout),
-        **look.verdict.to_json(),
+        "checks": [check.to_json() for check in _telling(observed.checks)],
+        "stable": _counted(observed.stable_in_rollout),
+        "candidate": _counted(observed.in_rollout),
+        **observed.comparison.to_json(),
     }
 
 
-def _is_kept(plan: Plan, standing: Standing, look: Look) -> bool:
+def _is_kept(plan: Plan, standing: Standing, observed: Observation) -> bool:
     """Whether a verdict goes into the list: every turn; of the holds the first; of the waits as many as have room."""
     progress, decision = standing.progress, standing.decision
     if decision.action == "hold":
-        approval_begins = progress.approval_step is not None and progress.held_since == look.now
+        approval_begins = progress.approval_step is not None and progress.held_since == observed.now
         pause_begins = progress.paused_seconds == decision.wait_seconds
         return approval_begins or pause_begins
     turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
     polls = plan.watched_seconds // plan.poll_seconds
     keep_every = polls // max(1, item_size.MAX_VERDICTS - turns) + 1
-    number = round((look.now - plan.started_at) / plan.poll_seconds)
+    number = round((observed.now - plan.started_at) / plan.poll_seconds)
     return decision.action != "wait" or number % keep_every == 0
 
 

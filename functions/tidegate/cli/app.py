@@ -315,7 +315,7 @@ _COMMANDS = {
 }
 
 
-def _command(word: str) -> Callable[..., int]:
+def _command(given: str) -> Callable[..., int]:
     def steer(
         target: TargetArgument,
         *,
@@ -327,7 +327,7 @@ def _command(word: str) -> Callable[..., int]:
         account: AccountOptions,
         as_json: JsonOption = False,
     ) -> int:
-        answer = account.command(word, Target.parse(target), author, reason, rollout)
+        answer = account.command(given, Target.parse(target), author, reason, rollout)
         if as_json:
             print_json(answer)
         else:
@@ -337,8 +337,8 @@ def _command(word: str) -> Callable[..., int]:
     return steer
 
 
-for _word, _what in _COMMANDS.items():
-    app.command(_word, help=_what)(told(_command(_word)))
+for _given, _what in _COMMANDS.items():
+    app.command(_given, help=_what)(told(_command(_given)))
 
 
 @app.command()

@@ -13,11 +13,11 @@ from dataclasses import asdict, dataclass
 from typing import Any, Self
 
 from tidegate.printable import one_line, printable
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
-ORDERS = ("approve", "advance", "finish")
+APPLIED_ONCE = ("approve", "advance", "finish")
 RESTORING = ("abort", "reject")
-COMMANDS = ("pause", "resume", *ORDERS, *RESTORING, "revert")
+COMMANDS = ("pause", "resume", *APPLIED_ONCE, *RESTORING, "revert")
 
 _MAX_NAME_CHARACTERS = 300
 _TARGET_KEYS = ("function_name", "alias_name")
@@ -25,7 +25,7 @@ _KEYS = frozenset({"command", *_TARGET_KEYS, "author", "reason", "rollout_id"})
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
+class GivenCommand:
     """What somebody said of a rollout, and when (seconds since the epoch). `id` tells one word from all others.
 
     `approval_step` is the step whose approval it is about, and `step` the one that was set when it was said.
@@ -47,7 +47,7 @@ class Word:
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
         """The word of `dataclasses.asdict`."""
-        return cls(**known(cls, document))
+        return cls(**known_fields(cls, document))
 
     def to_json(self) -> str:
         """One line."""
@@ -70,15 +70,15 @@ _PAST = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wheel:
+class Controls:
     """The words that a lock holds: `count` of them so far, the pause that lasts, and the newest order."""
 
     count: int = 0
-    pause: Word | None = None
-    order: Word | None = None
+    pause: GivenCommand | None = None
+    pending: GivenCommand | None = None
 
 
-NO_WORDS = Wheel()
+NO_CONTROLS = Controls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,9 @@ class Command:
             "message": message,
         }
 
-    def word(self, at: float, approval_step: int | None = None, step: int | None = None) -> Word:
+    def given(self, at: float, approval_step: int | None = None, step: int | None = None) -> GivenCommand:
         """This command as a word of that moment."""
-        return Word(f"{at:.6f}-{self.command}", self.command, self.author, self.reason, at, approval_step, step)
+        return GivenCommand(f"{at:.6f}-{self.command}", self.command, self.author, self.reason, at, approval_step, step)
 
 
 _EXAMPLE = json.dumps(
@@ -163,10 +163,10 @@ class Situation:
     exposed: bool
     promoting: bool
     restoring: str | None
-    paused: Word | None
+    paused: GivenCommand | None
     gate: int | None
     pausable: bool
-    finishing: Word | None = None
+    finishing: GivenCommand | None = None
 
 
 def refusal(command: str, now: Situation) -> str | None:

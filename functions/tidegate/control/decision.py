@@ -10,39 +10,39 @@ import math
 from dataclasses import replace
 
 from tidegate.analysis.check import Check, Finding
-from tidegate.control.commands import Word
-from tidegate.control.health_check import Look
+from tidegate.control.commands import GivenCommand
+from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.planning.pace import SETTLE_SECONDS, pause_wait_seconds
 from tidegate.planning.plan import Plan
 
 
-def decide(plan: Plan, progress: Progress, look: Look) -> Standing:
+def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     """What to do now, and the progress with it. A command to finish, which is to promote at once, yields to harm."""
-    if harmful := look.found(Finding.HARMFUL):
+    if harmful := observed.found(Finding.HARMFUL):
         convicts = any(check.convicts for check in harmful)
         return _decided("roll_back", _said(harmful), progress, convicts=convicts)
-    if look.verdict.tripped:
-        return _step_back(plan, progress, look)
+    if observed.comparison.tripped:
+        return _step_back(plan, progress, observed)
     if progress.finish is not None and progress.shifts:
         return _decided("promote", f"{progress.finish}, unproven", progress)
-    remaining = bake_seconds(plan, progress) - (look.now - progress.shifted_at)
+    remaining = bake_seconds(plan, progress) - (observed.now - progress.shifted_at)
     weight = f"{progress.weight_percent:g} %"
     if remaining > 0 and progress.bake_ended_at is None:
-        if early := _cleared_early(plan, progress, look):
+        if early := _cleared_early(plan, progress, observed):
             return _decided("advance", f"{weight} is cleared early: {early}", progress)
-        return _wait(plan, progress, remaining, f"{weight} bakes {span(remaining)} more")
-    held = _held(plan, progress, look)
+        return _wait(plan, progress, remaining, f"{weight} bakes {format_duration(remaining)} more")
+    held = _held(plan, progress, observed)
     if isinstance(held, Standing):
         return held
     progress = held
-    if look.blind:
-        reason = f"nothing could be seen: {look.blind}"
+    if observed.blind:
+        reason = f"nothing could be seen: {observed.blind}"
         return _extend(plan, progress, reason) or _decided("roll_back", reason, progress)
     if plan.is_last(progress.step):
-        return _last_step(plan, progress, look)
-    return _between_steps(plan, progress, look)
+        return _last_step(plan, progress, observed)
+    return _between_steps(plan, progress, observed)
 
 
 def _decided(
@@ -57,30 +57,30 @@ def _decided(
     return Standing(progress, Decision(action, reason, wait_seconds, proven=proven, convicts=convicts))
 
 
-def _cleared_early(plan: Plan, progress: Progress, look: Look) -> str | None:
+def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str | None:
     """Why the bake may end before its time, where the request wants that."""
-    baked = look.now - progress.shifted_at
+    baked = observed.now - progress.shifted_at
     may = plan.health.advance_early and not plan.is_last(progress.step) and baked >= plan.health.min_bake_seconds
     held = progress.pause is not None or _approval_after(plan, progress) is not None
-    if not may or held or not look.verdict.step_cleared or look.found(Finding.SUSPECT):
+    if not may or held or not observed.comparison.step_cleared or observed.found(Finding.SUSPECT):
         return None
-    return _said(look.verdict.checks())
+    return _said(observed.comparison.checks())
 
 
-def _between_steps(plan: Plan, progress: Progress, look: Look) -> Standing:
-    suspect = look.found(Finding.SUSPECT)
+def _between_steps(plan: Plan, progress: Progress, observed: Observation) -> Standing:
+    suspect = observed.found(Finding.SUSPECT)
     if suspect:
         return _extend(plan, progress, _said(suspect)) or _give_up(progress, suspect)
-    if progress.step_backs and (hints := "; ".join(look.verdict.hints)):
+    if progress.step_backs and (hints := "; ".join(observed.comparison.hints)):
         # It stepped back for a reason: what is not cleared of it does not go up again.
         reason = f"stepped back, and not cleared: {hints}"
         return _extend(plan, progress, reason) or _decided("roll_back", reason, progress)
-    if look.verdict.burst and (held := _extend(plan, progress, "both versions fail just now")):
+    if observed.comparison.burst and (held := _extend(plan, progress, "both versions fail just now")):
         return held
     following = _approval_after(plan, progress)
     if following is not None:
-        return _ask_approval(plan, progress, following, look.now)
-    compared = look.verdict.compared
+        return _ask_approval(plan, progress, following, observed.now)
+    compared = observed.comparison.compared
     baked = f"{progress.weight_percent:g} % has baked{compared and f': {compared}'}"
     return _decided("advance", baked if progress.shifts else "the first weight may be set", progress)
 
@@ -88,17 +88,17 @@ def _between_steps(plan: Plan, progress: Progress, look: Look) -> Standing:
 # --- Held by people ---------------------------------------------------------------------------------------------------
 
 
-def _held(plan: Plan, progress: Progress, look: Look) -> Standing | Progress:
+def _held(plan: Plan, progress: Progress, observed: Observation) -> Standing | Progress:
     """What people's commands and the plan's approvals make of a rollout that could go on; the progress where it may.
 
     A held rollout goes nowhere, so one look that sees nothing does not end it: alarms and guards stay on duty.
     """
     if progress.pause is not None:
         return _paused(plan, progress, progress.pause)
-    waits_for_proof = progress.approval_step == len(plan.steps) and not look.blind
+    waits_for_proof = progress.approval_step == len(plan.steps) and not observed.blind
     if progress.approval_step is None or waits_for_proof:
         return progress
-    return _awaiting_approval(plan, progress, progress.approval_step, look.now)
+    return _awaiting_approval(plan, progress, progress.approval_step, observed.now)
 
 
 def _approval_after(plan: Plan, progress: Progress) -> int | None:
@@ -132,12 +132,12 @@ def _wait_for_approval(plan: Plan, progress: Progress, step: int, now: float, be
     approval = plan.approval_of(step)
     then = "goes on" if approval is not None and approval.on_timeout == "continue" else "rolls back"
     why = because and f" ({because})"
-    reason = f"{_what_waits(plan, step)} waits for approval, and {then} in {span(left)} without it{why}"
+    reason = f"{_what_waits(plan, step)} waits for approval, and {then} in {format_duration(left)} without it{why}"
     return _decided("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
 
 
 def _unapproved(plan: Plan, progress: Progress, step: int) -> Standing:
-    reason = f"nobody approved {_what_waits(plan, step)} within {span(_approval_seconds(plan, step))}"
+    reason = f"nobody approved {_what_waits(plan, step)} within {format_duration(_approval_seconds(plan, step))}"
     return _decided("roll_back", reason, progress)
 
 
@@ -150,14 +150,16 @@ def _what_waits(plan: Plan, step: int) -> str:
     return f"{plan.steps[step].weight_percent:g} %" if step < len(plan.steps) else "the promotion"
 
 
-def _paused(plan: Plan, progress: Progress, pause: Word) -> Standing:
+def _paused(plan: Plan, progress: Progress, pause: GivenCommand) -> Standing:
     left = plan.max_pause_seconds - progress.paused_seconds
     if left <= 0:
-        reason = f"{pause}, and not resumed within {span(plan.max_pause_seconds)} (max_pause_seconds)"
+        reason = f"{pause}, and not resumed within {format_duration(plan.max_pause_seconds)} (max_pause_seconds)"
         return _decided("roll_back", reason, progress)
     granted = min(pause_wait_seconds(progress.paused_seconds, plan.poll_seconds), left)
     longer = replace(progress, paused_seconds=progress.paused_seconds + granted)
-    return _decided("hold", f"{pause}; rolls back in {span(left)} unless resumed", longer, wait_seconds=granted)
+    return _decided(
+        "hold", f"{pause}; rolls back in {format_duration(left)} unless resumed", longer, wait_seconds=granted
+    )
 
 
 def bake_seconds(plan: Plan, progress: Progress) -> float:
@@ -171,13 +173,13 @@ def bake_seconds(plan: Plan, progress: Progress) -> float:
     return max(planned - progress.last_baked_seconds, again) if plan.is_last(progress.step) else again
 
 
-def _step_back(plan: Plan, progress: Progress, look: Look) -> Standing:
+def _step_back(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     """A shared outage at weight 100 looks like harm, and harm like an outage: compare again, with less at stake."""
-    saw = "; ".join(map(str, look.verdict.tripped))
+    saw = "; ".join(map(str, observed.comparison.tripped))
     if progress.step_backs >= plan.max_step_backs:
         times = "" if not progress.step_backs else f" again after {progress.step_backs} steps back"
         return _decided("roll_back", f"worse than before at the last weight{times}: {saw}", progress)
-    baked = progress.last_baked_seconds + look.now - progress.shifted_at
+    baked = progress.last_baked_seconds + observed.now - progress.shifted_at
     # Who had approved the promotion had not seen this.
     approved = min(progress.approved, len(plan.steps) - 1)
     stepped = replace(
@@ -192,24 +194,26 @@ def _step_back(plan: Plan, progress: Progress, look: Look) -> Standing:
     return _decided("step_back", f"back to {weight:g} % to compare: {saw}", stepped)
 
 
-def _last_step(plan: Plan, progress: Progress, look: Look) -> Standing:
+def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     baked_until = progress.shifted_at + bake_seconds(plan, progress)
     if progress.bake_ended_at is not None:
         baked_until = min(baked_until, progress.bake_ended_at)
-    unsettled = baked_until + SETTLE_SECONDS - look.now
+    unsettled = baked_until + SETTLE_SECONDS - observed.now
     if unsettled > 0:
-        return _wait(plan, progress, unsettled, f"has baked; its last minutes settle for {span(unsettled)} more")
-    suspect, unknown = look.found(Finding.SUSPECT), look.found(Finding.UNKNOWN)
-    enough = look.in_step.requests >= plan.health.minimum_invocations
-    behind = look.seen_until < baked_until
+        return _wait(
+            plan, progress, unsettled, f"has baked; its last minutes settle for {format_duration(unsettled)} more"
+        )
+    suspect, unknown = observed.found(Finding.SUSPECT), observed.found(Finding.UNKNOWN)
+    enough = observed.in_step.requests >= plan.health.minimum_invocations
+    behind = observed.seen_until < baked_until
     if not suspect and not unknown and enough and not behind:
-        healthy = look.found(Finding.HEALTHY)
+        healthy = observed.found(Finding.HEALTHY)
         if healthy:
             compared = [check for check in healthy if check.sentence] or healthy
             return _decided("promote", f"every gate is healthy: {_said(compared)}", progress, proven=True)
-        if ignored := look.found(Finding.IGNORED):
+        if ignored := observed.found(Finding.IGNORED):
             why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
-            return _inconclusive(plan, progress, look, why)
+            return _inconclusive(plan, progress, observed, why)
         return _ungated(plan, progress)
     reasons = [*map(str, suspect or unknown)]
     if not enough:
@@ -221,7 +225,7 @@ def _last_step(plan: Plan, progress: Progress, look: Look) -> Standing:
         return extended
     if suspect:
         return _give_up(progress, suspect)
-    return _inconclusive(plan, progress, look, missing)
+    return _inconclusive(plan, progress, observed, missing)
 
 
 def _ungated(plan: Plan, progress: Progress) -> Standing:
@@ -232,29 +236,29 @@ def _ungated(plan: Plan, progress: Progress) -> Standing:
     return _decided("promote", "unproven: no gate is set that could speak against it", progress)
 
 
-def _inconclusive(plan: Plan, progress: Progress, look: Look, missing: str) -> Standing:
+def _inconclusive(plan: Plan, progress: Progress, observed: Observation, missing: str) -> Standing:
     policy = plan.health.when_inconclusive
     if policy == "hold":
-        return _hold_for_proof(plan, progress, look, missing)
-    seen = f"the candidate served {look.in_rollout.requests:,} requests"
-    hints = [*look.verdict.hints]
+        return _hold_for_proof(plan, progress, observed, missing)
+    seen = f"the candidate served {observed.in_rollout.requests:,} requests"
+    hints = [*observed.comparison.hints]
     if progress.step_backs:
         hints.append(f"it stepped back {progress.step_backs} times, and nothing cleared it since")
     if policy == "extend" and hints:
         return _decided("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)
-    if policy == "promote" or (policy == "extend" and look.in_rollout.requests >= plan.health.minimum_invocations):
+    if policy == "promote" or (policy == "extend" and observed.in_rollout.requests >= plan.health.minimum_invocations):
         return _decided("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)
     advice = "send traffic, bake longer, lower health.minimum_invocations, or set health.when_inconclusive to promote"
     return _decided("roll_back", f"inconclusive: {seen} ({missing}): {advice}", progress)
 
 
-def _hold_for_proof(plan: Plan, progress: Progress, look: Look, missing: str) -> Standing:
+def _hold_for_proof(plan: Plan, progress: Progress, observed: Observation, missing: str) -> Standing:
     """Nothing is proven: whether it is promoted all the same is a person's word."""
     step = len(plan.steps)
     if progress.approved >= step:
-        reason = f"unproven, and approved: {look.in_rollout.requests:,} requests seen ({missing})"
+        reason = f"unproven, and approved: {observed.in_rollout.requests:,} requests seen ({missing})"
         return _decided("promote", reason, progress)
-    return _ask_approval(plan, progress, step, look.now, because=missing)
+    return _ask_approval(plan, progress, step, observed.now, because=missing)
 
 
 def _give_up(progress: Progress, suspect: list[Check]) -> Standing:
@@ -266,7 +270,7 @@ def _extend(plan: Plan, progress: Progress, because: str) -> Standing | None:
     if left <= 0:
         return None
     granted = min(plan.extension_poll_seconds, left)
-    reason = f"bakes on for proof, {span(left)} at most ({because})"
+    reason = f"bakes on for proof, {format_duration(left)} at most ({because})"
     longer = replace(progress, extended_seconds=progress.extended_seconds + granted)
     return _decided("wait", reason, longer, wait_seconds=granted)
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from tidegate.analysis.observation import AlarmReading, Shift
-from tidegate.control.commands import Wheel, Word
+from tidegate.analysis.measurement import AlarmReading, Shift
+from tidegate.control.commands import Controls, GivenCommand
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
 #: "bake": a weight was set, and nobody has looked at it yet.
 Action = Literal["bake", "wait", "hold", "advance", "step_back", "promote", "roll_back"]
@@ -47,8 +47,8 @@ class Progress:
     approved: int = -1
     bake_ended_at: float | None = None
     known_commands: int = 0
-    pause: Word | None = None
-    finish: Word | None = None
+    pause: GivenCommand | None = None
+    finish: GivenCommand | None = None
     last_applied_command: str = ""
     paused_seconds: int = 0
     final_hook_passed: bool = False
@@ -56,10 +56,10 @@ class Progress:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The progress of `to_json`."""
-        fields = known(cls, document)
+        fields = known_fields(cls, document)
         fields["shifts"] = tuple(Shift(at, weight) for at, weight in document["shifts"])
         for name in ("pause", "finish"):
-            fields[name] = Word.of(document[name]) if document.get(name) else None
+            fields[name] = GivenCommand.of(document[name]) if document.get(name) else None
         return cls(**fields)
 
     @classmethod
@@ -91,26 +91,26 @@ class Progress:
         """The alias as this rollout has left it."""
         return Routing.split(stable, candidate, self.weight_percent) if self.shifts else Routing.alone(stable)
 
-    def with_commands(self, wheel: Wheel, now: float) -> Self:
+    def with_commands(self, controls: Controls, now: float) -> Self:
         """The progress once people's commands are known: a pause, its end, and one that is new and is applied once.
 
         To finish lasts until the promotion, over a hook that is asked before it; a pause, or another weight, ends it.
         """
         known = replace(
-            self, known_commands=wheel.count, pause=wheel.pause, finish=None if wheel.pause else self.finish
+            self, known_commands=controls.count, pause=controls.pause, finish=None if controls.pause else self.finish
         )
-        order = wheel.order
-        if order is None or order.id == self.last_applied_command:
+        pending = controls.pending
+        if pending is None or pending.id == self.last_applied_command:
             return known
-        applied = replace(known, last_applied_command=order.id)
-        if order.command == "approve" and order.approval_step is not None:
+        applied = replace(known, last_applied_command=pending.id)
+        if pending.command == "approve" and pending.approval_step is not None:
             # The lock knew what waits for approval; a look that died once it had said so leaves a progress that does
             # not.
-            waiting = None if order.approval_step == self.approval_step else self.approval_step
-            return replace(applied, approval_step=waiting, approved=max(self.approved, order.approval_step))
-        if order.command == "advance" and order.step == self.step:
+            waiting = None if pending.approval_step == self.approval_step else self.approval_step
+            return replace(applied, approval_step=waiting, approved=max(self.approved, pending.approval_step))
+        if pending.command == "advance" and pending.step == self.step:
             return replace(applied, bake_ended_at=now)
-        return replace(applied, finish=order) if order.command == "finish" else applied
+        return replace(applied, finish=pending) if pending.command == "finish" else applied
 
     def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
         """The progress that remembers each alarm's last transition."""
@@ -125,7 +125,7 @@ class Progress:
         """Plain JSON."""
         fields = {name: getattr(self, name) for name in self.__dataclass_fields__}
         shifts = [[shift.at, shift.weight_percent] for shift in self.shifts]
-        commands = {name: word and asdict(word) for name, word in (("pause", self.pause), ("finish", self.finish))}
+        commands = {name: given and asdict(given) for name, given in (("pause", self.pause), ("finish", self.finish))}
         return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), **commands}
 
 
@@ -146,7 +146,7 @@ class Decision:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The decision of `to_json`."""
-        return cls(**known(cls, document))
+        return cls(**known_fields(cls, document))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.hooks.smoke_test import Answer, excerpt
 from tidegate.json_text import parsed
 from tidegate.printable import printable
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
 Moment = Literal["before_traffic", "each_step", "after_traffic"]
 
@@ -41,7 +41,12 @@ class Hooks:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The hooks of `dataclasses.asdict`."""
-        return cls(**{moment: hook and Hook(**known(Hook, hook)) for moment, hook in known(cls, document).items()})
+        return cls(
+            **{
+                moment: hook and Hook(**known_fields(Hook, hook))
+                for moment, hook in known_fields(cls, document).items()
+            }
+        )
 
     def at(self, moment: Moment) -> Hook | None:
         """The hook of that moment."""
@@ -65,7 +70,7 @@ def failure(hook: Hook, answer: Answer) -> str | None:
     if answer.function_error is not None:
         return f"failed with {answer.function_error}: {excerpt(answer.payload)}"
     if answer.duration_ms > hook.timeout_seconds * 1000:
-        return f"did not answer within {span(hook.timeout_seconds)}"
+        return f"did not answer within {format_duration(hook.timeout_seconds)}"
     document = parsed(answer.payload[:MAX_ANSWER_BYTES])
     status = document.get("status") if isinstance(document, dict) else None
     if status == "Succeeded":

@@ -18,8 +18,8 @@ from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.comparison import SPARSE_REQUESTS_PER_MINUTE, SPARSE_ROW_SECONDS, WARM_UP_SECONDS
 from tidegate.analysis.e_process import MetricName, Tally, Tolerance
 from tidegate.analysis.judge import Judge
-from tidegate.analysis.observation import History
-from tidegate.duration import span
+from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.duration import format_duration
 from tidegate.planning.strategy import DEFAULT_STEPS, Step
 from tidegate.routing import ALL_PERCENT
 
@@ -41,7 +41,7 @@ LARGER_WEIGHTS: Final = (25.0, 50.0)
 #: More steps than this are no sentence: in a proposal the default ones then follow the first.
 MOST_PROPOSED_STEPS: Final = 12
 
-NO_HISTORY: Final = "no traffic in the day before, so nothing can be said of what this rollout will see"
+NO_BASELINE: Final = "no traffic in the day before, so nothing can be said of what this rollout will see"
 _SEEN: Final[Mapping[MetricName, str]] = {"errors": "failures", "slow": "slow requests"}
 _WHAT_DECIDES: Final = "alarms, smoke tests, a longer last bake and health.when_inconclusive decide"
 
@@ -76,7 +76,7 @@ class Forecast:
         return asdict(self)
 
 
-def forecast(steps: Sequence[Step], history: History, judge: Judge) -> Forecast:
+def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> Forecast:
     """What these steps will show if traffic stays as it was in the day before.
 
     Args:
@@ -84,7 +84,7 @@ def forecast(steps: Sequence[Step], history: History, judge: Judge) -> Forecast:
         history: the alias's traffic in the day before.
         judge: what is judged. Errors are forecast, or slow requests where only those are judged.
     """
-    outlook = _Outlook.of(history, judge)
+    outlook = _Outlook.of(baseline, judge)
     return Forecast(tuple(outlook.step(step) for step in steps), tuple(_warnings(steps, outlook)))
 
 
@@ -113,13 +113,13 @@ class _Outlook:
     intolerable_needed: float
 
     @classmethod
-    def of(cls, history: History, judge: Judge) -> Self:
+    def of(cls, baseline: TrafficBaseline, judge: Judge) -> Self:
         tolerances = judge.tolerances()
         metric: MetricName = "errors" if "errors" in tolerances else "slow"
-        failing = history.errors / history.requests if history.requests else 0.0
+        failing = baseline.errors / baseline.requests if baseline.requests else 0.0
         return cls(
             metric=metric,
-            requests_per_minute=history.requests_per_minute if history.requests else 0.0,
+            requests_per_minute=baseline.requests_per_minute if baseline.requests else 0.0,
             stable_share=failing if metric == "errors" else SLOW_SHARE,
             tolerance=tolerances[metric],
             worse_needed=math.log(len(tolerances) / judge.false_rollback),
@@ -272,7 +272,7 @@ def _warnings(steps: Sequence[Step], outlook: _Outlook) -> Iterator[str]:
     if not compared:
         yield f"nothing is compared: at 100 % there is no stable traffic; {_instead_of_all_at_once(outlook)}"
     if not outlook.requests_per_minute:
-        yield NO_HISTORY
+        yield NO_BASELINE
     elif compared and outlook.is_blind(compared):
         best = min(
             compared, key=lambda step: (outlook.harm(step) or math.inf, -step.weight_percent * step.bake_seconds)
@@ -280,7 +280,8 @@ def _warnings(steps: Sequence[Step], outlook: _Outlook) -> Iterator[str]:
         even = "even " if len(compared) > 1 else ""
         yield (
             f"At {_traffic(outlook.requests_per_minute)}, {even}{best.weight_percent:g} % for"
-            f" {span(best.bake_seconds)} sees {_seen(best, outlook, only='only ')}: {_instead(steps, outlook)}"
+            f" {format_duration(best.bake_seconds)} sees {_seen(best, outlook, only='only ')}:"
+            f" {_instead(steps, outlook)}"
         )
 
 

@@ -7,8 +7,8 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from tidegate.analysis.health import HealthGate
-from tidegate.duration import span
+from tidegate.analysis.health import HealthPolicy
+from tidegate.duration import format_duration
 from tidegate.errors import PlanTooLong
 from tidegate.hooks.hook import MAX_HOOK_SECONDS, NO_HOOKS, Hooks
 from tidegate.planning.strategy import COMPARISON, Step
@@ -61,7 +61,7 @@ class Pace:
 
 def pace(
     steps: tuple[Step, ...],
-    health: HealthGate,
+    health: HealthPolicy,
     hooks: Hooks = NO_HOOKS,
     max_pause_seconds: int = 0,
     *,
@@ -81,23 +81,23 @@ def pace(
     plainest = _Course.of(steps, health, hooks, 0, 0, provisioned=provisioned)
     if plainest.seconds > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
-            f"the plan may take {span(plainest.seconds - MAX_TOTAL_SECONDS)} more than a rollout may, which is"
-            f" {span(MAX_TOTAL_SECONDS)}: shorten the bakes, the approvals or max_extension_seconds"
+            f"the plan may take {format_duration(plainest.seconds - MAX_TOTAL_SECONDS)} more than a rollout may, which"
+            f" is {format_duration(MAX_TOTAL_SECONDS)}: shorten the bakes, the approvals or max_extension_seconds"
         )
     fewest = plainest.events(MAX_POLL_SECONDS, MAX_POLL_SECONDS, MAX_POLL_SECONDS)
     raise PlanTooLong(
-        f"{len(steps):,} steps over {span(plainest.seconds)} need {fewest:,} history events even with one look"
-        f" every {span(MAX_POLL_SECONDS)}, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
+        f"{len(steps):,} steps over {format_duration(plainest.seconds)} need {fewest:,} history events even with one"
+        f" look every {format_duration(MAX_POLL_SECONDS)}, and the budget is {HISTORY_BUDGET:,}: use fewer steps"
     )
 
 
-def history_events(steps: tuple[Step, ...], health: HealthGate, pace: Pace, hooks: Hooks = NO_HOOKS) -> int:
+def history_events(steps: tuple[Step, ...], health: HealthPolicy, pace: Pace, hooks: Hooks = NO_HOOKS) -> int:
     """The most history events the plan can use at that pace, retries included."""
     course = _Course.of(steps, health, hooks, pace.max_pause_seconds, pace.max_step_backs)
     return course.events(pace.poll_seconds, pace.extension_poll_seconds, pace.hold_poll_seconds)
 
 
-def approvals_seconds(steps: tuple[Step, ...], health: HealthGate, step_backs: int) -> tuple[int, ...]:
+def approvals_seconds(steps: tuple[Step, ...], health: HealthPolicy, step_backs: int) -> tuple[int, ...]:
     """How long each approval may be waited for; where a person promotes what is not proven, for that, too.
 
     A step back ends such a wait, and the next ascent may have its own.
@@ -146,7 +146,7 @@ class _Course:
     def of(
         cls,
         steps: tuple[Step, ...],
-        health: HealthGate,
+        health: HealthPolicy,
         hooks: Hooks,
         pause_seconds: int,
         step_backs: int,

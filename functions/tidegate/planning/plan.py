@@ -9,14 +9,14 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
-from tidegate.analysis.health import AlarmGate, HealthGate
-from tidegate.analysis.observation import History
+from tidegate.analysis.health import AlarmRule, HealthPolicy
+from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.hooks.hook import NO_HOOKS, Hooks
 from tidegate.planning.forecast import StepForecast
 from tidegate.planning.pace import POLL_SECONDS, approvals_seconds
 from tidegate.planning.strategy import COMPARISON, Approval, Step
 from tidegate.routing import ALL_PERCENT
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +39,8 @@ class Plan:
     restore_command: str
     hold_poll_seconds: int = POLL_SECONDS
     max_pause_seconds: int = 0
-    alarms: tuple[AlarmGate, ...] = ()
-    health: HealthGate = field(default_factory=HealthGate)
+    alarms: tuple[AlarmRule, ...] = ()
+    health: HealthPolicy = field(default_factory=HealthPolicy)
     version: str | None = None
     expected_code_sha256: str | None = None
     description: str | None = None
@@ -51,7 +51,7 @@ class Plan:
     hooks: Hooks = NO_HOOKS
     creates_alias: bool = False
     revert_window_seconds: int = 86_400
-    history: History = field(default_factory=History)
+    baseline: TrafficBaseline = field(default_factory=TrafficBaseline)
     expectations: tuple[StepForecast, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -69,7 +69,7 @@ class Plan:
     def slow_above_ms(self) -> float | None:
         """What the judge calls slow: above the stable version's p99 before the rollout; None where it does not ask."""
         judge = self.health.judge
-        return self.history.p99_ms if judge and judge.slow else None
+        return self.baseline.p99_ms if judge and judge.slow else None
 
     @property
     def first_step(self) -> int:
@@ -118,13 +118,13 @@ class Plan:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The plan of `to_json`, also of an earlier or later Tidegate: guards are newer than what still runs."""
-        fields = known(cls, document)
+        fields = known_fields(cls, document)
         fields["steps"] = tuple(Step.from_json(step) for step in document["steps"])
-        fields["alarms"] = tuple(AlarmGate(**known(AlarmGate, alarm)) for alarm in document["alarms"])
-        fields["health"] = HealthGate.from_json(document["health"])
+        fields["alarms"] = tuple(AlarmRule(**known_fields(AlarmRule, alarm)) for alarm in document["alarms"])
+        fields["health"] = HealthPolicy.from_json(document["health"])
         fields["hooks"] = Hooks.from_json(document.get("hooks", {}))
-        fields["history"] = History.from_json(document["history"])
-        expectations = [known(StepForecast, expected) for expected in document["expectations"]]
+        fields["baseline"] = TrafficBaseline.from_json(document["baseline"])
+        expectations = [known_fields(StepForecast, expected) for expected in document["expectations"]]
         fields["expectations"] = tuple(StepForecast(**expected) for expected in expectations)
         fields["warnings"] = tuple(document["warnings"])
         return cls(**fields)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from tidegate.analysis.health import AlarmGate
-from tidegate.analysis.observation import AlarmReading
+from tidegate.analysis.health import AlarmRule
+from tidegate.analysis.measurement import AlarmReading
 from tidegate.errors import AlarmFiring, AlarmUnusable, AliasNotReady, HookUnusable, ProvisioningPending
 from tidegate.routing import ALL_PERCENT, Routing
 from tidegate.version import Provisioning
@@ -52,21 +52,21 @@ def require_usable_hooks(faults: Sequence[str]) -> None:
         raise HookUnusable(f"hook {'; hook '.join(faults)}: correct the names, or deploy the functions")
 
 
-def require_ready_alarms(gates: tuple[AlarmGate, ...], readings: Mapping[str, AlarmReading]) -> None:
+def require_ready_alarms(rules: tuple[AlarmRule, ...], readings: Mapping[str, AlarmReading]) -> None:
     """Every alarm exists, can be evaluated, and is not firing (unless the request ignores that).
 
     Raises:
         AlarmUnusable: naming every alarm that could guard nothing.
         AlarmFiring: naming every alarm that fires already.
     """
-    missing = [gate.name for gate in gates if readings[gate.name].state is None]
-    broken = [gate.name for gate in gates if readings[gate.name].broken]
+    missing = [rule.name for rule in rules if readings[rule.name].state is None]
+    broken = [rule.name for rule in rules if readings[rule.name].broken]
     if missing or broken:
         faults = [f"no alarm {name} in this account and region" for name in missing]
         faults += [f"alarm {name} cannot be evaluated" for name in broken]
         raise AlarmUnusable("; ".join(faults) + ": correct the names or the alarms")
     firing = [
-        gate.name for gate in gates if readings[gate.name].state == "ALARM" and gate.if_already_firing == "reject"
+        rule.name for rule in rules if readings[rule.name].state == "ALARM" and rule.if_already_firing == "reject"
     ]
     if firing:
         raise AlarmFiring(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from tidegate.routing import ALL_PERCENT
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
 WEIGHT_DECIMALS = 2
 MAX_STEPS = 10_000
@@ -52,7 +52,9 @@ class Step:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The step of `dataclasses.asdict`."""
         approval = document.get("approval")
-        return cls(**{**known(cls, document), "approval": approval and Approval(**known(Approval, approval))})
+        return cls(
+            **{**known_fields(cls, document), "approval": approval and Approval(**known_fields(Approval, approval))}
+        )
 
     def again_seconds(self, *, first: bool) -> int:
         """How long it bakes after a step back; `first`: there, so it must be long enough to compare."""

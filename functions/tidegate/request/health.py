@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from tidegate.analysis.e_process import Tolerance
-from tidegate.analysis.health import HealthGate, InconclusivePolicy
+from tidegate.analysis.health import HealthPolicy, InconclusivePolicy
 from tidegate.analysis.judge import Judge
 from tidegate.request.part import MAX_BAKE_SECONDS, BakeSeconds, IntervalSeconds, Or, Part, violation
 
@@ -118,7 +118,7 @@ class HealthRequest(Part):
             raise violation("needs the judge, which is turned off")
         return value
 
-    def gate(self) -> HealthGate:
+    def gate(self) -> HealthPolicy:
         """These limits as the plan keeps them."""
         limits = self.model_dump(exclude={"judge"})
-        return HealthGate(judge=self.judge.judge() if self.judge else None, **limits)
+        return HealthPolicy(judge=self.judge.judge() if self.judge else None, **limits)

@@ -23,7 +23,7 @@ from pydantic import (
     field_validator,
 )
 
-from tidegate.analysis.health import AlarmGate, AlarmPolicy
+from tidegate.analysis.health import AlarmRule, AlreadyFiring
 from tidegate.errors import RequestInvalid
 from tidegate.planning import strategy
 from tidegate.planning.profile import NAME_PATTERN as PROFILE_PATTERN
@@ -68,7 +68,7 @@ class AlarmRequest(Part):
     """A CloudWatch alarm, metric or composite, that guards the rollout."""
 
     name: str = Field(min_length=1, max_length=255, description="The alarm's name, in this account and region.")
-    if_already_firing: AlarmPolicy = Field(
+    if_already_firing: AlreadyFiring = Field(
         "reject",
         description="An alarm in ALARM at the start rejects the rollout, or is ignored until it has been OK once.",
     )
@@ -330,9 +330,9 @@ class RolloutRequest(Part):
             return self.strategy.steps()
         return strategy.DEFAULT_STEPS
 
-    def alarm_gates(self) -> tuple[AlarmGate, ...]:
+    def alarm_rules(self) -> tuple[AlarmRule, ...]:
         """The alarms as the plan keeps them."""
-        return tuple(AlarmGate(alarm.name, alarm.if_already_firing) for alarm in self.alarms)
+        return tuple(AlarmRule(alarm.name, alarm.if_already_firing) for alarm in self.alarms)
 
 
 def json_schema() -> dict[str, Any]:

@@ -18,7 +18,7 @@ from tidegate.views.frame import (
     svg,
     thinned,
 )
-from tidegate.views.rollout_view import EvidenceView, GuardView, RolloutView, VerdictView
+from tidegate.views.rollout_view import EvidenceView, LastStepView, RolloutView, VerdictView
 
 _TURNS_BACK: Final = frozenset({"roll_back", "step_back"})
 #: Evidence is drawn up to twice what convicts, in every report alike.
@@ -31,32 +31,32 @@ def evidence_charts(view: RolloutView, minutes: float) -> str:
     metrics = dict.fromkeys(metric for verdict in verdicts for metric in _metrics(verdict))
     if not metrics:
         return ""
-    guard = " At full weight there is nobody to compare with: there the guard watches, and steps back."
-    guarded = any(verdict.guards for verdict in verdicts)
+    last = " At full weight there is nobody to compare with: there the guard watches, and steps back."
+    guarded = any(verdict.last_step for verdict in verdicts)
     return (
         f"<section>{''.join(_evidence_chart(view, metric, minutes) for metric in metrics)}"
         "<p class='note'>100 % is the evidence that convicts. A candidate is rolled back where both lines of one metric"
-        f" reach it.{guard if guarded else ''} Drawn between 0 and {_EVIDENCE_TOP_PERCENT} %.</p></section>"
+        f" reach it.{last if guarded else ''} Drawn between 0 and {_EVIDENCE_TOP_PERCENT} %.</p></section>"
     )
 
 
 def _metrics(verdict: VerdictView) -> list[str]:
-    return [one.metric for one in verdict.evidence] + [one.metric for one in verdict.guards]
+    return [one.metric for one in verdict.evidence] + [one.metric for one in verdict.last_step]
 
 
 def _evidence_chart(view: RolloutView, metric: str, minutes: float) -> str:
     frame = Frame(minutes, _EVIDENCE_TOP_PERCENT, 120)
     worse, intolerable = f"worse than version {view.stable}", "worse than tolerated"
-    seen, guards = _strongest(view.verdicts, metric), _guarded(view.verdicts, metric)
+    seen, last_step = _strongest(view.verdicts, metric), _last_step_runs(view.verdicts, metric)
     first = [_evidence_dot(verdict, one, worse, one.worse_percent, one.p_worse) for verdict, one in seen]
     second = [
         _evidence_dot(verdict, one, intolerable, one.intolerable_percent, one.p_intolerable) for verdict, one in seen
     ]
-    third = [[_guard_dot(*look) for look in run] for run in guards]
+    third = [[_last_step_dot(*look) for look in run] for run in last_step]
     lines = line("worse", [first], frame) + line("intolerable", [second], frame) + line("guard", third, frame)
     key = legend(
         *((("worse", worse), ("intolerable", intolerable)) if seen else ()),
-        *((("guard", f"guard: worse than version {view.stable} was before"),) if guards else ()),
+        *((("guard", f"guard: worse than version {view.stable} was before"),) if last_step else ()),
     )
     turned = (verdict for verdict in view.verdicts if verdict.decision in _TURNS_BACK)
     marks = "".join(_back(verdict, frame, metric) for verdict in turned)
@@ -73,14 +73,14 @@ def _strongest(verdicts: Iterable[VerdictView], metric: str) -> list[tuple[Verdi
     ]
 
 
-def _guarded(verdicts: Iterable[VerdictView], metric: str) -> list[list[tuple[VerdictView, GuardView]]]:
+def _last_step_runs(verdicts: Iterable[VerdictView], metric: str) -> list[list[tuple[VerdictView, LastStepView]]]:
     """A metric's guard in unbroken runs: a step back ends one."""
-    looks = ((verdict, next((one for one in verdict.guards if one.metric == metric), None)) for verdict in verdicts)
+    looks = ((verdict, next((one for one in verdict.last_step if one.metric == metric), None)) for verdict in verdicts)
     runs = (list(run) for _, run in groupby(looks, key=lambda look: look[1] is None))
     return [
         [
             max(group, key=lambda pair: pair[1].percent)
-            for group in thinned([(verdict, guard) for verdict, guard in run if guard])
+            for group in thinned([(verdict, last) for verdict, last in run if last])
         ]
         for run in runs
         if run[0][1]
@@ -95,19 +95,19 @@ def _evidence_dot(verdict: VerdictView, one: EvidenceView, text: str, percent: f
     return Dot(verdict.at_second / 60, percent, told)
 
 
-def _guard_dot(verdict: VerdictView, guard: GuardView) -> Dot:
-    expected = views.measure(guard.expected_at_most_percent, "%")
+def _last_step_dot(verdict: VerdictView, last: LastStepView) -> Dot:
+    expected = views.measure(last.expected_at_most_percent, "%")
     told = (
-        f"{views.timer(verdict.at_second)} guard: {guard.percent:.0f} % of what trips it;"
-        f" {guard.candidate}, at most {expected} expected"
+        f"{views.timer(verdict.at_second)} guard: {last.percent:.0f} % of what trips it;"
+        f" {last.candidate}, at most {expected} expected"
     )
-    return Dot(verdict.at_second / 60, guard.percent, told)
+    return Dot(verdict.at_second / 60, last.percent, told)
 
 
 def _convicting(verdict: VerdictView, metric: str) -> float | None:
     """How far a metric's own evidence reached at a verdict, in percent; None where it did not convict."""
     reached = [min(one.worse_percent, one.intolerable_percent) for one in verdict.evidence if one.metric == metric]
-    reached += [guard.percent for guard in verdict.guards if guard.metric == metric]
+    reached += [last.percent for last in verdict.last_step if last.metric == metric]
     return next((percent for percent in reached if percent >= 100), None)  # noqa: PLR2004
 
 

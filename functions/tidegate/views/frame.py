@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Final, TypeVar
 
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.views import rollout_view as views
 from tidegate.views.rollout_view import VerdictView
 
@@ -62,7 +62,7 @@ def svg(frame: Frame, label: str, drawing: str) -> str:
     )
     axis = "".join(
         f"<text class='tick' x='{frame.x(minute)}' y='{frame.bottom + 20}' text-anchor='middle'>"
-        f"{span(minute * 60) if minute else '0'}</text>"
+        f"{format_duration(minute * 60) if minute else '0'}</text>"
         for minute in ticks(frame.minutes)
     )
     size = f"0 0 934 {frame.bottom + 28:g}"

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.printable import one_line, printable
 from tidegate.views import rollout_view as views
 from tidegate.views.rollout_view import Counts, RolloutView, VerdictView
@@ -118,7 +118,7 @@ def _errors_so_far(view: RolloutView) -> str:
 
 
 def _plan_lines(view: RolloutView) -> list[str]:
-    steps = [f"{views.percent(step.weight_percent)} for {span(step.bake_seconds)}" for step in view.steps]
+    steps = [f"{views.percent(step.weight_percent)} for {format_duration(step.bake_seconds)}" for step in view.steps]
     plan = f"{view.target} on version {view.stable}: {', '.join(steps)}"
     return [plan, *(f"warning: {one_line(warning)}" for warning in view.warnings)]
 
@@ -167,7 +167,7 @@ def _steps(view: RolloutView) -> Text:
     for number, step in enumerate(view.steps[first : first + _STEPS], start=first):
         mark, style = _mark(view, number)
         text.append(f"{mark} {views.percent(step.weight_percent)}", style=style)
-        text.append(f" {span(step.bake_seconds)}   ", style=STABLE)
+        text.append(f" {format_duration(step.bake_seconds)}   ", style=STABLE)
     text.append("…" if first + _STEPS < len(view.steps) else "", style=STABLE)
     return text
 

@@ -12,7 +12,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.planning.forecast import StepForecast
 from tidegate.planning.pace import SETTLE_SECONDS
 from tidegate.planning.plan import Plan
@@ -58,7 +58,7 @@ def _steps(plan: Plan) -> Table:
         table.add_row(
             views.percent(step.weight_percent),
             ("approved " if step.approval else "") + f"+{views.timer(begins)}",
-            span(step.bake_seconds),
+            format_duration(step.bake_seconds),
             str(cost.looks(step.bake_seconds, plan.poll_seconds)),
             f"{expected.candidate_requests:,}" if expected else "–",
             _seen(plan, step.weight_percent, expected),
@@ -91,9 +91,10 @@ def well_seconds(plan: Plan) -> int:
 
 def _sums(plan: Plan) -> Iterator[str]:
     people = plan.approval_seconds + plan.max_pause_seconds
+    well, most = format_duration(well_seconds(plan)), format_duration(plan.watched_seconds)
     yield (
-        f"looks every {span(plan.poll_seconds)}; takes about {span(well_seconds(plan))} if all goes well,"
-        f" {span(plan.watched_seconds)} at most, and {span(people)} more where people pause it or are waited for"
+        f"looks every {format_duration(plan.poll_seconds)}; takes about {well} if all goes well, {most} at most,"
+        f" and {format_duration(people)} more where people pause it or are waited for"
     )
     yield (
         f"costs about {cost.price(cost.of_plan(plan).dollars)} if all goes well,"
@@ -102,7 +103,7 @@ def _sums(plan: Plan) -> Iterator[str]:
     for number, step in enumerate(plan.steps, start=1):
         if approval := step.approval:
             otherwise = "rolls back" if approval.on_timeout == "roll_back" else "goes on"
-            limit = span(approval.timeout_seconds)
+            limit = format_duration(approval.timeout_seconds)
             yield f"step {number} waits for an approval; without one it {otherwise} after {limit}"
     if plan.alarms:
         yield f"alarms: {', '.join(alarm.name for alarm in plan.alarms)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from html import escape
 
-from tidegate.duration import span
+from tidegate.duration import format_duration
 from tidegate.printable import printable
 from tidegate.views import rollout_view as views
 from tidegate.views.charts import charts
@@ -17,7 +17,7 @@ from tidegate.views.rollout_view import (
     CommandView,
     Counts,
     EvidenceView,
-    GuardView,
+    LastStepView,
     RolloutView,
     VerdictView,
 )
@@ -98,7 +98,7 @@ def _figures(view: RolloutView) -> str:
     served = candidate.requests + stable.requests
     share = views.percent(100 * candidate.requests / served, 1) if served else "–"
     cells = (
-        ("Took", span(view.elapsed_seconds), f"{len(view.verdicts):,} verdicts"),
+        ("Took", format_duration(view.elapsed_seconds), f"{len(view.verdicts):,} verdicts"),
         ("Requests to the candidate", f"{candidate.requests:,}", f"{share} of {served:,}"),
         (f"Errors of version {view.candidate or '…'}", views.percent(candidate.error_percent, 2), _failed(candidate)),
         (f"Errors of version {view.stable}", views.percent(stable.error_percent, 2), _failed(stable)),
@@ -159,7 +159,7 @@ def _findings(verdict: VerdictView) -> str:
     # The judge's own checks say the same as its evidence, in fewer numbers.
     compared = {f"{one.metric} compared" for one in verdict.evidence}
     checks = [check for check in verdict.checks if check.name not in compared]
-    return "".join([*map(_evidence, verdict.evidence), *map(_guard, verdict.guards), *map(_check, checks)])
+    return "".join([*map(_evidence, verdict.evidence), *map(_guard, verdict.last_step), *map(_check, checks)])
 
 
 def _evidence(one: EvidenceView) -> str:
@@ -176,12 +176,12 @@ def _evidence(one: EvidenceView) -> str:
     return _finding(one.state, told, views.metric_title(one.metric), value, beside)
 
 
-def _guard(guard: GuardView) -> str:
-    state = "suspect" if guard.tripped else "healthy"
-    told = f"{'tripped' if guard.tripped else 'not tripped'}: {guard.percent:.0f} % of the evidence that trips it"
-    expected = views.measure(guard.expected_at_most_percent, "%")
+def _guard(last: LastStepView) -> str:
+    state = "suspect" if last.tripped else "healthy"
+    told = f"{'tripped' if last.tripped else 'not tripped'}: {last.percent:.0f} % of the evidence that trips it"
+    expected = views.measure(last.expected_at_most_percent, "%")
     return _finding(
-        state, told, f"{views.metric_title(guard.metric)}, guard", str(guard.candidate), f"at most {expected}"
+        state, told, f"{views.metric_title(last.metric)}, guard", str(last.candidate), f"at most {expected}"
     )
 
 

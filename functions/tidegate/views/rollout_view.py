@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from tidegate.duration import span
+from tidegate.duration import format_duration
 
 Tone = Literal["good", "bad", "plain"]
 
@@ -150,7 +150,7 @@ class EvidenceView:
 
 
 @dataclass(frozen=True, slots=True)
-class GuardView:
+class LastStepView:
     """The candidate at weight 100 against the rate that the stable version had before; one that trips steps back."""
 
     metric: str
@@ -181,7 +181,7 @@ class VerdictView:
     reason: str
     checks: tuple[CheckView, ...] = ()
     evidence: tuple[EvidenceView, ...] = ()
-    guards: tuple[GuardView, ...] = ()
+    last_step: tuple[LastStepView, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,11 +284,11 @@ def verdict_view(record: Mapping[str, Any], started_at: float) -> VerdictView:
             for check in record["checks"]
         ),
         evidence=tuple(EvidenceView(**_fields(EvidenceView, one)) for one in record.get("evidence", ())),
-        guards=tuple(GuardView(**_fields(GuardView, one)) for one in record.get("guards", ())),
+        last_step=tuple(LastStepView(**_fields(LastStepView, one)) for one in record.get("last_step", ())),
     )
 
 
-def _fields(shape: type[EvidenceView | GuardView], record: Mapping[str, Any]) -> dict[str, Any]:
+def _fields(shape: type[EvidenceView | LastStepView], record: Mapping[str, Any]) -> dict[str, Any]:
     """What the shape knows of a record, pairs of requests and bad ones as tallies."""
     known = {name: record[name] for name in shape.__dataclass_fields__}
     return {name: TallyView(*value) if isinstance(value, list) else value for name, value in known.items()}
@@ -351,7 +351,7 @@ def next_look(view: RolloutView) -> str:
     if view.next_at is None or view.outcome:
         return ""
     left = view.next_at - view.now
-    return f"next look in {span(left)}" if left >= 1 else "next look is due"
+    return f"next look in {format_duration(left)}" if left >= 1 else "next look is due"
 
 
 def spoken(decision: str) -> str:

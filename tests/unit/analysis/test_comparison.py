@@ -5,12 +5,12 @@ from dataclasses import replace
 import pytest
 
 from tidegate.analysis.check import Finding
-from tidegate.analysis.comparison import Verdict, hear
+from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.judge import Judge
-from tidegate.analysis.observation import Counts, History, Minute, Shift
+from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 
-KNOWN = History(864_000, 864, 600.0, 400.0)
+KNOWN = TrafficBaseline(864_000, 864, 600.0, 400.0)
 LATER = 10**9
 RAMP = (Shift(0.5, 10.0),)
 TOP = (*RAMP, Shift(300.5, 100.0))
@@ -26,8 +26,8 @@ def minutes(*pairs, start=0, seconds=60, **more):
     return [Minute(60 * start + seconds * n, *pair, **more, seconds=seconds) for n, pair in enumerate(whole)]
 
 
-def heard(seen, shifts=RAMP, now=LATER, history=KNOWN, judge=None):
-    return hear(judge or Judge(), seen, shifts, now, history)
+def heard(seen, shifts=RAMP, now=LATER, baseline=KNOWN, judge=None):
+    return compare(judge or Judge(), seen, shifts, now, baseline)
 
 
 def findings(verdict):
@@ -72,7 +72,7 @@ def test_a_metric_that_is_turned_off_is_not_judged():
 
 
 def test_without_a_p99_nobody_can_say_what_is_slow():
-    verdict = heard(GOOD, history=replace(KNOWN, p99_ms=None))
+    verdict = heard(GOOD, baseline=replace(KNOWN, p99_ms=None))
     assert findings(verdict) == {"errors": Finding.HEALTHY, "slow": Finding.UNKNOWN}
     assert "there is no p99 of the day before" in str(verdict.checks()[-1])
 
@@ -129,7 +129,7 @@ def test_few_requests_are_judged_in_rows_of_five_minutes():
     """Evidence is spread anew after each row, which costs: few requests are worth more together."""
     few = [(counts(4), counts(1, minute % 5 == 0)) for minute in range(60)]
     by_minute = heard(minutes(*few)).evidence[0]
-    together = heard(minutes(*few), history=History(6000, 0, 5.0, 400.0)).evidence[0]
+    together = heard(minutes(*few), baseline=TrafficBaseline(6000, 0, 5.0, 400.0)).evidence[0]
     assert (by_minute.minutes, together.minutes) == (60, 12)
     assert together.candidate_bad == by_minute.candidate_bad == 12
     assert together.worse_peak > by_minute.worse_peak
@@ -152,7 +152,7 @@ def test_at_full_weight_the_rates_of_the_ramp_stand_guard():
     last = minutes(*[(counts(0), counts(6_000, 6))] * 5, start=6)
     calm = heard([*GOOD[:5], *last], TOP)
     assert calm.alone
-    assert [guard.tripped for guard in calm.guards] == [False, False]
+    assert [last.tripped for last in calm.last_step] == [False, False]
     failing = minutes(*[(counts(0), counts(6_000, 1_200))] * 5, start=6)
     (tripped,) = heard([*GOOD[:5], *failing], TOP).tripped
     assert (tripped.metric, tripped.candidate_bad) == ("errors", 6_000)
@@ -169,8 +169,8 @@ def test_a_last_step_that_was_never_compared_is_held_against_the_day_before():
     at_once = (Shift(0.5, 100.0),)
     served = minutes(*[(counts(0), counts(600))] * 12)
     assert findings(heard(served, at_once)) == {"errors": Finding.HEALTHY, "slow": Finding.HEALTHY}
-    verdict = heard(served, at_once, history=History(p99_ms=400.0))
-    assert (verdict.unguarded, verdict.guards) == (("errors", "slow"), ())
+    verdict = heard(served, at_once, baseline=TrafficBaseline(p99_ms=400.0))
+    assert (verdict.unguarded, verdict.last_step) == (("errors", "slow"), ())
     assert set(findings(verdict).values()) == {Finding.UNKNOWN}
 
 
@@ -194,6 +194,6 @@ def test_the_books_get_every_number_beside_its_threshold():
     assert (errors["worse_needed"], errors["intolerable_needed"]) == (4.61, 2.3)
     assert errors["state"] == "healthy"
     assert {"metric", "candidate", "expected_at_most_percent", "wealth", "needed", "tripped"} == set(
-        document["guards"][0]
+        document["last_step"][0]
     )
-    assert Verdict().to_json() == {"evidence": []}
+    assert Comparison().to_json() == {"evidence": []}

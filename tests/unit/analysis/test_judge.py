@@ -33,8 +33,8 @@ def rows(*tallies, **more):
     return [Row(Tally(*tally), **more) for tally in tallies]
 
 
-def judged(*tallies, history=None, judge=None):
-    return examine(ERRORS, rows(*tallies), judge or Judge(slow=None), history)
+def judged(*tallies, baseline=None, judge=None):
+    return examine(ERRORS, rows(*tallies), judge or Judge(slow=None), baseline)
 
 
 # One minute's e-value.
@@ -302,7 +302,7 @@ def test_an_outage_that_does_not_end_is_how_things_are_now():
     found = shared_bursts(rows(*[calm] * 5, *[outage] * 40), Rate(10, 10_000))
     assert found[5:20] == [True] * 15
     assert not any(found[20:])
-    worse = judged(*[calm] * 5, *[outage] * 20, *[(900, 100, 90, 60)] * 5, history=Rate(10, 10_000))
+    worse = judged(*[calm] * 5, *[outage] * 20, *[(900, 100, 90, 60)] * 5, baseline=Rate(10, 10_000))
     assert worse.convicted_at is not None
 
 

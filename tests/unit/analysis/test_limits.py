@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tidegate.analysis.check import Finding
-from tidegate.analysis.health import HealthGate
+from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.limits import checks, upper_tail
-from tidegate.analysis.observation import Counts
+from tidegate.analysis.measurement import Counts
 
 
 def finding(errors, requests, limit=1.0, minimum=10):
-    gate = HealthGate(max_error_percent=limit, minimum_invocations=minimum)
+    gate = HealthPolicy(max_error_percent=limit, minimum_invocations=minimum)
     counts = Counts(requests, errors, 0)
     (check,) = checks(gate, step=counts, rollout=counts)
     return check.finding
@@ -55,14 +55,14 @@ def test_a_limit_of_zero_convicts_at_the_first_error():
 
 
 def test_a_step_that_fails_convicts_although_the_rollout_looks_well():
-    gate = HealthGate(max_error_percent=1)
+    gate = HealthPolicy(max_error_percent=1)
     (check,) = checks(gate, step=Counts(300, 15, 0), rollout=Counts(10_000, 20, 0))
     assert check.finding is Finding.HARMFUL
     assert str(check) == "5 % of the candidate's 300 requests are errors (limit 1 %)"
 
 
 def test_a_step_that_nobody_has_seen_yet_is_not_healthy_because_earlier_ones_were():
-    gate = HealthGate(max_error_percent=1)
+    gate = HealthPolicy(max_error_percent=1)
     (check,) = checks(gate, step=Counts(0, 0, 0), rollout=Counts(10_000, 20, 0))
     assert check.finding is Finding.UNKNOWN
     (check,) = checks(gate, step=Counts(0, 0, 0), rollout=Counts(100, 50, 0))
@@ -70,7 +70,7 @@ def test_a_step_that_nobody_has_seen_yet_is_not_healthy_because_earlier_ones_wer
 
 
 def test_a_p99_limit_allows_one_request_in_a_hundred_to_be_slower():
-    gate = HealthGate(max_duration_p99_ms=500)
+    gate = HealthPolicy(max_duration_p99_ms=500)
     (well,) = checks(gate, step=Counts(1000, over_limit=10), rollout=Counts(1000, over_limit=10))
     (slow,) = checks(gate, step=Counts(1000, over_limit=40), rollout=Counts(1000, over_limit=40))
     assert well.finding is Finding.HEALTHY

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.control.commands import COMMANDS, Command, Situation, Word, refusal
+from tidegate.control.commands import COMMANDS, Command, GivenCommand, Situation, refusal
 
 SAID = {
     "command": "pause",
@@ -11,7 +11,7 @@ SAID = {
     "author": "ana",
     "reason": "a graph",
 }
-WORD = Word("1", "pause", "ana", "a graph", 0.0)
+WORD = GivenCommand("1", "pause", "ana", "a graph", 0.0)
 
 
 def now(**known):
@@ -22,9 +22,9 @@ def now(**known):
 def test_a_command_is_read_and_becomes_a_word():
     command = Command.parse({**SAID, "rollout_id": "r1"})
     assert (command.target, command.rollout_id) == ("checkout:live", "r1")
-    word = command.word(12.5, approval_step=2, step=1)
-    assert Word.from_json(word.to_json()) == word
-    assert str(word) == "paused by ana (a graph)"
+    given = command.given(12.5, approval_step=2, step=1)
+    assert GivenCommand.from_json(given.to_json()) == given
+    assert str(given) == "paused by ana (a graph)"
 
 
 def test_everything_that_is_wrong_with_a_command_is_said_at_once():

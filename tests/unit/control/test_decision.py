@@ -8,22 +8,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tidegate.analysis.check import Check, Finding, alarm_check
-from tidegate.analysis.comparison import Verdict
+from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
-from tidegate.analysis.health import HealthGate
+from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.last_step import LastStepCheck
-from tidegate.analysis.observation import AlarmReading, Counts, Shift
-from tidegate.control.commands import Wheel, Word
+from tidegate.analysis.measurement import AlarmReading, Counts, Shift
+from tidegate.control.commands import Controls, GivenCommand
 from tidegate.control.decision import bake_seconds, decide
-from tidegate.control.health_check import Look
+from tidegate.control.observation import Observation
 from tidegate.control.progress import Decision, Progress, Standing
 from tidegate.planning.strategy import COMPARISON, Step, all_at_once
 
 SERVED = Counts(1000, 0, 0)
 SETTLED = 300.0 + 120
-FINISH = Word("1", "finish", "ana", "enough", 5.0)
-PAUSE = Word("2", "pause", "bo", "lunch", 6.0)
+FINISH = GivenCommand("1", "finish", "ana", "enough", 5.0)
+PAUSE = GivenCommand("2", "pause", "bo", "lunch", 6.0)
 TRIPPED = LastStepCheck("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
 
 
@@ -35,11 +35,11 @@ def at_step(step, weight=10.0, extended=0, **more):
     return Progress(step, weight, "r2", 0.0, 0.0, (Shift(0.0, weight),), extended_seconds=extended, **more)
 
 
-def look_at(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=None, extended=0, verdict=None, **more):
+def look_at(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=None, extended=0, comparison=None, **more):
     progress = at_step(step, plan.step_at(step).weight_percent, extended, **more)
     checks = tuple(map(check, findings))
-    look = Look(now, checks, verdict or Verdict(), in_step, in_rollout or in_step, seen_until=now)
-    return decide(plan, progress, look)
+    observed = Observation(now, checks, comparison or Comparison(), in_step, in_rollout or in_step, seen_until=now)
+    return decide(plan, progress, observed)
 
 
 def evidence(**found):
@@ -84,7 +84,7 @@ def test_harm_that_is_not_the_candidates_convicts_nobody(plan):
     early = alarm_check(AlarmReading("a", "ALARM", 150.0))
     fired = alarm_check(AlarmReading("a", "ALARM", 250.0, fired_since_shift=True))
     for harm, convicts in ((gone, False), (early, False), (fired, True)):
-        decided = decide(plan, at_step(0), Look(10.0, (harm,)))
+        decided = decide(plan, at_step(0), Observation(10.0, (harm,)))
         assert (decided.decision.action, decided.decision.convicts) == ("roll_back", convicts)
 
 
@@ -108,19 +108,19 @@ def test_an_unknown_gate_promotes_unproven_after_the_extension_where_the_candida
 
 
 def test_where_nothing_can_be_proven_the_request_may_insist(plan):
-    insisting = replace(plan, health=HealthGate(when_inconclusive="roll_back"))
+    insisting = replace(plan, health=HealthPolicy(when_inconclusive="roll_back"))
     assert look_at(insisting).decision.action == "roll_back"
 
 
 @pytest.mark.parametrize(("policy", "action"), [("promote", "promote"), ("roll_back", "roll_back")])
 def test_the_request_says_what_inconclusive_means(plan, policy, action):
-    plan = replace(plan, health=HealthGate(when_inconclusive=policy))
+    plan = replace(plan, health=HealthPolicy(when_inconclusive=policy))
     decided = look_at(plan, Finding.UNKNOWN, in_step=Counts(), extended=600)
     assert (decided.decision.action, decided.decision.proven) == (action, False)
 
 
 def test_suspicion_is_never_promoted(plan):
-    plan = replace(plan, health=HealthGate(when_inconclusive="promote"))
+    plan = replace(plan, health=HealthPolicy(when_inconclusive="promote"))
     assert look_at(plan, Finding.SUSPECT, extended=600).decision.action == "roll_back"
 
 
@@ -132,7 +132,7 @@ def test_the_last_verdict_waits_until_the_last_minutes_have_arrived(plan):
 
 
 def test_metrics_that_stay_behind_are_waited_for_and_never_taken_for_health(plan):
-    behind = Look(SETTLED, (check(Finding.HEALTHY),), Verdict(), SERVED, SERVED, seen_until=240.0)
+    behind = Observation(SETTLED, (check(Finding.HEALTHY),), Comparison(), SERVED, SERVED, seen_until=240.0)
     waiting = decide(plan, at_step(2, 100.0), behind)
     assert (waiting.decision.action, waiting.progress.extended_seconds) == ("wait", 60)
     assert "missing" in waiting.decision.reason
@@ -141,35 +141,35 @@ def test_metrics_that_stay_behind_are_waited_for_and_never_taken_for_health(plan
 
 
 def test_both_versions_failing_holds_a_step_but_does_not_roll_back(plan):
-    burst = Verdict((evidence(burst=True),))
-    held = look_at(plan, Finding.UNKNOWN, step=0, verdict=burst)
+    burst = Comparison((evidence(burst=True),))
+    held = look_at(plan, Finding.UNKNOWN, step=0, comparison=burst)
     assert (held.decision.action, held.progress.extended_seconds) == ("wait", 60)
-    assert look_at(plan, Finding.UNKNOWN, step=0, verdict=burst, extended=600).decision.action == "advance"
+    assert look_at(plan, Finding.UNKNOWN, step=0, comparison=burst, extended=600).decision.action == "advance"
 
 
 def test_a_bake_ends_early_only_where_that_is_asked_for_and_never_the_last_one(plan):
-    cleared = Verdict((evidence(step_cleared=True),))
+    cleared = Comparison((evidence(step_cleared=True),))
     assert not replace(cleared, unjudged=True).step_cleared, "nobody knows what is slow"
-    early = replace(plan, health=HealthGate(advance_early=True, min_bake_seconds=120))
-    assert look_at(early, step=0, now=130.0, verdict=cleared).decision.action == "advance"
-    assert look_at(early, step=0, now=110.0, verdict=cleared).decision.action == "wait"
-    assert look_at(early, Finding.SUSPECT, step=0, now=130.0, verdict=cleared).decision.action == "wait"
-    assert look_at(early, step=2, now=130.0, verdict=cleared).decision.action == "wait"
-    assert look_at(plan, step=0, now=130.0, verdict=cleared).decision.action == "wait"
+    early = replace(plan, health=HealthPolicy(advance_early=True, min_bake_seconds=120))
+    assert look_at(early, step=0, now=130.0, comparison=cleared).decision.action == "advance"
+    assert look_at(early, step=0, now=110.0, comparison=cleared).decision.action == "wait"
+    assert look_at(early, Finding.SUSPECT, step=0, now=130.0, comparison=cleared).decision.action == "wait"
+    assert look_at(early, step=2, now=130.0, comparison=cleared).decision.action == "wait"
+    assert look_at(plan, step=0, now=130.0, comparison=cleared).decision.action == "wait"
 
 
 def test_a_guard_that_trips_steps_back_to_compare_twice_and_then_rolls_back(plan):
-    tripped = Verdict(guards=(TRIPPED,), alone=True)
-    first = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped)
+    tripped = Comparison(last_step=(TRIPPED,), alone=True)
+    first = look_at(plan, Finding.UNKNOWN, now=200.0, comparison=tripped)
     assert (first.decision.action, first.progress.step_backs, first.progress.last_baked_seconds) == (
         "step_back",
         1,
         200.0,
     )
     assert first.next_step(plan) == 0
-    second = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=1)
+    second = look_at(plan, Finding.UNKNOWN, now=200.0, comparison=tripped, step_backs=1)
     assert second.decision.action == "step_back"
-    third = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, step_backs=2)
+    third = look_at(plan, Finding.UNKNOWN, now=200.0, comparison=tripped, step_backs=2)
     assert (third.decision.action, third.decision.convicts) == ("roll_back", False)
     assert "after 2 steps back" in third.decision.reason
 
@@ -184,56 +184,56 @@ def test_who_wanted_to_finish_had_not_seen_the_harm(plan):
 
 def test_what_had_no_traffic_yet_is_not_finished(plan):
     held = replace(at_step(-1, 0.0, finish=FINISH), shifts=())
-    assert decide(plan, held, Look(10.0, ())).decision.action == "advance"
+    assert decide(plan, held, Observation(10.0, ())).decision.action == "advance"
 
 
 def test_who_wanted_to_finish_or_had_approved_had_not_seen_the_step_back(plan):
-    tripped = Verdict(guards=(TRIPPED,), alone=True)
+    tripped = Comparison(last_step=(TRIPPED,), alone=True)
     said = {"finish": FINISH, "approved": len(plan.steps), "approval_step": len(plan.steps)}
-    back = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, **said)
+    back = look_at(plan, Finding.UNKNOWN, now=200.0, comparison=tripped, **said)
     assert back.decision.action == "step_back"
     assert (back.progress.finish, back.progress.approval_step, back.progress.approved) == (
         None,
         None,
         len(plan.steps) - 1,
     )
-    once = look_at(plan, Finding.UNKNOWN, now=200.0, verdict=tripped, approved=0)
+    once = look_at(plan, Finding.UNKNOWN, now=200.0, comparison=tripped, approved=0)
     assert once.progress.approved == 0, "what was approved of the weights on the way stays so"
 
 
 def test_to_finish_lasts_until_a_pause_or_another_weight():
-    finishing = at_step(1).with_commands(Wheel(1, order=FINISH), now=5.0)
+    finishing = at_step(1).with_commands(Controls(1, pending=FINISH), now=5.0)
     assert (finishing.finish, finishing.last_applied_command) == (FINISH, "1")
-    assert finishing.with_commands(Wheel(1, order=FINISH), now=9.0) == finishing, "a look later"
-    assert finishing.with_commands(Wheel(2, pause=PAUSE), now=9.0).finish is None
+    assert finishing.with_commands(Controls(1, pending=FINISH), now=9.0) == finishing, "a look later"
+    assert finishing.with_commands(Controls(2, pause=PAUSE), now=9.0).finish is None
     assert Progress.after_shift(finishing, 2, 100.0, "r3", 60.0).finish is None
 
 
 def test_an_order_is_for_the_weight_or_the_gate_at_which_it_was_said():
     baking = at_step(1, approval_step=None)
-    advance = Word("3", "advance", "ana", "-", 5.0, step=1)
-    assert baking.with_commands(Wheel(1, order=advance), now=7.0).bake_ended_at == 7.0
-    assert baking.with_commands(Wheel(1, order=replace(advance, step=0)), now=7.0).bake_ended_at is None
-    approve = Word("4", "approve", "ana", "-", 5.0, approval_step=2)
+    advance = GivenCommand("3", "advance", "ana", "-", 5.0, step=1)
+    assert baking.with_commands(Controls(1, pending=advance), now=7.0).bake_ended_at == 7.0
+    assert baking.with_commands(Controls(1, pending=replace(advance, step=0)), now=7.0).bake_ended_at is None
+    approve = GivenCommand("4", "approve", "ana", "-", 5.0, approval_step=2)
     waiting = at_step(1, approval_step=2)
-    approved = waiting.with_commands(Wheel(1, order=approve), now=7.0)
+    approved = waiting.with_commands(Controls(1, pending=approve), now=7.0)
     assert (approved.approval_step, approved.approved) == (None, 2)
-    late = Wheel(1, order=replace(approve, approval_step=1))
+    late = Controls(1, pending=replace(approve, approval_step=1))
     earlier = at_step(1, approval_step=3, approved=2).with_commands(late, now=7.0)
     assert (earlier.approval_step, earlier.approved) == (3, 2)
 
 
 def test_a_conviction_goes_before_a_step_back(plan):
-    tripped = Verdict(guards=(TRIPPED,), alone=True)
-    assert look_at(plan, Finding.HARMFUL, verdict=tripped).decision.action == "roll_back"
+    tripped = Comparison(last_step=(TRIPPED,), alone=True)
+    assert look_at(plan, Finding.HARMFUL, comparison=tripped).decision.action == "roll_back"
 
 
 def test_what_stepped_back_goes_up_again_only_once_it_is_cleared(plan):
-    hinted = Verdict((evidence(hinted=True),))
-    assert look_at(plan, Finding.UNKNOWN, step=0, verdict=hinted).decision.action == "advance"
-    waiting = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1)
+    hinted = Comparison((evidence(hinted=True),))
+    assert look_at(plan, Finding.UNKNOWN, step=0, comparison=hinted).decision.action == "advance"
+    waiting = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, comparison=hinted, step_backs=1)
     assert (waiting.decision.action, waiting.progress.extended_seconds) == ("wait", 60)
-    given_up = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1, extended=600)
+    given_up = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, comparison=hinted, step_backs=1, extended=600)
     assert (given_up.decision.action, given_up.decision.convicts) == ("roll_back", False)
     assert given_up.decision.reason.startswith("stepped back, and not cleared")
     assert look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, step_backs=1).decision.action == "advance"

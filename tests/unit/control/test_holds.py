@@ -6,11 +6,11 @@ import pytest
 
 from tests.unit.control.test_decision import PAUSE, SETTLED, TRIPPED, at_step, evidence, look_at
 from tidegate.analysis.check import Finding
-from tidegate.analysis.comparison import Verdict
-from tidegate.analysis.health import HealthGate
-from tidegate.analysis.observation import Counts
+from tidegate.analysis.comparison import Comparison
+from tidegate.analysis.health import HealthPolicy
+from tidegate.analysis.measurement import Counts
 from tidegate.control.decision import decide
-from tidegate.control.health_check import Look
+from tidegate.control.observation import Observation
 from tidegate.control.progress import Progress
 from tidegate.planning.strategy import Approval, Step
 
@@ -58,7 +58,7 @@ def test_while_an_approval_waits_harm_is_seen_and_a_look_that_sees_nothing_ends_
     waiting = {"approval_step": 1, "held_since": LATER}
     assert look_at(approved_plan, Finding.HARMFUL, step=0, now=LATER + 60, **waiting).decision.action == "roll_back"
     progress = at_step(0, **waiting)
-    assert decide(approved_plan, progress, Look(LATER + 60, blind="denied")).decision.action == "hold"
+    assert decide(approved_plan, progress, Observation(LATER + 60, blind="denied")).decision.action == "hold"
 
 
 def test_a_pause_lasts_as_long_as_the_plan_allows_and_then_goes_back(plan):
@@ -73,15 +73,15 @@ def test_a_pause_lasts_as_long_as_the_plan_allows_and_then_goes_back(plan):
 
 
 def test_neither_a_pause_nor_an_approval_is_passed_by_ending_a_bake_early(plan, approved_plan):
-    early = {"health": HealthGate(advance_early=True, min_bake_seconds=120)}
-    cleared = {"step": 0, "now": 130.0, "verdict": Verdict((evidence(step_cleared=True),))}
+    early = {"health": HealthPolicy(advance_early=True, min_bake_seconds=120)}
+    cleared = {"step": 0, "now": 130.0, "comparison": Comparison((evidence(step_cleared=True),))}
     assert look_at(replace(plan, **early), **cleared).decision.action == "advance"
     assert look_at(replace(plan, **early), **cleared, pause=PAUSE).decision.action == "wait"
     assert look_at(replace(approved_plan, **early), **cleared).decision.action == "wait"
 
 
 def test_what_cannot_be_seen_holds_for_the_extension_and_then_goes_back(plan):
-    blind = Look(LATER, blind="GetMetricData was denied")
+    blind = Observation(LATER, blind="GetMetricData was denied")
     held = decide(plan, at_step(0), blind)
     assert said(held) == (
         "wait",
@@ -93,14 +93,14 @@ def test_what_cannot_be_seen_holds_for_the_extension_and_then_goes_back(plan):
 
 
 def test_what_stepped_back_and_is_not_cleared_goes_back_after_the_extension(plan):
-    hinted = Verdict((evidence(hinted=True),))
-    over = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, verdict=hinted, step_backs=1, extended=600)
+    hinted = Comparison((evidence(hinted=True),))
+    over = look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, comparison=hinted, step_backs=1, extended=600)
     assert over.decision.action == "roll_back"
     assert over.decision.reason.startswith("stepped back, and not cleared: ")
 
 
 def test_where_nothing_is_proven_a_person_may_be_asked(plan):
-    asking = replace(plan, health=HealthGate(when_inconclusive="hold", max_hold_seconds=HOUR))
+    asking = replace(plan, health=HealthPolicy(when_inconclusive="hold", max_hold_seconds=HOUR))
     promotion = len(plan.steps)
     held = look_at(asking, Finding.UNKNOWN, extended=600)
     assert (held.decision.action, held.progress.approval_step) == ("hold", promotion)
@@ -113,8 +113,8 @@ def test_where_nothing_is_proven_a_person_may_be_asked(plan):
 
 
 def test_a_sign_of_harm_is_not_promoted_for_want_of_proof(plan):
-    hinted = Verdict((evidence(hinted=True),))
-    over = look_at(plan, Finding.UNKNOWN, verdict=hinted, extended=600)
+    hinted = Comparison((evidence(hinted=True),))
+    over = look_at(plan, Finding.UNKNOWN, comparison=hinted, extended=600)
     assert over.decision.action == "roll_back"
     assert over.decision.reason.startswith("unproven, with a sign of harm: ")
     stepped = look_at(plan, Finding.UNKNOWN, now=9000.0, extended=600, step_backs=1)
@@ -128,8 +128,8 @@ def test_what_only_ignored_alarms_could_tell_is_inconclusive(plan):
 
 
 def test_a_plan_that_may_not_step_back_rolls_back_where_the_last_weight_looks_worse(plan):
-    tripped = Verdict(guards=(TRIPPED,), alone=True)
-    back = look_at(replace(plan, max_step_backs=0), Finding.UNKNOWN, now=200.0, verdict=tripped)
+    tripped = Comparison(last_step=(TRIPPED,), alone=True)
+    back = look_at(replace(plan, max_step_backs=0), Finding.UNKNOWN, now=200.0, comparison=tripped)
     assert said(back)[0] == "roll_back"
     assert back.decision.reason.startswith("worse than before at the last weight: ")
 
@@ -137,6 +137,6 @@ def test_a_plan_that_may_not_step_back_rolls_back_where_the_last_weight_looks_wo
 def test_before_any_traffic_an_approval_is_waited_for_and_then_the_first_weight_is_set(plan):
     first = replace(plan, steps=(Step(10, 300, Approval(HOUR)), Step(100, 300)))
     waiting = Progress.before_traffic("r1", LATER, 0)
-    assert decide(first, waiting, Look(LATER + 5)).decision.action == "hold"
+    assert decide(first, waiting, Observation(LATER + 5)).decision.action == "hold"
     approved = replace(waiting, approval_step=None, approved=0)
-    assert said(decide(first, approved, Look(LATER + 5))) == ("advance", "the first weight may be set")
+    assert said(decide(first, approved, Observation(LATER + 5))) == ("advance", "the first weight may be set")

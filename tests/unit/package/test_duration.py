@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.duration import span
+from tidegate.duration import format_duration
 
 
 @pytest.mark.parametrize(
@@ -23,4 +23,4 @@ from tidegate.duration import span
     ],
 )
 def test_a_span_is_said_to_its_two_largest_units(seconds, said):
-    assert span(seconds) == said
+    assert format_duration(seconds) == said

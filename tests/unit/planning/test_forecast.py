@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from tidegate.analysis import judge as judging
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Judge, Row
-from tidegate.analysis.observation import History
-from tidegate.planning.forecast import NO_HISTORY, Forecast, forecast
+from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.planning.forecast import NO_BASELINE, Forecast, forecast
 from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
 from tidegate.request.rollout_request import RolloutRequest
 
@@ -21,15 +21,15 @@ SLOW_ONLY = Judge(errors=None)
 
 def day(requests_per_minute, failing=0.001):
     requests = round(1440 * requests_per_minute)
-    return History(requests, round(requests * failing), requests_per_minute, p99_ms=80.0)
+    return TrafficBaseline(requests, round(requests * failing), requests_per_minute, p99_ms=80.0)
 
 
-def harm(step, history, judge=None):
-    return forecast((step, Step(100, 0)), history, judge or Judge()).steps[0].smallest_harm_percent
+def harm(step, baseline, judge=None):
+    return forecast((step, Step(100, 0)), baseline, judge or Judge()).steps[0].smallest_harm_percent
 
 
-def warning(steps, history, judge=None):
-    (sentence,) = forecast(steps, history, judge or Judge()).warnings
+def warning(steps, baseline, judge=None):
+    (sentence,) = forecast(steps, baseline, judge or Judge()).warnings
     return sentence
 
 
@@ -186,12 +186,14 @@ def test_all_at_once_compares_nothing():
     assert not forecast(pasted(warning(all_at_once(), day(40))), day(40), Judge()).warnings
 
 
-@pytest.mark.parametrize("history", [History(), History(requests=3, errors=0, requests_per_minute=0.0)])
-def test_without_traffic_nothing_can_be_said(history):
-    found = forecast(DEFAULT_STEPS, history, Judge())
-    assert found.warnings == (NO_HISTORY,)
+@pytest.mark.parametrize(
+    "baseline", [TrafficBaseline(), TrafficBaseline(requests=3, errors=0, requests_per_minute=0.0)]
+)
+def test_without_traffic_nothing_can_be_said(baseline):
+    found = forecast(DEFAULT_STEPS, baseline, Judge())
+    assert found.warnings == (NO_BASELINE,)
     assert {(step.candidate_requests, step.smallest_harm_percent) for step in found.steps} == {(0, None)}
-    assert forecast(all_at_once(), history, Judge()).warnings[1:] == (NO_HISTORY,)
+    assert forecast(all_at_once(), baseline, Judge()).warnings[1:] == (NO_BASELINE,)
 
 
 def test_a_forecast_survives_json():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.analysis.health import HealthGate
+from tidegate.analysis.health import HealthPolicy
 from tidegate.errors import PlanTooLong
 from tidegate.hooks.hook import NO_HOOKS, Hook, Hooks
 from tidegate.planning.pace import (
@@ -27,7 +27,7 @@ steps = st.lists(st.integers(0, 7 * DAY), min_size=1, max_size=40).map(
 
 
 def paced(plan_steps, extension=600, **health):
-    return pace(plan_steps, HealthGate(max_extension_seconds=extension, **health))
+    return pace(plan_steps, HealthPolicy(max_extension_seconds=extension, **health))
 
 
 @given(steps, st.integers(0, DAY))
@@ -37,7 +37,7 @@ def test_every_plan_that_is_accepted_fits_the_history_budget(plan_steps, extensi
     except PlanTooLong:
         return
     assert POLL_SECONDS <= found.poll_seconds <= MAX_POLL_SECONDS
-    assert history_events(plan_steps, HealthGate(max_extension_seconds=extension), found) <= HISTORY_BUDGET
+    assert history_events(plan_steps, HealthPolicy(max_extension_seconds=extension), found) <= HISTORY_BUDGET
     assert found.longest_seconds <= MAX_TOTAL_SECONDS
 
 
@@ -83,7 +83,7 @@ def test_the_longest_time_counts_bakes_extension_steps_back_and_the_last_minutes
 
 
 def test_the_longest_course_of_a_provisioned_alias_has_its_promotion_in_it():
-    health = HealthGate(max_extension_seconds=600, judge=None)
+    health = HealthPolicy(max_extension_seconds=600, judge=None)
     longest = [pace(DEFAULT_STEPS, health, provisioned=provisioned).longest_seconds for provisioned in (False, True)]
     assert longest == [900 + 600 + 120, 900 + 600 + 120 + 2400]
 
@@ -99,7 +99,7 @@ waits = st.integers(60, 30 * DAY)
 )
 def test_whatever_is_waited_for_fits_the_history_budget(asked, hold, pause, hooked):
     plan_steps = tuple(Step(i + 1, bake, gate and Approval(gate)) for i, (bake, gate) in enumerate(asked))
-    health = HealthGate(when_inconclusive="hold" if hold else "extend", max_hold_seconds=hold or DAY)
+    health = HealthPolicy(when_inconclusive="hold" if hold else "extend", max_hold_seconds=hold or DAY)
     hooks = Hooks(each_step=Hook("look"), after_traffic=Hook("look")) if hooked else NO_HOOKS
     try:
         found = pace(plan_steps, health, hooks, pause)
@@ -112,21 +112,21 @@ def test_whatever_is_waited_for_fits_the_history_budget(asked, hold, pause, hook
 
 def test_a_gate_of_a_day_is_looked_at_within_two_minutes_pauses_included():
     gated = (Step(10, 300), Step(50, 300, Approval(DAY)), Step(100, 300))
-    found = pace(gated, HealthGate(), max_pause_seconds=DAY)
+    found = pace(gated, HealthPolicy(), max_pause_seconds=DAY)
     assert (found.poll_seconds, found.max_step_backs, found.max_pause_seconds) == (60, 2, DAY)
     assert found.hold_poll_seconds < 115
 
 
 def test_a_gate_of_thirty_days_and_fourteen_daily_steps_fit_with_a_day_of_pause():
     month = (Step(10, 300), Step(100, 300, Approval(30 * DAY)))
-    assert pace(month, HealthGate(), max_pause_seconds=DAY).max_pause_seconds == DAY
+    assert pace(month, HealthPolicy(), max_pause_seconds=DAY).max_pause_seconds == DAY
     daily = tuple(Step(100 * i / 14, DAY) for i in range(1, 15))
-    assert pace(daily, HealthGate(), max_pause_seconds=DAY).max_pause_seconds == DAY
+    assert pace(daily, HealthPolicy(), max_pause_seconds=DAY).max_pause_seconds == DAY
 
 
 def test_a_pause_that_does_not_fit_is_left_out():
     longest = (Step(10, 30 * DAY), Step(100, 9 * DAY))
-    assert pace(longest, HealthGate(), max_pause_seconds=30 * DAY).max_pause_seconds == 0
+    assert pace(longest, HealthPolicy(), max_pause_seconds=30 * DAY).max_pause_seconds == 0
 
 
 def test_the_longer_a_pause_the_more_seldom_it_is_looked_at():
@@ -135,7 +135,7 @@ def test_the_longer_a_pause_the_more_seldom_it_is_looked_at():
 
 
 def test_a_second_too_much_is_told_as_a_second():
-    health = HealthGate(judge=None, max_extension_seconds=0)
+    health = HealthPolicy(judge=None, max_extension_seconds=0)
     longest = MAX_TOTAL_SECONDS - 120
     assert pace((Step(10, longest), Step(100, 0)), health).longest_seconds == MAX_TOTAL_SECONDS
     with pytest.raises(PlanTooLong, match="may take 1 s more than a rollout may, which is 40 d"):
@@ -144,7 +144,7 @@ def test_a_second_too_much_is_told_as_a_second():
 
 @pytest.mark.parametrize("bake_seconds", [DAY, 3 * DAY, 30 * DAY])
 def test_no_shorter_interval_fits_than_the_bakes_have(bake_seconds):
-    long, health = (Step(10, bake_seconds), Step(100, 0)), HealthGate()
+    long, health = (Step(10, bake_seconds), Step(100, 0)), HealthPolicy()
     found = pace(long, health)
     shorter = replace(found, poll_seconds=found.poll_seconds - 1, extension_poll_seconds=found.poll_seconds - 1)
     assert found.extension_poll_seconds == found.poll_seconds, "an extension of ten minutes is looked at as often"

@@ -4,9 +4,9 @@ import json
 from dataclasses import replace
 
 from tidegate.analysis.e_process import Tolerance
-from tidegate.analysis.health import AlarmGate, HealthGate
+from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.judge import Judge
-from tidegate.analysis.observation import History
+from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.hooks.hook import Hook, Hooks
 from tidegate.planning.forecast import StepForecast
 from tidegate.planning.plan import Plan
@@ -28,9 +28,9 @@ def test_a_plan_survives_the_journey_through_json(plan):
     rich = Plan(
         **{
             **{name: getattr(plan, name) for name in Plan.__dataclass_fields__},
-            "alarms": (AlarmGate("errors", "ignore_until_ok"),),
-            "health": HealthGate(max_error_percent=1.5, judge=Judge(errors=Tolerance(1.5, 0.01), slow=None)),
-            "history": History(1000, 1, 0.7, 250.0),
+            "alarms": (AlarmRule("errors", "ignore_until_ok"),),
+            "health": HealthPolicy(max_error_percent=1.5, judge=Judge(errors=Tolerance(1.5, 0.01), slow=None)),
+            "baseline": TrafficBaseline(1000, 1, 0.7, 250.0),
             "expectations": (StepForecast(10, 50, 12.5), StepForecast(100, 500, None)),
             "warnings": ("nothing is compared",),
             "version": "7",

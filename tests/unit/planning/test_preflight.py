@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidegate.analysis.health import AlarmGate
-from tidegate.analysis.observation import AlarmReading
+from tidegate.analysis.health import AlarmRule
+from tidegate.analysis.measurement import AlarmReading
 from tidegate.errors import AlarmFiring, AlarmUnusable, AliasNotReady, ProvisioningPending
 from tidegate.planning.preflight import require_ready_alarms, require_ready_alias
 from tidegate.routing import Routing
@@ -41,19 +41,19 @@ def test_one_version_at_all_traffic_is_ready():
 
 
 def test_every_missing_and_broken_alarm_is_named():
-    gates = (AlarmGate("gone"), AlarmGate("broken"), AlarmGate("well"))
+    rules = (AlarmRule("gone"), AlarmRule("broken"), AlarmRule("well"))
     readings = {
         "gone": AlarmReading("gone", None),
         "broken": AlarmReading("broken", "OK", broken=True),
         "well": AlarmReading("well", "OK"),
     }
     with pytest.raises(AlarmUnusable, match=r"no alarm gone .* alarm broken cannot"):
-        require_ready_alarms(gates, readings)
+        require_ready_alarms(rules, readings)
 
 
 def test_a_firing_alarm_refuses_the_rollout_unless_the_request_ignores_it():
     firing = {"a": AlarmReading("a", "ALARM")}
     with pytest.raises(AlarmFiring, match="already in ALARM: a"):
-        require_ready_alarms((AlarmGate("a"),), firing)
-    require_ready_alarms((AlarmGate("a", "ignore_until_ok"),), firing)
-    require_ready_alarms((AlarmGate("a"),), {"a": AlarmReading("a", "INSUFFICIENT_DATA")})
+        require_ready_alarms((AlarmRule("a"),), firing)
+    require_ready_alarms((AlarmRule("a", "ignore_until_ok"),), firing)
+    require_ready_alarms((AlarmRule("a"),), {"a": AlarmReading("a", "INSUFFICIENT_DATA")})

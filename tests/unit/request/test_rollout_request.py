@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidegate.analysis.health import AlarmGate
+from tidegate.analysis.health import AlarmRule
 from tidegate.errors import RequestInvalid
 from tidegate.hooks.hook import Hook
 from tidegate.planning.strategy import DEFAULT_STEPS, Step
@@ -45,9 +45,9 @@ def test_strategies_by_name_by_object_and_as_steps():
 
 def test_alarms_by_name_or_with_their_policy():
     alarms = ["errors", {"name": "slow", "if_already_firing": "ignore_until_ok"}]
-    assert parse({**SMALLEST, "alarms": alarms}).alarm_gates() == (
-        AlarmGate("errors", "reject"),
-        AlarmGate("slow", "ignore_until_ok"),
+    assert parse({**SMALLEST, "alarms": alarms}).alarm_rules() == (
+        AlarmRule("errors", "reject"),
+        AlarmRule("slow", "ignore_until_ok"),
     )
 
 

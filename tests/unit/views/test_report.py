@@ -16,7 +16,7 @@ from tidegate.views.rollout_view import (
     CommandView,
     Counts,
     EvidenceView,
-    GuardView,
+    LastStepView,
     MinuteView,
     RolloutView,
     ShiftView,
@@ -77,7 +77,7 @@ SUSPECT = EvidenceView(
     excess_at_most_percent=1.234,
     state="suspect",
 )
-TRIPPED = GuardView("slow", TallyView(3_000, 12), 0.5, wealth=6.9, needed=4.6, tripped=True)
+TRIPPED = LastStepView("slow", TallyView(3_000, 12), 0.5, wealth=6.9, needed=4.6, tripped=True)
 
 
 class Page(HTMLParser):
@@ -173,7 +173,7 @@ def looked(*looks, **more):
             "wait",
             "bakes on",
             evidence=tuple(one for one in look if isinstance(one, EvidenceView)),
-            guards=tuple(one for one in look if isinstance(one, GuardView)),
+            last_step=tuple(one for one in look if isinstance(one, LastStepView)),
         )
         for number, look in enumerate(looks)
     )
@@ -379,7 +379,7 @@ JUDGED = {
             "state": "suspect",
         }
     ],
-    "guards": [
+    "last_step": [
         {
             "metric": "slow",
             "candidate": [3_000, 12],
@@ -398,12 +398,12 @@ def test_a_verdict_is_read_as_the_ledger_keeps_it():
     assert verdict.decision == "step_back"
     assert verdict.checks == (CheckView("errors", 1.0, 5.0, "%", "healthy"),)
     assert verdict.evidence == (SUSPECT,)
-    assert verdict.guards == (TRIPPED,)
+    assert verdict.last_step == (TRIPPED,)
 
 
 def test_a_verdict_from_before_there_was_a_judge_is_read_too():
     verdict = verdict_view(RECORD, 1_700_000_000)
-    assert (verdict.evidence, verdict.guards) == ((), ())
+    assert (verdict.evidence, verdict.last_step) == ((), ())
 
 
 @pytest.mark.parametrize("field", ["function_name", "alias_name", "stable", "candidate", "outcome", "cause"])
@@ -416,8 +416,8 @@ def test_hostile_text_stays_text(field):
 
 def test_hostile_verdicts_stay_text():
     check = CheckView(HOSTILE, HOSTILE, HOSTILE, HOSTILE, HOSTILE)
-    evidence, guard = replace(SUSPECT, metric=HOSTILE, state=HOSTILE), replace(TRIPPED, metric=HOSTILE)
-    verdict = VerdictView(60, 0, 10, HOSTILE, HOSTILE, (check,), (evidence,), (guard,))
+    evidence, last = replace(SUSPECT, metric=HOSTILE, state=HOSTILE), replace(TRIPPED, metric=HOSTILE)
+    verdict = VerdictView(60, 0, 10, HOSTILE, HOSTILE, (check,), (evidence,), (last,))
     page = html(replace(ROLLED_BACK, verdicts=(verdict,), warnings=(HOSTILE,), proven=False))
     assert "<script" not in page
     assert "alert('x')" not in page

@@ -9,8 +9,8 @@ from typing import Self
 
 from tidegate.analysis import limits
 from tidegate.analysis.check import Check, Finding, alarm_check
-from tidegate.analysis.comparison import Verdict, hear
-from tidegate.analysis.observation import AlarmReading, Counts, Minute, total
+from tidegate.analysis.comparison import Comparison, compare
+from tidegate.analysis.measurement import AlarmReading, Counts, Minute, total
 from tidegate.control.progress import Progress
 from tidegate.planning.plan import Plan
 
@@ -18,7 +18,7 @@ _MINUTE_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Observation:
     """What one look at the rollout saw.
 
     `in_step` are the candidate's requests at the present weight alone, `in_rollout` all of them, `stable_in_rollout`
@@ -28,7 +28,7 @@ class Look:
 
     now: float
     checks: tuple[Check, ...] = ()
-    verdict: Verdict = field(default_factory=Verdict)
+    comparison: Comparison = field(default_factory=Comparison)
     in_step: Counts = field(default_factory=Counts)
     in_rollout: Counts = field(default_factory=Counts)
     stable_in_rollout: Counts = field(default_factory=Counts)
@@ -54,16 +54,18 @@ class Look:
         in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
         in_rollout = total(minute.candidate for minute in minutes)
         judge = plan.health.judge
-        verdict = hear(judge, minutes, progress.shifts, now, plan.history) if judge and progress.shifts else Verdict()
+        comparison = (
+            compare(judge, minutes, progress.shifts, now, plan.baseline) if judge and progress.shifts else Comparison()
+        )
         silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + _MINUTE_SECONDS
         return cls(
             now,
             checks=(
                 *map(alarm_check, readings),
                 *limits.checks(plan.health, step=in_step, rollout=in_rollout),
-                *verdict.checks(),
+                *comparison.checks(),
             ),
-            verdict=verdict,
+            comparison=comparison,
             in_step=in_step,
             in_rollout=in_rollout,
             stable_in_rollout=total(minute.stable for minute in minutes),

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
-from tidegate.stored import known
+from tidegate.stored import known_fields
 
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
@@ -86,7 +86,7 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class History:
+class TrafficBaseline:
     """The alias's traffic in the day before the rollout; `p99_ms` is None where nothing was timed."""
 
     requests: int = 0
@@ -97,7 +97,7 @@ class History:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The history of `to_json`."""
-        return cls(**known(cls, document))
+        return cls(**known_fields(cls, document))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

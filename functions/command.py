@@ -6,8 +6,9 @@ from tidegate.application.telemetry import Document, logger, task
 from tidegate.application.revert import revert
 from tidegate.application.steering import steer
 from tidegate.aws import finished, locks
-from tidegate.aws.locks import Lock
 from tidegate.control.commands import Command
+from tidegate.ending.lock import Lock
+from tidegate.ending.outcome import Outcome
 from tidegate.errors import AwsUnavailable
 
 #: How often a word is judged anew because the rollout went on, or somebody else spoke, meanwhile.
@@ -47,5 +48,7 @@ def _after(command: Command, lock: Lock | None) -> Document:
     last = finished.last(command.target)
     if last is None:
         return command.answer(None, f"no rollout of {command.target} runs, and none is known")
-    message = f"no rollout of {command.target} runs; the last one, {last.rollout_id}, ended {last.outcome}"
-    return command.answer(last.rollout_id, message + (": revert takes it back" * (last.outcome == "promoted")))
+    message = f"no rollout of {command.target} runs; the last one, {last.rollout_id}, ended {last.ending.outcome}"
+    return command.answer(
+        last.rollout_id, message + (": revert takes it back" * (last.ending.outcome is Outcome.PROMOTED))
+    )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 
 from tidegate.application.telemetry import Document, count, identify, logger, task
-from tidegate.application.restoration import has_ended_as_meant, left_open, mark, restore_at_once
+from tidegate.application.restoration import attempt_at_once, has_ended_cleanly, intend
 from tidegate.aws import locks
-from tidegate.aws.history import Booked
-from tidegate.aws.locks import Lock
-from tidegate.errors import AliasNotFound, Interrupted, RolloutError
+from tidegate.ending.conclusion import Known, Reason, conclude
+from tidegate.ending.lock import Lock
+from tidegate.ending.outcome import Outcome
+from tidegate.ending.restoration import LeftAsFound
+from tidegate.errors import RolloutError
 from tidegate.json_text import as_object
 from tidegate.moment import moment
 
@@ -64,19 +66,18 @@ def _restore(lock: Lock, why: str) -> list[str]:
     Raises:
         RolloutError: it may not be.
     """
-    found = left_open(lock)
-    if found is None or (found.promoting and has_ended_as_meant(lock)):
+    found = lock.snapshot
+    if found is None or (found.promoting and has_ended_cleanly(lock)):
         return []
-    marked = mark(found, why, convicts=found.exposed)
-    if not marked.found.exposed:
+    intent = intend(found, why, convicts=found.traffic_shifted)
+    if not intent.snapshot.traffic_shifted:
         return []
-    try:
-        done = restore_at_once(marked, why)
-    except (Interrupted, AliasNotFound) as error:
+    done = attempt_at_once(intent, why)
+    if isinstance(done, LeftAsFound):
         # Not ours any more: the state machine says so at its next poll.
-        logger.warning("left as found", reason=str(error))
-        return []
-    if isinstance(done, Booked) or done.theirs:
+        logger.warning("left as found", reason=done.why)
+    ending = conclude(Known(intent.snapshot, Reason(why, convicts=True), restoration=done))
+    if ending.recorded or ending.outcome is not Outcome.ROLLED_BACK:
         return []
     count("AlarmRestores")
     return [lock.target]

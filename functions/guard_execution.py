@@ -8,11 +8,14 @@ from functools import partial
 
 from tidegate.application.telemetry import Document, identify, logger, task
 from tidegate.application.finalize import tell, tell_refused
-from tidegate.application.reconcile import settle, take_over
+from tidegate.application.reconciliation import reconcile, reconcile_lock
 from tidegate.aws import executions, history, locks
-from tidegate.aws.executions import SUCCESSES, End, Execution, Trace
-from tidegate.aws.history import Kept
-from tidegate.aws.locks import Lock
+from tidegate.aws.executions import Execution
+from tidegate.ending.execution_end import ExecutionEnd
+from tidegate.ending.lock import Lock
+from tidegate.ending.outcome import Outcome
+from tidegate.ending.record import RolloutRecord
+from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import REFUSALS, RolloutError
 from tidegate.json_text import parsed
 from tidegate.moment import moment
@@ -39,7 +42,7 @@ def handler(event: Document) -> Document:
         logger.warning("no event of an execution's")
         return _NOTHING
     identify({"execution_arn": detail["executionArn"]})
-    end, target = End.parse(detail), _target(detail)
+    end, target = ExecutionEnd.parse(detail), _target(detail)
     if end is None:
         return _NOTHING
     try:
@@ -48,15 +51,15 @@ def handler(event: Document) -> Document:
         logger.warning("ledger not readable, reading the history", reason=str(error))
         found = _by_history(detail, end)
         if found is None:
-            # Nothing moved that is not back, and the books may be open all the same.
+            # Nothing moved that is not back, and the record may be open all the same.
             raise
-        return {"outcome": settle(found, end, partial(_is_alone, found.plan, end))}
+        return {"outcome": reconcile(found, end, partial(_is_alone, found.plan, end))}
     if lock is not None:
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
         is_alone = partial(_is_alone, lock.plan, end) if lock.plan else None
-        return {"outcome": take_over(lock, end, _request(detail), is_alone)}
+        return {"outcome": reconcile_lock(lock, end, _request(detail), is_alone)}
     if target is None and (found := _by_history(detail, end)):
-        return {"outcome": settle(found, end)}
+        return {"outcome": reconcile(found, end)}
     return _tell_untold(detail, end, target)
 
 
@@ -68,12 +71,12 @@ def _lock(execution_arn: str, target: str | None) -> Lock | None:
     return lock if lock and lock.execution_arn == execution_arn else None
 
 
-def _by_history(detail: Document, end: End) -> Trace | None:
+def _by_history(detail: Document, end: ExecutionEnd) -> RolloutSnapshot | None:
     """What the execution's own history says; nothing where its end left the alias as it should be.
 
     Without the ledger nobody knows whose promotion an alias shows after a while: a late event undoes none.
     """
-    found = None if end.left_as_meant else executions.trace(detail["executionArn"])
+    found = None if end.ended_cleanly else executions.snapshot(detail["executionArn"])
     if found is None:
         return None
     identify({"plan": found.plan.to_json(), "candidate": found.candidate})
@@ -81,46 +84,46 @@ def _by_history(detail: Document, end: End) -> Trace | None:
     return replace(found, promoting=False, weights=frozenset()) if late else found
 
 
-def _is_alone(plan: Plan, end: End) -> bool:
+def _is_alone(plan: Plan, end: ExecutionEnd) -> bool:
     """Whether no later execution can be at the alias; "eventually consistent" (API reference, ListExecutions), so that
     one which was started a moment ago may not be listed.
     """
     return time.time() - end.ended_at > _LISTED_AFTER_SECONDS and executions.is_last(plan)
 
 
-def _tell_untold(detail: Document, end: End, target: str | None) -> Document:
+def _tell_untold(detail: Document, end: ExecutionEnd, target: str | None) -> Document:
     """Tell of an execution that holds no lock, where nobody may have: it had none yet, or was closed without a word.
 
     Its history item is for a lock, too, that a handler in flight still takes.
     """
-    if end.status == "succeeded" or end.outcome not in {None, "rejected"}:
+    if end.status == "succeeded" or end.outcome not in {None, Outcome.REJECTED}:
         return _NOTHING
     execution = Execution.parse(detail["executionArn"])
     started_at = moment(detail.get("startDate")) or executions.started_at(execution.arn)
-    if kept := history.kept(target, execution, started_at) if target else None:
-        return _tell_kept(kept, detail, end)
+    if record := history.record_of(target, execution, started_at) if target else None:
+        return _tell_recorded(record, detail, end)
     if end.error and executions.last_error(execution.arn) in REFUSALS:
         return _NOTHING
     if target and not history.refuse(target, execution, started_at, end.cause, held=False):
         return _NOTHING
     tell_refused(execution.arn, _request(detail), end.cause)
-    return {"outcome": "rejected"}
+    return {"outcome": Outcome.REJECTED}
 
 
-def _tell_kept(kept: Kept, detail: Document, end: End) -> Document:
-    """Tell what the books say, where no end state of ours did.
+def _tell_recorded(record: RolloutRecord, detail: Document, end: ExecutionEnd) -> Document:
+    """Tell what the history says, where no end state of ours did.
 
-    They were closed by a write that landed after the Stop, or whose answer was lost, so that nobody lived to tell of
-    it, or knew of it; who did has told it twice now.
+    It was written after the Stop, or its answer was lost, so that nobody lived to tell of it, or knew of it; who did
+    has told it twice now.
     """
-    closing = kept.closing
-    if closing is not None and (closing.outcome in SUCCESSES or end.outcome is None):
-        tell(closing)
-        return {"outcome": closing.outcome}
-    if closing is not None or end.outcome is not None:
+    ending, plan = record.ending, record.plan
+    if plan is not None and (ending.outcome.is_success or end.outcome is None):
+        tell(plan, record.candidate, ending)
+        return {"outcome": ending.outcome}
+    if plan is not None or end.outcome is not None:
         return _NOTHING
-    tell_refused(detail["executionArn"], _request(detail), kept.cause)
-    return {"outcome": "rejected"}
+    tell_refused(detail["executionArn"], _request(detail), ending.cause)
+    return {"outcome": Outcome.REJECTED}
 
 
 def _request(detail: Document) -> object:

@@ -10,7 +10,7 @@ from tidegate.application.announcement import announce
 from tidegate.application.dry_run import rehearse
 from tidegate.application.finalize import tell_refused
 from tidegate.application.planner import ResolvedRequest, make_plan, taken
-from tidegate.application.reconcile import take_over
+from tidegate.application.reconciliation import reconcile_lock
 from tidegate.aws import executions, history, ledger, locks
 from tidegate.aws.executions import Execution
 from tidegate.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning, VersionFailed
@@ -46,8 +46,8 @@ def handler(event: Document) -> Document:
 
 def _plan_under_lock(resolved: ResolvedRequest, execution: Execution, started_at: float) -> Plan:
     target = resolved.target
-    if kept := history.kept(target, execution, started_at):
-        raise Rejected(kept.cause)
+    if record := history.record_of(target, execution, started_at):
+        raise Rejected(record.ending.cause)
     _take_lock(target, execution, started_at)
     try:
         plan = make_plan(resolved, execution, started_at)
@@ -67,7 +67,7 @@ def _take_lock(target: str, execution: Execution, started_at: float) -> None:
     held = locks.read(target)
     end = executions.end_of(held.execution_arn, now - held.taken_at) if held is not None else None
     if held is not None and end is not None:
-        take_over(held, end)
+        reconcile_lock(held, end)
         if ledger.take_lock(target, execution.arn, now, ended_holder=held.execution_arn, started_at=started_at):
             return
         # The response may have been lost, and the SDK asked again.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from tidegate.application.telemetry import Document, best_effort, task
-from tidegate.application.finalize import close
+from tidegate.application.finalize import finalize
 from tidegate.application.forward import move
 from tidegate.aws import aliases, ledger, locks, versions
 from tidegate.aws.aliases import Alias
-from tidegate.aws.history import Closing
 from tidegate.control.progress import Decision, Progress
+from tidegate.ending.outcome import Ending, Outcome
+from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import (
     AliasMoved,
     LedgerUnavailable,
@@ -34,15 +35,16 @@ def handler(event: Document) -> Document:
         _require_provisioned(plan, candidate, alias.routing)
     decision = Decision.from_json(event["decision"])
     try:
-        booked = close(Closing(plan, candidate, "promoted", decision.reason, proven=decision.proven))
+        ending = Ending(Outcome.PROMOTED, decision.reason, proven=decision.proven)
+        found = finalize(RolloutSnapshot(plan, candidate), ending)
     except LockLost:
         raise
     except RolloutError as error:
         _require_unrestored(plan)
         raise LedgerUnavailable(f"{plan.target} is promoted to version {candidate}, but {error}") from error
-    if booked.outcome != "promoted":
+    if found.outcome is not Outcome.PROMOTED:
         raise LockLost(f"the rollout of {plan.target} was closed by somebody else, who restored its stable version")
-    return {"outcome": "promoted"}
+    return {"outcome": Outcome.PROMOTED}
 
 
 def _create(plan: Plan, candidate: str) -> Alias:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from tidegate.application.telemetry import Document, identify, logger, task
-from tidegate.application.finalize import close
+from tidegate.application.finalize import finalize
 from tidegate.aws import history, ledger, locks, versions
-from tidegate.aws.history import Closing
+from tidegate.ending.outcome import Ending, Outcome
+from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import LockLost, VersionKnownBad, VersionNotFound, VersionPending
 from tidegate.planning.plan import Plan
 from tidegate.version import Version
@@ -19,7 +20,7 @@ def handler(event: Document) -> Document:
     identify({**event, "candidate": candidate.number})
     if candidate.number == plan.stable:
         cause = f"{plan.target} serves version {plan.stable} already, and nothing is newer"
-        close(Closing(plan, plan.stable, "unchanged", cause))
+        finalize(RolloutSnapshot(plan, plan.stable), Ending(Outcome.UNCHANGED, cause))
         return {"candidate": plan.stable, "unchanged": True}
     ledger.record_candidate(plan, candidate.number)
     _require_good(plan, candidate.number)

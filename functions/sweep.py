@@ -7,15 +7,15 @@ import time
 from tidegate.application.telemetry import Document, gauge, identify, logger, task
 from tidegate.application.announcement import announce
 from tidegate.application.finalize import OPEN_ROLLBACKS
-from tidegate.application.reconcile import take_over
-from tidegate.application.restoration import cleared
+from tidegate.application.reconciliation import reconcile_lock
 from tidegate.aws import aliases, executions, history, locks
-from tidegate.aws.executions import End
-from tidegate.aws.history import ROLLBACK_FAILED, Ended
-from tidegate.aws.locks import Lock
-from tidegate.ending.claim import Claim
+from tidegate.ending.execution_end import ExecutionEnd
+from tidegate.ending.lock import Lock
+from tidegate.ending.outcome import Outcome
+from tidegate.ending.record import RecordSummary
+from tidegate.ending.restoration import cleared
+from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import AliasNotFound, RestoreFailed, RolloutError
-from tidegate.planning.plan import Plan
 from tidegate.planning.strategy import COMPARISON
 from tidegate.routing import ALL_PERCENT, Routing
 
@@ -68,17 +68,17 @@ def _note(target: str, error: RolloutError) -> RolloutError:
     return error
 
 
-def _settle(seen: Lock, end: End) -> bool:
+def _settle(seen: Lock, end: ExecutionEnd) -> bool:
     """Settle a rollout whose execution has ended for certain; the index may lag, so the lock itself is read."""
     lock = locks.read(seen.target)
     if lock is None or lock.execution_arn != seen.execution_arn:
         return False
     identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
-    take_over(lock, end)
+    reconcile_lock(lock, end)
     return True
 
 
-def _look_again(rollout: Ended, now: float) -> bool:
+def _look_again(rollout: RecordSummary, now: float) -> bool:
     """Whether something of a rollout was on its alias after it had ended, and is taken back.
 
     It is watched until no write of its own can be in flight, and let go of by a look that has seen nothing of it. The
@@ -90,7 +90,7 @@ def _look_again(rollout: Ended, now: float) -> bool:
     age_seconds = now - rollout.ended_at
     is_over = age_seconds > _IN_FLIGHT_SECONDS
     try:
-        watched = rollout.outcome not in {"promoted", "unchanged", ROLLBACK_FAILED}
+        watched = not rollout.outcome.is_success and rollout.outcome is not Outcome.ROLLBACK_FAILED
         if watched and _take_back(rollout, is_over=is_over):
             return True
     except RestoreFailed:
@@ -104,7 +104,7 @@ def _look_again(rollout: Ended, now: float) -> bool:
     return False
 
 
-def _take_back(rollout: Ended, *, is_over: bool) -> bool:
+def _take_back(rollout: RecordSummary, *, is_over: bool) -> bool:
     function_name, _, alias_name = rollout.target.rpartition(":")
     try:
         alias = aliases.read(function_name, alias_name)
@@ -112,7 +112,8 @@ def _take_back(rollout: Ended, *, is_over: bool) -> bool:
         return False
     if alias.routing.additional is None or alias.routing.additional != rollout.candidate:
         return False
-    left = history.left_by(rollout)
+    record = history.whole_record(rollout)
+    left = record.snapshot if record else None
     whole = _whole(left, rollout, alias.routing, is_over=is_over) if left else None
     if left is None or whole is None or locks.read(rollout.target) is not None:
         return False
@@ -121,31 +122,32 @@ def _take_back(rollout: Ended, *, is_over: bool) -> bool:
             return False
     except RolloutError as error:
         raise RestoreFailed(f"{rollout.target} serves {alias.routing} after its rollout's end, and {error}") from error
-    _tell_taken_back(rollout, left[0], alias.routing, whole)
+    _tell_taken_back(left, alias.routing, whole)
     return True
 
 
-def _whole(left: tuple[Plan, Claim], rollout: Ended, found: Routing, *, is_over: bool) -> Routing | None:
+def _whole(left: RolloutSnapshot, rollout: RecordSummary, found: Routing, *, is_over: bool) -> Routing | None:
     """What the alias is to serve on one version; None where nothing of it is this rollout's.
 
     On its stable version only a weight that the rollout itself sets is a late write of its own, on somebody else's only
     one that it has set; another one is somebody else's release. Where the alias has provisioned concurrency, Lambda
     shows all traffic on the version before until it has handed it over: that is not the rollout's, unless it stays.
     """
-    plan, claim = left
+    plan = left.plan
     if found.version != rollout.stable:
-        return claim.whole(found)
+        return left.claim.whole(found)
     hands_over = plan.provisioned and found.weight_percent == ALL_PERCENT and not is_over
     sets = {step.weight_percent for step in (*plan.steps, COMPARISON)}
-    is_late = rollout.outcome != "interrupted" and found.weight_percent in sets and not hands_over
+    is_late = rollout.outcome is not Outcome.INTERRUPTED and found.weight_percent in sets and not hands_over
     return Routing.alone(rollout.stable) if is_late else None
 
 
-def _tell_taken_back(rollout: Ended, plan: Plan, before: Routing, whole: Routing) -> None:
+def _tell_taken_back(left: RolloutSnapshot, before: Routing, whole: Routing) -> None:
+    plan = left.plan
     cause = (
         cleared(plan.target, before)
         if whole.version != plan.stable
         else f"{plan.target} served {before}, by a write that arrived late: version {plan.stable} serves alone again"
     )
-    logger.warning("taken back after the end", target=rollout.target, reason=cause)
-    announce("AliasRestored", plan.about(rollout.candidate, cause=cause))
+    logger.warning("taken back after the end", target=plan.target, reason=cause)
+    announce("AliasRestored", plan.about(left.candidate, cause=cause))

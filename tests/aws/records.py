@@ -8,10 +8,11 @@ from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.health import AlarmRule
 from tidegate.analysis.measurement import Counts, Shift
 from tidegate.aws import ledger, locks, verdicts
-from tidegate.aws.history import Closing
 from tidegate.control.commands import GivenCommand
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Decision, Progress, Standing
+from tidegate.ending.outcome import Ending, Outcome
+from tidegate.ending.snapshot import RolloutSnapshot
 
 TARGET = "checkout:live"
 ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:"
@@ -49,10 +50,12 @@ RECORDS = {
 }
 
 
-def closing(**changes):
-    return Closing(
-        **{"plan": PLAN, "candidate": "2", "outcome": "rolled_back", "cause": "alarm errors is ALARM"} | changes
-    )
+CAUSE = "alarm errors is ALARM"
+
+
+def ended(outcome="rolled_back", cause=CAUSE, plan=PLAN, candidate="2", **more):
+    """What `finalize` is given of a rollout that ended so."""
+    return RolloutSnapshot(plan, candidate), Ending(Outcome(outcome), cause, **more)
 
 
 def fault(call, error, **more):

@@ -9,13 +9,13 @@ import pytest
 from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests import plans
+from tests.aws.records import ended
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.comparison import compare
 from tidegate.analysis.health import AlarmRule
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 from tidegate.aws import history, ledger, locks, verdicts, versions
-from tidegate.aws.history import Closing
 from tidegate.control.commands import GivenCommand
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Decision, Progress, Standing
@@ -64,7 +64,7 @@ def test_the_books_fit_an_item_whatever_a_request_may_ask_for(inhabit, items, al
     assert len(written) in kept
     assert sum(map(len, written)) < ITEM_BYTES
     assert len(json.dumps(items(world)["lock"], default=str)) < ITEM_BYTES
-    assert history.close(Closing(plan, "2", "rolled_back", "alarm errors is ALARM"), STARTED_AT + seconds)
+    assert history.finalize(*ended("rolled_back", "alarm errors is ALARM", plan=plan), STARTED_AT + seconds)
     (finished,) = items(world).values()
     assert len(json.dumps(finished, default=str)) < ITEM_BYTES
 
@@ -80,7 +80,7 @@ def test_a_transaction_cancelled_for_another_reason_was_not_closed_before(inhabi
 
     world.boundary.correct("dynamodb.TransactWriteItems", cancel)
     with pytest.raises(AwsUnavailable):
-        history.close(Closing(PLAN, "2", "rolled_back", "x"), STARTED_AT + 60)
+        history.finalize(*ended("rolled_back", "x", plan=PLAN), STARTED_AT + 60)
     assert Context().run(locks.read, TARGET) is not None
 
 
@@ -112,7 +112,7 @@ def test_a_verdict_whose_recording_got_no_answer_is_recorded_once(inhabit):
 def test_closing_whose_response_was_lost_closed_it(inhabit):
     inhabit(faults=[{"call": "dynamodb.TransactWriteItems", "error": "lost_response"}])
     ledger.take_lock(TARGET, ARN, STARTED_AT)
-    assert history.close(Closing(PLAN, "2", "promoted", "x"), STARTED_AT + 60)
+    assert history.finalize(*ended("promoted", "x", plan=PLAN), STARTED_AT + 60)
 
 
 # Room, in bytes.
@@ -142,7 +142,7 @@ def full(world, somebody, left=8_000):
 
 def test_whoever_restores_marks_a_lock_that_is_full(inhabit, somebody):
     full(inhabit(), somebody, left=4_000)
-    lock = ledger.mark_restoring(TARGET, ARN, "漢" * 2_000, given=given(1, "abort"))
+    lock = ledger.record_intent(TARGET, ARN, "漢" * 2_000, given=given(1, "abort"))
     assert (lock.execution_arn, lock.step, lock.verdicts) == (ARN, 0, ())
     assert lock.restoring.startswith("漢漢")
     assert len(lock.restoring.encode()) <= 1_200
@@ -161,7 +161,7 @@ def test_a_mark_that_is_refused_for_another_reason_than_room_costs_no_verdicts(i
     world = inhabit(faults=[{"call": "dynamodb.UpdateItem", "error": "ResourceNotFoundException", "skip": 3}])
     full(world, somebody)
     with pytest.raises(AwsRefused):
-        ledger.mark_restoring(TARGET, ARN, "alarm errors is in ALARM")
+        ledger.record_intent(TARGET, ARN, "alarm errors is in ALARM")
     assert locks.read(TARGET).verdicts
 
 
@@ -177,7 +177,7 @@ def test_a_verdict_is_the_last_one_in_a_lock_that_is_full(inhabit, somebody, ite
 def test_a_lock_that_is_full_is_closed_with_what_has_room(inhabit, somebody, items):
     world = inhabit()
     full(world, somebody)
-    assert history.close(Closing(PLAN, "2", "rolled_back", LONG * 20), STARTED_AT + 60).first
+    assert not history.finalize(*ended("rolled_back", LONG * 20, plan=PLAN), STARTED_AT + 60).recorded
     (finished,) = items(world).values()
     assert len(finished["cause"].encode()) <= 4_096
     assert json.loads(finished["document"])["outcome"] == "rolled_back"
@@ -206,5 +206,5 @@ def test_verdicts_leave_room_for_what_people_say(inhabit):
         look(minute, [Check("警" * 255, "OK", "OK", "", Finding.HEALTHY)] * 5, plan, "advance")
     for number in range(60):
         assert ledger.say(locks.read(TARGET), given(number, ("pause", "resume")[number % 2]))
-    assert ledger.mark_restoring(TARGET, ARN, LONG, given=given(61, "abort")).verdicts
-    assert history.close(Closing(plan, "2", "rolled_back", LONG), STARTED_AT + 60).first
+    assert ledger.record_intent(TARGET, ARN, LONG, given=given(61, "abort")).verdicts
+    assert not history.finalize(*ended("rolled_back", LONG, plan=plan), STARTED_AT + 60).recorded

@@ -5,7 +5,8 @@ from contextvars import Context
 import pytest
 
 from tidegate.aws import executions, locks
-from tidegate.aws.executions import End, Execution
+from tidegate.aws.executions import Execution
+from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.errors import AwsRefused, AwsUnavailable
 
 UNKNOWN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:nobody"
@@ -101,33 +102,33 @@ def test_an_end_is_read_alike_from_the_call_and_from_the_event(inhabit):
     assert "has no alias live" in end.cause
     assert end.ended_at == pytest.approx(world.clock.now(), abs=1)
     told = event("FAILED", error="Rejected", cause=end.cause)
-    assert End.parse(told) == End("failed", "Rejected", end.cause, ended_at=1767614400.5)
+    assert ExecutionEnd.parse(told) == ExecutionEnd("failed", "Rejected", end.cause, ended_at=1767614400.5)
 
 
 def test_a_success_says_what_it_became_and_whether_it_was_proven():
-    end = End.parse(event("SUCCEEDED", output='{"outcome": "promoted", "proven": true}'))
-    assert (end.outcome, end.proven, end.left_as_meant) == ("promoted", True, True)
+    end = ExecutionEnd.parse(event("SUCCEEDED", output='{"outcome": "promoted", "proven": true}'))
+    assert (end.outcome, end.proven, end.ended_cleanly) == ("promoted", True, True)
 
 
 @pytest.mark.parametrize("output", [None, "", "no JSON", "[]", '"promoted"', '{"outcome": 7, "proven": "yes"}'])
 def test_a_success_without_a_usable_output_says_nothing_more(output):
-    end = End.parse(event("SUCCEEDED", output=output))
+    end = ExecutionEnd.parse(event("SUCCEEDED", output=output))
     assert (end.status, end.outcome, end.proven) == ("succeeded", None, None)
 
 
 @pytest.mark.parametrize("error", ["Rejected", "Interrupted", "RolledBack"])
-def test_only_an_end_state_of_ours_leaves_the_alias_as_meant(error):
+def test_only_an_end_state_of_ours_ends_cleanly(error):
     """StopExecution takes any error."""
-    ended = End.parse(event("FAILED", error=error))
-    assert (ended.left_as_meant, ended.cause) == (True, f"execution FAILED: {error}")
-    stopped = End.parse(event("ABORTED", error=error, cause="by hand"))
-    assert (stopped.outcome, stopped.left_as_meant) == (None, False)
+    ended = ExecutionEnd.parse(event("FAILED", error=error))
+    assert (ended.ended_cleanly, ended.cause) == (True, f"execution FAILED: {error}")
+    stopped = ExecutionEnd.parse(event("ABORTED", error=error, cause="by hand"))
+    assert (stopped.outcome, stopped.ended_cleanly) == (None, False)
     assert stopped.cause == f"execution ABORTED: {error} by hand"
 
 
 @pytest.mark.parametrize("error", ["RollbackFailed", "States.Runtime", None])
 def test_any_other_failure_leaves_something_to_restore(error):
-    assert not End.parse(event("FAILED", error=error)).left_as_meant
+    assert not ExecutionEnd.parse(event("FAILED", error=error)).ended_cleanly
 
 
 # What its history says.
@@ -140,16 +141,16 @@ def test_the_history_of_a_stopped_rollout_says_what_to_restore_with_the_ledger_g
     recorded = locks.read("checkout:live")
     stop(arn)
     somebody("dynamodb.delete_table", TableName=world.table_name)
-    found = executions.trace(arn)
+    found = executions.snapshot(arn)
     assert (found.plan, found.candidate) == (recorded.plan, "2")
-    assert (found.exposed, found.promoting) == (True, False)
+    assert (found.traffic_shifted, found.promoting) == (True, False)
 
 
 def test_a_rollout_that_never_planned_leaves_no_trace(inhabit):
     world = inhabit(alias={"exists": False})
     arn = start(world)
     world.follow(arn)
-    assert executions.trace(arn) is None
+    assert executions.snapshot(arn) is None
 
 
 def test_a_rollout_that_was_still_publishing_exposed_nothing(inhabit, stop):
@@ -157,9 +158,9 @@ def test_a_rollout_that_was_still_publishing_exposed_nothing(inhabit, stop):
     arn = start(world)
     world.clock.sleep(60)
     stop(arn)
-    found = executions.trace(arn)
+    found = executions.snapshot(arn)
     assert (found.plan.target, found.plan.execution_arn) == ("checkout:live", arn)
-    assert (found.candidate, found.exposed, found.promoting) == (None, False, False)
+    assert (found.candidate, found.traffic_shifted, found.promoting) == (None, False, False)
 
 
 @pytest.mark.parametrize(("handler", "exposed"), [("verify_candidate", False), ("shift_traffic", True)])
@@ -169,8 +170,8 @@ def test_a_rollout_may_have_exposed_its_candidate_from_the_first_shift_on(inhabi
     arn = start(world)
     world.clock.sleep(10)
     stop(arn)
-    found = executions.trace(arn)
-    assert (found.candidate, found.exposed, found.promoting) == ("2", exposed, False)
+    found = executions.snapshot(arn)
+    assert (found.candidate, found.traffic_shifted, found.promoting) == ("2", exposed, False)
     assert world.routing == ("1", {})
 
 
@@ -181,16 +182,16 @@ def test_a_rollout_stopped_while_promoting_may_have_promoted(inhabit, stop):
     world.clock.sleep(10)
     world.clock.run(until=lambda: Context().run(locks.read, "checkout:live").promoting)
     stop(arn)
-    found = executions.trace(arn)
-    assert (found.candidate, found.exposed, found.promoting) == ("2", True, True)
+    found = executions.snapshot(arn)
+    assert (found.candidate, found.traffic_shifted, found.promoting) == ("2", True, True)
 
 
 def test_a_promoted_rollout_tells_so(inhabit):
     world = inhabit()
     arn = start(world)
     world.follow(arn)
-    found = executions.trace(arn)
-    assert (found.candidate, found.exposed, found.promoting) == ("2", True, True)
+    found = executions.snapshot(arn)
+    assert (found.candidate, found.traffic_shifted, found.promoting) == ("2", True, True)
 
 
 def test_the_first_shift_of_a_long_rollout_is_found_behind_the_newest_page(inhabit, stop):
@@ -201,8 +202,8 @@ def test_the_first_shift_of_a_long_rollout_is_found_behind_the_newest_page(inhab
     world.clock.sleep(8900)
     stop(arn)
     before = world.boundary.calls[HISTORY]
-    found = executions.trace(arn)
-    assert (found.candidate, found.exposed, found.promoting) == ("2", True, False)
+    found = executions.snapshot(arn)
+    assert (found.candidate, found.traffic_shifted, found.promoting) == ("2", True, False)
     assert world.boundary.calls[HISTORY] - before == 2
 
 
@@ -212,14 +213,14 @@ def test_a_short_history_takes_one_call(inhabit, stop):
     world.clock.sleep(100)
     stop(arn)
     before = world.boundary.calls[HISTORY]
-    executions.trace(arn)
+    executions.snapshot(arn)
     assert world.boundary.calls[HISTORY] - before == 1
 
 
 def test_the_history_of_an_unknown_execution_is_refused_with_its_code(inhabit):
     inhabit()
     with pytest.raises(AwsRefused) as refused:
-        executions.trace(UNKNOWN)
+        executions.snapshot(UNKNOWN)
     assert refused.value.code == "ExecutionDoesNotExist"
 
 
@@ -228,7 +229,7 @@ def test_a_history_that_cannot_be_read_is_not_taken_for_none(inhabit):
     arn = start(world)
     world.clock.sleep(100)
     with pytest.raises(AwsUnavailable, match="read the history of"):
-        executions.trace(arn)
+        executions.snapshot(arn)
 
 
 def test_the_history_of_a_stopped_rollout_says_its_last_revision_and_every_weight(inhabit, stop):
@@ -237,7 +238,7 @@ def test_the_history_of_a_stopped_rollout_says_its_last_revision_and_every_weigh
     world.clock.sleep(400)
     recorded = locks.read("checkout:live")
     stop(arn)
-    found = executions.trace(arn)
+    found = executions.snapshot(arn)
     assert (found.weights, found.revision_id) == (recorded.weights, recorded.revision_id)
     assert found.weights == {10.0, 50.0}
 
@@ -247,7 +248,7 @@ def test_a_weight_that_was_about_to_be_set_counts_as_set(inhabit, stop):
     arn = start(world)
     world.clock.sleep(3)
     stop(arn)
-    assert executions.trace(arn).weights == {10.0}
+    assert executions.snapshot(arn).weights == {10.0}
 
 
 # Whether a later one may be at the alias.

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.world import STARTED_AT
 from tests.aws.records import (
+    CAUSE,
     DAY,
     FIRST,
     OTHER_PLAN,
@@ -13,15 +14,15 @@ from tests.aws.records import (
     RECORDS,
     SECOND,
     TARGET,
-    closing,
+    ended,
     fault,
     record_verdict,
     take,
 )
 from tidegate.aws import history, ledger, locks
 from tidegate.aws.executions import Execution
-from tidegate.aws.history import Booked, Kept
 from tidegate.ending.claim import Claim
+from tidegate.ending.outcome import Ending, Outcome
 from tidegate.errors import AwsUnavailable, LedgerUnreadable, LockLost
 from tidegate.planning.plan import Plan
 
@@ -35,7 +36,7 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     record_verdict()
     ledger.record_shift(PLAN, 0, 10.0)
     now = STARTED_AT + 600
-    assert history.close(closing(outcome="promoted", cause="every gate is healthy", proven=True), now)
+    assert history.finalize(*ended(outcome="promoted", cause="every gate is healthy", proven=True), now)
     ((record, item),) = items(world).items()
     assert record == "history#2026-01-05T12:00:00Z#first"
     assert (item["target"], item["execution_arn"]) == (TARGET, FIRST)
@@ -55,18 +56,18 @@ def test_closing_that_fails_leaves_both_the_lock_and_no_history(inhabit, items):
     take()
     before = items(world)
     with pytest.raises(AwsUnavailable, match="close the rollout of checkout:live"):
-        history.close(closing(), STARTED_AT + 600)
+        history.finalize(*ended(), STARTED_AT + 600)
     assert items(world) == before
-    assert history.close(closing(), STARTED_AT + 700)
+    assert history.finalize(*ended(), STARTED_AT + 700)
 
 
 def test_closing_a_second_time_changes_nothing_and_says_so(inhabit, items):
     world = inhabit()
     take()
-    assert history.close(closing(), STARTED_AT + 600)
+    assert history.finalize(*ended(), STARTED_AT + 600)
     before = items(world)
-    late = history.close(closing(outcome="promoted", cause="late"), STARTED_AT + 700)
-    assert late == Booked("rolled_back", closing().cause, None, first=False)
+    late = history.finalize(*ended(outcome="promoted", cause="late"), STARTED_AT + 700)
+    assert late == Ending(Outcome.ROLLED_BACK, CAUSE, recorded=True)
     assert items(world) == before
 
 
@@ -74,15 +75,15 @@ def test_a_lock_that_comes_after_the_end_is_released_by_who_closes_again(inhabit
     """The answer of a handler that had taken it was late."""
     inhabit()
     take()
-    history.close(closing(), STARTED_AT + 600)
+    history.finalize(*ended(), STARTED_AT + 600)
     take()
-    assert not history.close(closing(), STARTED_AT + 700).first
+    assert history.finalize(*ended(), STARTED_AT + 700).recorded
     assert locks.read(TARGET) is None
 
 
 def test_a_rollout_whose_lock_is_gone_is_closed_all_the_same(inhabit, items):
     world = inhabit()
-    assert history.close(closing(), STARTED_AT + 600).first
+    assert not history.finalize(*ended(), STARTED_AT + 600).recorded
     assert set(items(world)) == {"history#2026-01-05T12:00:00Z#first"}
 
 
@@ -91,17 +92,17 @@ def test_what_was_written_a_moment_ago_is_read(inhabit):
     inhabit(**fault("GetItem", "stale", seconds=30, times="always"))
     take()
     assert locks.read(TARGET).execution_arn == FIRST
-    history.close(closing(convicts=True), STARTED_AT + 600)
-    assert history.booked(PLAN).outcome == "rolled_back"
-    assert history.known_bad("checkout", "2") == closing().cause
+    history.finalize(*ended(convicts=True), STARTED_AT + 600)
+    assert history.recorded(PLAN).outcome == "rolled_back"
+    assert history.known_bad("checkout", "2") == CAUSE
 
 
 def test_a_failed_rollback_that_succeeds_after_all_is_closed_as_what_it_became(inhabit, items):
     world = inhabit()
     take()
-    assert history.close(closing(outcome="rollback_failed", keep_lock=True), STARTED_AT + 600).first
+    assert not history.finalize(*ended(outcome="rollback_failed"), STARTED_AT + 600).recorded
     assert set(items(world)) == {"lock", "history#2026-01-05T12:00:00Z#first"}
-    assert history.close(closing(), STARTED_AT + 700) == Booked("rolled_back", closing().cause, None, first=True)
+    assert history.finalize(*ended(), STARTED_AT + 700) == Ending(Outcome.ROLLED_BACK, CAUSE)
     (item,) = items(world).values()
     assert item["outcome"] == "rolled_back"
 
@@ -111,24 +112,24 @@ def test_a_promotion_is_not_closed_while_somebody_restores(inhabit, items):
     take()
     ledger.record_plan(PLAN)
     ledger.record_promotion(PLAN)
-    assert ledger.mark_restoring(TARGET, FIRST, "alarm errors is in ALARM").promoting
+    assert ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM").promoting
     with pytest.raises(LockLost, match="alarm errors"):
-        history.close(closing(outcome="promoted"), STARTED_AT + 600)
+        history.finalize(*ended(outcome="promoted"), STARTED_AT + 600)
     assert set(items(world)) == {"lock"}
-    assert history.close(closing(), STARTED_AT + 600).first
+    assert not history.finalize(*ended(), STARTED_AT + 600).recorded
 
 
 def test_once_somebody_restores_no_forward_write_is_recorded_and_the_first_reason_stays(inhabit):
     inhabit()
     take()
     ledger.record_plan(PLAN)
-    ledger.mark_restoring(TARGET, FIRST, "the first reason", convicts=True)
-    lock = ledger.mark_restoring(TARGET, FIRST, "another")
-    assert (lock.restoring, lock.convicted, lock.exposed) == ("the first reason", True, False)
+    ledger.record_intent(TARGET, FIRST, "the first reason", convicts=True)
+    lock = ledger.record_intent(TARGET, FIRST, "another")
+    assert (lock.restoring, lock.convicted, lock.traffic_shifted) == ("the first reason", True, False)
     for record in ("shift", "promotion"):
         with pytest.raises(LockLost):
             RECORDS[record]()
-    assert ledger.mark_restoring(TARGET, SECOND, "not its holder") is None
+    assert ledger.record_intent(TARGET, SECOND, "not its holder") is None
 
 
 def test_running_rollouts_are_found_by_the_alarm_they_watch(inhabit):
@@ -182,7 +183,7 @@ def test_a_refusal_without_a_lock_is_kept_all_the_same(inhabit):
     take(SECOND)
     execution = Execution.parse(FIRST)
     assert history.refuse(TARGET, execution, STARTED_AT, "refused", held=False)
-    assert history.kept(TARGET, execution, STARTED_AT) == Kept("refused")
+    assert history.record_of(TARGET, execution, STARTED_AT).ending.cause == "refused"
     assert locks.read(TARGET).execution_arn == SECOND
 
 
@@ -192,25 +193,28 @@ def test_a_rollout_that_has_come_to_have_a_plan_is_not_refused(inhabit):
     ledger.record_plan(PLAN)
     with pytest.raises(AwsUnavailable):
         history.refuse(TARGET, Execution.parse(FIRST), STARTED_AT, "refused")
-    assert history.kept(TARGET, Execution.parse(FIRST), STARTED_AT) is None
+    assert history.record_of(TARGET, Execution.parse(FIRST), STARTED_AT) is None
 
 
 def test_the_books_tell_how_a_rollout_ended(inhabit):
     inhabit()
     take()
-    assert history.booked(PLAN) is None
-    history.close(closing(), STARTED_AT + 600)
-    assert (history.booked(PLAN).outcome, history.booked(PLAN).proven) == ("rolled_back", None)
+    assert history.recorded(PLAN) is None
+    history.finalize(*ended(), STARTED_AT + 600)
+    assert (history.recorded(PLAN).outcome, history.recorded(PLAN).proven) == ("rolled_back", None)
 
 
 def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
     inhabit()
     take()
-    history.close(closing(), STARTED_AT + 600)
+    history.finalize(*ended(), STARTED_AT + 600)
     (rollout,) = history.ended()
     assert (rollout.target, rollout.stable, rollout.candidate) == (TARGET, "1", "2")
     assert (rollout.outcome, rollout.ended_at) == ("rolled_back", STARTED_AT + 600)
-    assert history.left_by(rollout) == (PLAN, Claim("1", "2", promoting=False))
+    assert (history.whole_record(rollout).plan, history.whole_record(rollout).snapshot.claim) == (
+        PLAN,
+        Claim("1", "2", promoting=False),
+    )
     assert locks.running() == ([], None)
     history.let_go(rollout)
     assert history.ended() == []
@@ -219,8 +223,8 @@ def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
 def test_a_kept_lock_stays_however_often_it_is_closed(inhabit):
     inhabit()
     take()
-    kept = closing(outcome="rollback_failed", keep_lock=True)
-    assert [history.close(kept, STARTED_AT + second).first for second in (600, 700)] == [True, False]
+    failed = ended(outcome="rollback_failed")
+    assert [history.finalize(*failed, STARTED_AT + second).recorded for second in (600, 700)] == [False, True]
     assert locks.read(TARGET).execution_arn == FIRST
     assert not take(SECOND)
 
@@ -234,7 +238,7 @@ def test_closing_leaves_the_lock_of_another_execution_alone(inhabit, items):
     record_verdict(OTHER_PLAN)
     before = items(world)["lock"]
     for _ in range(2):
-        assert history.close(closing(), STARTED_AT + 600)
+        assert history.finalize(*ended(), STARTED_AT + 600)
     left = items(world)
     assert left["lock"] == before
     document = json.loads(left["history#2026-01-05T12:00:00Z#first"]["document"])
@@ -245,7 +249,7 @@ def test_two_rollouts_of_one_alias_each_have_their_history(inhabit, items):
     world = inhabit()
     for plan in (PLAN, OTHER_PLAN):
         take(plan.execution_arn)
-        assert history.close(closing(plan=plan), STARTED_AT + 600)
+        assert history.finalize(*ended(plan=plan), STARTED_AT + 600)
     assert [record.rpartition("#")[2] for record in items(world)] == ["first", "second"]
 
 
@@ -256,7 +260,7 @@ def test_a_convicted_version_is_remembered_with_its_cause(inhabit, items):
     world = inhabit()
     take()
     assert history.known_bad("checkout", "2") is None
-    history.close(closing(convicts=True), STARTED_AT + 600)
+    history.finalize(*ended(convicts=True), STARTED_AT + 600)
     assert history.known_bad("checkout", "2") == "alarm errors is ALARM"
     assert history.known_bad("checkout", "3") is None
     assert history.known_bad("basket", "2") is None
@@ -267,7 +271,7 @@ def test_a_convicted_version_is_remembered_with_its_cause(inhabit, items):
 def test_no_version_is_known_to_be_bad_without_a_verdict_on_it(inhabit, items, how):
     world = inhabit()
     take()
-    history.close(closing(**how), STARTED_AT + 600)
+    history.finalize(*ended(**how), STARTED_AT + 600)
     assert len(items(world)) == 1
 
 

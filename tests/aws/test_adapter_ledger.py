@@ -15,7 +15,7 @@ from tests.aws.records import (
     RECORDS,
     SECOND,
     TARGET,
-    closing,
+    ended,
     fault,
     record_verdict,
     say,
@@ -23,7 +23,7 @@ from tests.aws.records import (
 )
 from tidegate.analysis.check import Check, Finding
 from tidegate.aws import history, ledger, locks
-from tidegate.aws.locks import Restored
+from tidegate.ending.snapshot import Restored
 from tidegate.errors import AwsUnavailable, LockLost
 
 # The lock.
@@ -36,7 +36,13 @@ def test_a_free_lock_is_taken_once(inhabit):
     assert not take(SECOND)
     held = locks.read(TARGET)
     assert (held.execution_arn, held.taken_at) == (FIRST, STARTED_AT)
-    assert (held.plan, held.candidate, held.exposed, held.promoting, held.verdicts) == (None, None, False, False, ())
+    assert (held.plan, held.candidate, held.traffic_shifted, held.promoting, held.verdicts) == (
+        None,
+        None,
+        False,
+        False,
+        (),
+    )
     assert (held.restoring, held.convicted) == (None, False)
 
 
@@ -70,7 +76,7 @@ def test_a_lock_is_taken_over_only_from_the_execution_that_is_known_to_have_ende
 def promoted_and_restored():
     for record in RECORDS.values():
         record()
-    ledger.mark_restoring(TARGET, FIRST, "alarm errors is in ALARM", convicts=True)
+    ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts=True)
     ledger.record_restored(TARGET, FIRST, Restored())
 
 
@@ -81,14 +87,14 @@ def paused_at_a_gate():
     say("advance")
 
 
-@pytest.mark.parametrize("ended", [promoted_and_restored, paused_at_a_gate])
-def test_a_lock_that_is_taken_over_is_as_one_that_was_free(inhabit, items, ended):
+@pytest.mark.parametrize("end", [promoted_and_restored, paused_at_a_gate])
+def test_a_lock_that_is_taken_over_is_as_one_that_was_free(inhabit, items, end):
     world = inhabit()
     take(SECOND)
     free = items(world)
-    history.close(closing(plan=OTHER_PLAN), STARTED_AT)
+    history.finalize(*ended(plan=OTHER_PLAN), STARTED_AT)
     take()
-    ended()
+    end()
     assert len(items(world)["lock"]) > len(free["lock"])
     assert take(SECOND, ended_holder=FIRST)
     assert items(world)["lock"] == free["lock"]
@@ -122,7 +128,7 @@ def test_the_lock_tells_how_far_the_rollout_is(inhabit):
     for record in list(RECORDS.values())[:4]:
         record()
         held = locks.read(TARGET)
-        told.append((held.plan, held.candidate, held.exposed, held.promoting))
+        told.append((held.plan, held.candidate, held.traffic_shifted, held.promoting))
     assert told == [
         (PLAN, None, False, False),
         (PLAN, "2", False, False),
@@ -137,7 +143,7 @@ def test_a_weight_is_recorded_before_it_is_set(inhabit, items):
     ledger.record_shift(PLAN, 0, 12.34)
     lock = items(world)["lock"]
     assert (lock["step"], float(lock["weight_percent"])) == (0, 12.34)
-    assert locks.read(TARGET).exposed
+    assert locks.read(TARGET).traffic_shifted
 
 
 def test_a_pause_keeps_the_next_weight_away_from_all_but_a_step_back(inhabit, items):

@@ -39,7 +39,7 @@ def test_a_description_keeps_no_weight_away(shift):
 def test_behind_a_description_no_weight_is_set_once_somebody_restores(shift):
     """He may have restored before this rollout has read the alias, so that its revision alone stops nothing."""
     world, act = shift
-    ledger.mark_restoring(PLAN.target, PLAN.execution_arn, "alarm errors is in ALARM")
+    ledger.record_intent(PLAN.target, PLAN.execution_arn, "alarm errors is in ALARM")
     with pytest.raises(LockLost):
         act()
     assert world.routing == ("1", {})

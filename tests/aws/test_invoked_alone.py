@@ -9,10 +9,10 @@ import pytest
 from sandbox.aws.stack import client
 from sandbox.world import STARTED_AT
 from tests import plans
+from tests.aws.records import ended
 from tidegate.analysis.health import AlarmRule
 from tidegate.aws import history, ledger, locks
 from tidegate.aws.executions import Execution
-from tidegate.aws.history import Closing, Kept
 from tidegate.planning.strategy import Step
 
 PLAN = replace(
@@ -97,7 +97,7 @@ def test_an_execution_that_never_had_a_lock_is_written_down_and_told(inhabit):
     event = stopped(input=json.dumps(SMALLEST), error="Boss", cause="not today")
     assert invoke(world, "GuardExecution", event) == {"outcome": "rejected"}
     cause = "execution ABORTED: Boss not today"
-    assert history.kept(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT) == Kept(cause)
+    assert history.record_of(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT).ending.cause == cause
     versions = {"from_version": None, "to_version": None}
     detail = {**SMALLEST, **versions, "version": "1", "outcome": "rejected", "proven": None, "cause": cause}
     assert told(world) == [("RolloutRejected", {**detail, "execution_arn": PLAN.execution_arn})]
@@ -138,7 +138,7 @@ def test_a_date_as_text_is_one_too(inhabit, date):
     world = inhabit()
     event = stopped(input=json.dumps(SMALLEST), error="Boss", cause="not today", startDate=date, stopDate=date)
     assert invoke(world, "GuardExecution", event) == {"outcome": "rejected"}
-    assert history.kept(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT) is not None
+    assert history.record_of(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT) is not None
 
 
 @pytest.mark.parametrize("event", [{}, [], None, "x", {"detail": None}, {"detail": {"executionArn": "x", "status": 1}}])
@@ -180,7 +180,7 @@ def test_an_end_without_a_lock_is_told_where_nobody_has(inhabit, status, error, 
 def test_what_was_closed_and_perhaps_not_told_is_told_after_a_stop(inhabit):
     world = inhabit()
     hold()
-    history.close(Closing(PLAN, "2", "rolled_back", "alarm errors is in ALARM"), STARTED_AT)
+    history.finalize(*ended("rolled_back", "alarm errors is in ALARM", plan=PLAN), STARTED_AT)
     event = stopped(startDate=PLAN.started_at * 1000, input=json.dumps(SMALLEST))
     assert invoke(world, "GuardExecution", event) == {"outcome": "rolled_back"}
     ((name, detail),) = told(world)
@@ -192,7 +192,7 @@ def test_what_was_closed_and_perhaps_not_told_is_told_after_a_stop(inhabit):
 def test_what_the_books_say_is_told_where_no_end_state_of_ours_did(inhabit, status, outcome, planned):
     world = inhabit()
     if planned:
-        history.close(Closing(PLAN, "2", "rejected", "aborted"), STARTED_AT)
+        history.finalize(*ended("rejected", "aborted", plan=PLAN), STARTED_AT)
     else:
         history.refuse(PLAN.target, Execution.parse(PLAN.execution_arn), PLAN.started_at, "aborted", held=False)
     event = stopped(
@@ -230,7 +230,7 @@ def test_only_a_rollouts_own_lock_says_why_it_was_restored(inhabit, holder, caus
     world = inhabit(**PUBLISHED)
     if holder:
         hold(holder)
-        ledger.mark_restoring(holder.target, holder.execution_arn, "aborted")
+        ledger.record_intent(holder.target, holder.execution_arn, "aborted")
     assert invoke(world, "RollBack", rolls_back()) == {"outcome": "rejected", "cause": cause}
 
 
@@ -245,7 +245,7 @@ def test_a_revert_says_whether_the_version_before_must_be_provisioned_first(inha
     world = inhabit(alias={"function_version": "2", **environments}, faults=lost)
     plan = replace(PLAN, provisioned=planned)
     hold(plan)
-    history.close(Closing(plan, "2", "promoted", "every gate is healthy", proven=True), STARTED_AT)
+    history.finalize(*ended("promoted", "every gate is healthy", proven=True, plan=plan), STARTED_AT)
     command = {**SMALLEST, "command": "revert", "author": "ana", "reason": "odd"}
     answer = invoke(world, "Command", command)
     assert answer["accepted"]

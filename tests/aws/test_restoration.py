@@ -8,11 +8,11 @@ import pytest
 from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests import plans
-from tidegate.application.restoration import Holder, Mark, mark, restore, restore_at_once
+from tests.aws.records import ended
+from tidegate.application.restoration import attempt_at_once, intend, restore
 from tidegate.aws import aliases, history, ledger, locks
-from tidegate.aws.executions import Trace
-from tidegate.aws.history import Closing
-from tidegate.aws.locks import Restored
+from tidegate.ending.restoration import Holder, RestoreIntent
+from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import AliasMoved, AliasNotFound, AwsUnavailable, LockLost, PermissionDenied
 from tidegate.planning.strategy import Step
 from tidegate.routing import Routing
@@ -46,11 +46,11 @@ def held(step=0, *, revision=True, promoting=False):
         ledger.record_revision(PLAN, Context().run(read).revision_id)
     if promoting:
         ledger.record_promotion(PLAN)
-    return mark(Trace(PLAN, "2", exposed=True, promoting=promoting), WHY)
+    return intend(RolloutSnapshot(PLAN, "2", traffic_shifted=True, promoting=promoting), WHY)
 
 
 def unknown(**changes):
-    return Mark(Trace(PLAN, "2", exposed=True, promoting=False, **changes), Holder.UNKNOWN)
+    return RestoreIntent(RolloutSnapshot(PLAN, "2", traffic_shifted=True, promoting=False, **changes), Holder.UNKNOWN)
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def calls(world):
 
 def test_an_alias_that_is_as_this_rollout_left_it_is_restored_without_reading_it(inhabit):
     world = inhabit(**SPLIT)
-    marked = held()
+    intent = held()
     before = calls(world).get("lambda.GetAlias", 0)
-    assert restore(marked, WHY, ended_at=None) == Restored()
+    assert restore(intent, WHY, ended_at=None) == Restored()
     assert world.routing == ("1", {})
     assert calls(world)["lambda.UpdateAlias"] == 1
     assert calls(world).get("lambda.GetAlias", 0) == before
@@ -88,18 +88,18 @@ def test_an_alias_that_is_as_this_rollout_left_it_is_restored_without_reading_it
 def test_any_split_of_the_two_versions_is_ended(inhabit, move, weight, revision):
     """Also at a weight that somebody changed by hand: it still splits our two versions."""
     world = inhabit(**SPLIT)
-    marked = held(revision=revision)
+    intent = held(revision=revision)
     move("1", v2=weight)
-    assert restore(marked, WHY, ended_at=None) == Restored()
+    assert restore(intent, WHY, ended_at=None) == Restored()
     assert world.routing == ("1", {})
 
 
 def test_a_stable_version_that_serves_alone_already_is_written_all_the_same(inhabit):
     """The write fences off a forward write that is still in flight."""
     world = inhabit(versions={"2": {}})
-    marked = held(revision=False)
+    intent = held(revision=False)
     in_flight = read().revision_id
-    restore(marked, WHY, ended_at=None)
+    restore(intent, WHY, ended_at=None)
     assert aliases.write("checkout", "live", Routing.split("1", "2", 10), in_flight) is None
     assert world.routing == ("1", {})
 
@@ -117,10 +117,10 @@ def test_a_fence_at_a_known_revision_that_is_denied_is_none_either(inhabit):
 @pytest.mark.parametrize("code", ["AccessDeniedException", "InvalidParameterValueException"])
 def test_a_refusal_at_a_known_revision_is_no_failure_where_the_alias_is_somebody_elses(inhabit, move, code):
     world = inhabit(**SPLIT, **fault(code, times="always"))
-    marked = held()
+    intent = held()
     move("1", v3=0.2)
     with pytest.raises(AliasMoved, match="left as found"):
-        restore(marked, WHY, ended_at=None)
+        restore(intent, WHY, ended_at=None)
     assert world.routing == ("1", {"3": 0.2})
 
 
@@ -140,14 +140,14 @@ def test_a_refusal_is_told_as_that_with_the_ledger_silent(inhabit):
 @pytest.mark.parametrize("revision", [False, True])
 def test_a_restore_that_is_denied_is_told_apart_from_one_that_could_not_be(inhabit, revision):
     world = inhabit(**SPLIT)
-    marked = held(revision=revision)
+    intent = held(revision=revision)
 
     def refuse(_params, _proceed):
         raise AwsError("AccessDeniedException", "not authorized to perform: lambda:UpdateAlias", 403)
 
     world.boundary.correct("lambda.UpdateAlias", refuse)
     with pytest.raises(PermissionDenied, match="not authorized to perform: lambda:UpdateAlias"):
-        restore(marked, WHY, ended_at=None)
+        restore(intent, WHY, ended_at=None)
 
 
 def test_a_restore_whose_response_was_lost_is_a_success(inhabit):
@@ -219,27 +219,27 @@ def test_a_weight_of_ours_on_somebody_elses_version_is_cleared_and_his_version_s
 )
 def test_what_this_rollout_did_not_write_is_left_as_found(inhabit, step, promoting, alias):
     world = inhabit(alias=alias, versions={"3": {}})
-    marked = held(step, revision=False, promoting=promoting)
+    intent = held(step, revision=False, promoting=promoting)
     found, routing = read(), world.routing
     with pytest.raises(AliasMoved, match="did not write: left as found"):
-        restore(marked, WHY, ended_at=None)
+        restore(intent, WHY, ended_at=None)
     assert (read(), world.routing) == (found, routing)
     assert "lambda.UpdateAlias" not in calls(world)
 
 
 def test_lambdas_own_handover_of_provisioned_concurrency_is_no_weight_of_ours(inhabit):
     world = inhabit(alias={"function_version": "3", "weights": {"2": 1.0}})
-    marked = held(2, revision=False)
-    provisioned = replace(marked.found, plan=replace(PLAN, provisioned=True))
+    intent = held(2, revision=False)
+    provisioned = replace(intent.snapshot, plan=replace(PLAN, provisioned=True))
     ledger.record_plan(replace(PLAN, provisioned=True))
     with pytest.raises(AliasMoved):
-        restore(replace(marked, found=provisioned), WHY, ended_at=None)
+        restore(replace(intent, snapshot=provisioned), WHY, ended_at=None)
     assert world.routing == ("3", {"2": 1.0})
 
 
 def test_whoever_moves_the_alias_between_the_read_and_the_write_has_the_last_word(inhabit, move):
     world = inhabit(**SPLIT)
-    marked = held(revision=False)
+    intent = held(revision=False)
     moves = [lambda: move("3")]
 
     def meanwhile(_params, proceed):
@@ -249,16 +249,16 @@ def test_whoever_moves_the_alias_between_the_read_and_the_write_has_the_last_wor
 
     world.boundary.correct("lambda.UpdateAlias", meanwhile)
     with pytest.raises(AliasMoved, match="serves version 3 alone"):
-        restore(marked, WHY, ended_at=None)
+        restore(intent, WHY, ended_at=None)
     assert world.routing == ("3", {})
 
 
 def test_an_alias_that_was_deleted_is_told_as_that(inhabit, somebody):
     inhabit(**SPLIT)
-    marked = held()
+    intent = held()
     somebody("lambda.delete_alias", FunctionName="checkout", Name="live")
     with pytest.raises(AliasNotFound):
-        restore(marked, WHY, ended_at=None)
+        restore(intent, WHY, ended_at=None)
 
 
 # What was done is kept.
@@ -267,18 +267,18 @@ def test_an_alias_that_was_deleted_is_told_as_that(inhabit, somebody):
 def test_what_was_restored_is_not_restored_again(inhabit, move):
     """Whoever splits the alias since has a reason to: it is not this rollout's any more."""
     world = inhabit(**SPLIT)
-    restore_at_once(held(), WHY)
+    attempt_at_once(held(), WHY)
     move("1", v2=0.3)
-    again = mark(Trace(PLAN, "2", exposed=True, promoting=False), "what followed")
-    assert (again.found.restored, again.found.restoring) == (Restored(), WHY)
+    again = intend(RolloutSnapshot(PLAN, "2", traffic_shifted=True, promoting=False), "what followed")
+    assert (again.snapshot.restored, again.snapshot.restoring) == (Restored(), WHY)
     assert restore(again, WHY, ended_at=None) == Restored()
     assert world.routing == ("1", {"2": 0.3})
 
 
 def test_what_was_cleared_is_said_again_by_who_comes_later(inhabit):
     inhabit(**THEIRS)
-    done = restore_at_once(held(revision=False), WHY)
-    again = mark(Trace(PLAN, "2", exposed=True, promoting=False), "what followed")
+    done = attempt_at_once(held(revision=False), WHY)
+    again = intend(RolloutSnapshot(PLAN, "2", traffic_shifted=True, promoting=False), "what followed")
     assert restore(again, WHY, ended_at=None) == done
     assert "version 3 serves alone" in done.theirs
 
@@ -288,21 +288,21 @@ def test_what_was_cleared_is_said_again_by_who_comes_later(inhabit):
 
 def test_a_restorer_that_comes_late_changes_nothing_of_a_later_rollout(inhabit, move):
     world = inhabit(**SPLIT)
-    marked = held()
-    history.close(Closing(PLAN, "2", "rolled_back", WHY), STARTED_AT + 5)
+    intent = held()
+    history.finalize(*ended("rolled_back", WHY, plan=PLAN), STARTED_AT + 5)
     ledger.take_lock(LATER.target, LATER.execution_arn, STARTED_AT + 6)
     move("1", v2=0.1)
-    done = restore(marked, WHY, ended_at=None)
+    done = restore(intent, WHY, ended_at=None)
     assert (done.outcome, done.cause) == ("rolled_back", WHY)
     assert world.routing == ("1", {"2": 0.1})
 
 
 def test_a_lock_that_another_rollout_has_is_respected_without_the_books(inhabit, move):
     world = inhabit(**SPLIT)
-    marked = held()
+    intent = held()
     ledger.take_lock(LATER.target, LATER.execution_arn, STARTED_AT + 6, ended_holder=PLAN.execution_arn)
     move("1", v2=0.1)
-    for late in (marked, mark(marked.found, WHY)):
+    for late in (intent, intend(intent.snapshot, WHY)):
         with pytest.raises(LockLost, match="another rollout of checkout:live has its lock"):
             restore(late, WHY, ended_at=None)
     assert world.routing == ("1", {"2": 0.1})
@@ -310,11 +310,11 @@ def test_a_lock_that_another_rollout_has_is_respected_without_the_books(inhabit,
 
 def test_a_lock_that_a_person_deleted_leaves_the_alias_to_who_last_had_it(inhabit, somebody):
     world = inhabit(**SPLIT)
-    marked = held()
+    intent = held()
     key = {"target": {"S": PLAN.target}, "record": {"S": "lock"}}
     somebody("dynamodb.delete_item", TableName=world.table_name, Key=key)
-    freed = mark(marked.found, WHY)
-    assert (freed.holder, freed.booked) == (Holder.NOBODY, None)
+    freed = intend(intent.snapshot, WHY)
+    assert (freed.holder, freed.recorded) == (Holder.NOBODY, None)
     assert restore(freed, WHY, ended_at=None) == Restored()
     assert world.routing == ("1", {})
 
@@ -323,11 +323,11 @@ def test_a_lock_that_a_person_deleted_leaves_the_alias_to_who_last_had_it(inhabi
 def test_a_lock_that_is_not_ours_is_never_unknown(inhabit, move, call):
     """Its condition has failed: whoever has it, it is not this rollout, though nothing else answers."""
     world = inhabit(**SPLIT)
-    marked = held()
+    intent = held()
     ledger.take_lock(LATER.target, LATER.execution_arn, STARTED_AT + 6, ended_holder=PLAN.execution_arn)
     move("1", v2=0.1)
     world.boundary.correct(call, refuse)
-    late = mark(marked.found, WHY)
+    late = intend(intent.snapshot, WHY)
     assert late.holder is {"dynamodb.GetItem": Holder.NOT_OURS, "dynamodb.UpdateItem": Holder.ANOTHER}[call]
     with pytest.raises((AwsUnavailable, LockLost)):
         restore(late, WHY, ended_at=None, is_alone=lambda: True)
@@ -340,20 +340,20 @@ def refuse(_params, _proceed):
 
 def test_a_lock_that_can_be_read_and_not_written_says_whose_the_alias_is(inhabit):
     world = inhabit(**SPLIT)
-    marked = held(revision=False)
+    intent = held(revision=False)
     world.boundary.correct("dynamodb.UpdateItem", refuse)
-    late = mark(marked.found, WHY)
-    assert (late.holder, late.marked) == (Holder.OURS, False)
+    late = intend(intent.snapshot, WHY)
+    assert (late.holder, late.in_lock) == (Holder.OURS, False)
     assert restore(late, WHY, ended_at=None) == Restored()
     assert world.routing == ("1", {})
 
 
 def test_a_promotion_is_not_undone_by_who_could_only_read_the_lock(inhabit):
     world = inhabit(**PROMOTED)
-    marked = held(2, promoting=True)
+    intent = held(2, promoting=True)
     world.boundary.correct("dynamodb.UpdateItem", refuse)
     with pytest.raises(AwsUnavailable, match="its lock cannot be marked"):
-        restore(mark(marked.found, WHY), WHY, ended_at=None)
+        restore(intend(intent.snapshot, WHY), WHY, ended_at=None)
     assert world.routing == ("2", {"1": 1.0})
 
 
@@ -367,7 +367,7 @@ def test_a_lock_of_an_earlier_tidegate_says_the_last_weight(inhabit, somebody):
         Key={"target": {"S": PLAN.target}, "record": {"S": "lock"}},
         UpdateExpression="REMOVE weights",
     )
-    done = restore(mark(Trace(PLAN, "2", exposed=True, promoting=False), WHY), WHY, ended_at=None)
+    done = restore(intend(RolloutSnapshot(PLAN, "2", traffic_shifted=True, promoting=False), WHY), WHY, ended_at=None)
     assert (world.routing, "version 3 serves alone" in done.theirs) == (("3", {}), True)
 
 
@@ -392,20 +392,20 @@ def test_with_the_ledger_silent_a_revision_that_is_known_says_whose_the_alias_is
 
 def test_a_promotion_that_nobody_could_mark_is_undone_only_if_it_is_not_closed(inhabit):
     inhabit(**PROMOTED)
-    found = Trace(PLAN, "2", exposed=True, promoting=True)
+    found = RolloutSnapshot(PLAN, "2", traffic_shifted=True, promoting=True)
     ended_at = STARTED_AT - 200
     with pytest.raises(AwsUnavailable, match="its lock cannot be marked"):
-        restore(Mark(found, Holder.NOBODY), WHY, ended_at=None)
+        restore(RestoreIntent(found, Holder.NOBODY), WHY, ended_at=None)
     with pytest.raises(AwsUnavailable, match="may still be in flight"):
-        restore(Mark(found, Holder.NOBODY), WHY, ended_at=STARTED_AT - 100)
-    history.close(Closing(PLAN, "2", "promoted", "good", proven=True), STARTED_AT)
-    assert restore(Mark(found, Holder.NOBODY), WHY, ended_at=ended_at).outcome == "promoted"
+        restore(RestoreIntent(found, Holder.NOBODY), WHY, ended_at=STARTED_AT - 100)
+    history.finalize(*ended("promoted", "good", proven=True, plan=PLAN), STARTED_AT)
+    assert restore(RestoreIntent(found, Holder.NOBODY), WHY, ended_at=ended_at).outcome == "promoted"
 
 
-def test_a_promotion_that_nobody_marked_or_closed_is_undone_in_the_end(inhabit):
+def test_a_promotion_that_nobody_intent_or_closed_is_undone_in_the_end(inhabit):
     world = inhabit(**PROMOTED)
-    found = Trace(PLAN, "2", exposed=True, promoting=True)
-    assert restore(Mark(found, Holder.NOBODY), WHY, ended_at=STARTED_AT - 200) == Restored()
+    found = RolloutSnapshot(PLAN, "2", traffic_shifted=True, promoting=True)
+    assert restore(RestoreIntent(found, Holder.NOBODY), WHY, ended_at=STARTED_AT - 200) == Restored()
     assert world.routing == ("1", {})
 
 

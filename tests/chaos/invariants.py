@@ -297,7 +297,9 @@ def _success_is_earned(case: Case, seen: Observation) -> Broken:
         if each.history and not made and not verdicts and not ledger_is_dead(case, seen):
             yield "promoted without a verdict in the books"
     first = seen.executions[0]
-    if len(seen.executions) == 1 and first.outcome == "promoted" and first.output.get("proven"):
+    # Without the judge, proven is by the request's own alarms and limits, which may be such that nothing crosses them.
+    judged = (case.request.get("health") or {}).get("judge") is not False
+    if judged and len(seen.executions) == 1 and first.outcome == "promoted" and first.output.get("proven"):
         asked, failed = seen.traffic["to_candidate"], seen.traffic["failed_by_candidate"]
         if asked >= HARMFUL_REQUESTS and failed / asked >= HARMFUL_RATE:
             yield f"promoted as proven, and {failed} of {asked} requests failed for its sake"

@@ -63,7 +63,7 @@ NAMED = (
     ),
     _named(
         "Promote says promoted whatever was recorded",
-        ("promote.py", "handler", r'if booked\.outcome != "promoted":', "if False:"),
+        ("promote.py", "handler", r"if found\.outcome is not Outcome\.PROMOTED:", "if False:"),
     ),
     _named(
         "Promote does not look for a restore at the end",
@@ -80,8 +80,8 @@ NAMED = (
     _named(
         "the sweeper settles a rollout that runs",
         (
-            "tidegate/aws/executions.py",
-            "End.parse",
+            "tidegate/ending/execution_end.py",
+            "ExecutionEnd.parse",
             r"return None",
             'return cls("failed", "", "it runs", ended_at=ended_at)',
         ),
@@ -111,25 +111,30 @@ NAMED = (
         (
             "tidegate/application/restoration.py",
             "_closed_promotion",
-            r"if booked := history\.booked\(plan\):",
+            r"if recorded := history\.recorded\(plan\):",
             "if False:",
         ),
     ),
     _named(
         "a lost lock is no end",
-        ("tidegate/application/restoration.py", "_booked", r"return marked\.booked", "return None"),
+        ("tidegate/ending/restoration.py", "RestoreIntent.ended_before", r"return self\.recorded", "return None"),
     ),
     _named(
         "a lock that another rollout has is no end",
-        ("tidegate/application/restoration.py", "_booked", r"marked\.holder is Holder\.ANOTHER", "False"),
+        (
+            "tidegate/ending/restoration.py",
+            "RestoreIntent.ended_before",
+            r"self\.holder is Holder\.ANOTHER",
+            "False",
+        ),
     ),
     _named(
         "who lost the lock to another rollout rolls back",
-        ("roll_back.py", "_restore", r"if failure and failure\.error_name == LockLost\.__name__", "if False"),
+        ("tidegate/ending/conclusion.py", "conclude", r"if known\.reason\.lock_lost", "if False"),
     ),
     _named(
         "gives up silently",
-        ("tidegate/application/reconcile.py", "_ended_badly", r"_give_up\(found, error, why\)", "pass"),
+        ("tidegate/application/reconciliation.py", "reconcile", r"_give_up\(known\.snapshot, ending\)", "pass"),
     ),
 )
 

@@ -1,4 +1,4 @@
-"""What several handlers do with AWS and the domain: plan, dry-run, restore, settle, steer, close, announce, ask."""
+"""What several handlers do with AWS and the domain: plan, restore, roll back, reconcile, finalize, steer, announce."""
 
 import gc
 

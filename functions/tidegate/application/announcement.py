@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from tidegate.application.telemetry import Document, best_effort
 from tidegate.aws import events, notices, settings
+from tidegate.ending.outcome import Outcome
 from tidegate.planning.plan import Plan
 
 #: What a notice says happened, by the event that it goes with; other events are told to machines alone.
 _HEADLINES = {
     "RolloutStarted": "rollout started",
     "ApprovalNeeded": "waits for approval",
-    "RolloutPromoted": "promoted",
-    "RolloutRolledBack": "rolled back",
-    "RolloutRejected": "rejected, no traffic moved",
-    "RolloutInterrupted": "interrupted, look at the alias",
-    "RollbackFailed": "NOT restored, act now",
+    **{outcome.event: outcome.headline for outcome in Outcome if outcome.headline},
     "RolloutReverted": "promotion reverted",
     "AliasRestored": "put right after its rollout had ended",
 }

@@ -1,4 +1,4 @@
-"""The end of a rollout, whichever it is: history written and lock released, an event, a metric."""
+"""The end of a rollout, whichever it is: recorded, its lock released, and told as an event and a metric."""
 
 from __future__ import annotations
 
@@ -7,48 +7,39 @@ import time
 from tidegate.application.telemetry import Document, count, gauge, logger
 from tidegate.application.announcement import announce
 from tidegate.aws import history
-from tidegate.aws.history import ROLLBACK_FAILED, Booked, Closing
+from tidegate.ending.outcome import Ending, Outcome
+from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.json_text import as_object
+from tidegate.planning.plan import Plan
 
 #: The metric under RollbackFailedAlarm: how many ended rollouts have left an alias that is not put right.
 OPEN_ROLLBACKS = "OpenRollbacks"
 
-_EVENTS = {
-    "promoted": "RolloutPromoted",
-    "unchanged": "RolloutUnchanged",
-    "rolled_back": "RolloutRolledBack",
-    "rejected": "RolloutRejected",
-    "interrupted": "RolloutInterrupted",
-    "rollback_failed": "RollbackFailed",
-}
 
-
-def close(closing: Closing) -> Booked:
-    """Write the books, then tell; what they say by now, which may be another end: nobody may ignore that.
+def finalize(snapshot: RolloutSnapshot, ending: Ending) -> Ending:
+    """Record the end, then tell of it; what is recorded by now, which may be another end: nobody may ignore that.
 
     Telling is at least once: whoever repeats this after a crash tells again. A rollback that goes on failing is told of
-    once, and an end that the books know otherwise not at all.
+    once, and an end that is recorded otherwise not at all.
 
     Raises:
         AwsUnavailable: the ledger could not be reached, or a handler was still in flight; nothing was told.
         LockLost: it is a promotion, and somebody restores the stable version.
     """
-    booked = history.close(closing, time.time())
-    if booked.outcome == closing.outcome and (booked.first or not closing.keep_lock):
-        tell(closing)
-    return booked
+    found = history.finalize(snapshot, ending, time.time())
+    if found.outcome is ending.outcome and not (found.recorded and ending.keeps_lock):
+        tell(snapshot.plan, snapshot.candidate, ending)
+    return found
 
 
-def tell(closing: Closing) -> None:
+def tell(plan: Plan, candidate: str | None, ending: Ending) -> None:
     """Log, count and announce how the rollout ended; never fails."""
-    logger.info(f"rollout {closing.outcome}", cause=closing.cause, proven=closing.proven)
-    if closing.outcome == ROLLBACK_FAILED:
+    logger.info(f"rollout {ending.outcome}", cause=ending.cause, proven=ending.proven)
+    if ending.outcome is Outcome.ROLLBACK_FAILED:
         # At once; how many there are, and when there is none any more, is the sweeper's to say.
         gauge(OPEN_ROLLBACKS, 1)
-    _announce(
-        closing.outcome,
-        closing.plan.about(closing.candidate, outcome=closing.outcome, cause=closing.cause, proven=closing.proven),
-    )
+    detail = plan.about(candidate, outcome=ending.outcome, cause=ending.cause, proven=ending.proven)
+    _announce(ending.outcome, detail)
 
 
 def tell_refused(execution_arn: str, request: object, cause: str) -> None:
@@ -60,18 +51,18 @@ def tell_refused(execution_arn: str, request: object, cause: str) -> None:
         "alias_name": _excerpt(asked.get("alias_name")),
         "from_version": None,
         "to_version": None,
-        "outcome": "rejected",
+        "outcome": Outcome.REJECTED,
         "cause": cause,
         "proven": None,
     }
     # Nobody was told that it had started.
-    _announce("rejected", detail, notice=False)
+    _announce(Outcome.REJECTED, detail, notice=False)
 
 
 def _excerpt(name: object) -> str | None:
     return name[:140] if isinstance(name, str) else None
 
 
-def _announce(outcome: str, detail: Document, *, notice: bool = True) -> None:
+def _announce(outcome: Outcome, detail: Document, *, notice: bool = True) -> None:
     count("Rollouts", outcome=outcome)
-    announce(_EVENTS[outcome], detail, notice=notice)
+    announce(outcome.event, detail, notice=notice)

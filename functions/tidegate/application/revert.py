@@ -8,9 +8,9 @@ from tidegate.application.telemetry import Document, best_effort, identify
 from tidegate.application.announcement import announce
 from tidegate.application.forward import move
 from tidegate.aws import aliases, finished, versions
-from tidegate.aws.finished import Finished
 from tidegate.control.commands import Command
 from tidegate.duration import format_duration
+from tidegate.ending.record import RolloutRecord
 from tidegate.errors import Interrupted, Rejected, VersionFailed
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
@@ -59,7 +59,7 @@ def revert(command: Command) -> Document:
     return command.answer(plan.rollout_id, message, accepted=True)
 
 
-def _irreversible(command: Command, promotion: Finished, plan: Plan, now: float) -> str | None:
+def _irreversible(command: Command, promotion: RolloutRecord, plan: Plan, now: float) -> str | None:
     if command.rollout_id not in {None, plan.rollout_id}:
         return f"the last promotion is rollout {plan.rollout_id}, not {command.rollout_id}"
     if promotion.reverted is not None:

@@ -6,15 +6,15 @@ import time
 from dataclasses import replace
 
 from tidegate.application.telemetry import Document, identify
-from tidegate.application.restoration import Holder, Mark, has_ended_as_meant, left_open, restore_at_once
+from tidegate.application.restoration import attempt_at_once, has_ended_cleanly
 from tidegate.aws import ledger, locks
-from tidegate.aws.executions import Trace
-from tidegate.aws.history import Booked
-from tidegate.aws.locks import Lock
 from tidegate.control import item_size
 from tidegate.control.commands import RESTORING, Command, GivenCommand, Situation, refusal
 from tidegate.duration import format_duration
-from tidegate.errors import AliasNotFound, Interrupted
+from tidegate.ending.lock import Lock
+from tidegate.ending.outcome import Ending
+from tidegate.ending.restoration import Holder, LeftAsFound, RestoreIntent
+from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.planning.pace import pause_wait_seconds
 from tidegate.planning.plan import Plan
 
@@ -29,7 +29,7 @@ def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
     if command.rollout_id not in {None, plan.rollout_id}:
         message = f"rollout {command.rollout_id} of {command.target} is over; {plan.rollout_id} runs now"
         return command.answer(plan.rollout_id, message)
-    if lock.promoting and has_ended_as_meant(lock):
+    if lock.promoting and has_ended_cleanly(lock):
         message = f"{command.target} is promoted, and its books are being closed: try again in a minute"
         return command.answer(plan.rollout_id, message)
     given = command.given(time.time(), lock.gate, lock.step)
@@ -52,7 +52,7 @@ def _situation(lock: Lock, plan: Plan) -> Situation:
     pending = lock.controls.pending
     finishes = pending is not None and pending.command == "finish"
     return Situation(
-        exposed=lock.exposed,
+        traffic_shifted=lock.traffic_shifted,
         promoting=lock.promoting,
         restoring=lock.restoring,
         paused=lock.controls.pause,
@@ -83,27 +83,26 @@ def _what_follows(plan: Plan, lock: Lock, given: GivenCommand) -> str:
 def _restore(command: Command, plan: Plan, lock: Lock, given: GivenCommand) -> Document | None:
     """Restore at once; the state machine finds the alias restored at its next look, and ends for this reason."""
     kept = given if item_size.size("".join(lock.commands)) < item_size.MAX_COMMANDS_BYTES else None
-    marked = ledger.mark_restoring(lock.target, lock.execution_arn, str(given), given=kept)
-    found = left_open(marked) if marked else None
+    marked = ledger.record_intent(lock.target, lock.execution_arn, str(given), given=kept)
+    found = marked.snapshot if marked else None
     if found is None:
         return None
     message = f"{plan.target} is {given}"
     if plan.creates_alias:
         message += ": the alias is not made any more, unless that was just on its way"
-    elif not found.exposed:
+    elif not found.traffic_shifted:
         message += ": no traffic had moved, and none will"
     else:
         message += _restored(replace(found, restored=None), str(given))
     return command.answer(plan.rollout_id, message, accepted=True)
 
 
-def _restored(found: Trace, why: str) -> str:
+def _restored(found: RolloutSnapshot, why: str) -> str:
     """What became of it. Who asks for it again may have a reason to: it is done again."""
-    try:
-        done = restore_at_once(Mark(found, Holder.OURS, marked=True), why)
-    except (Interrupted, AliasNotFound) as error:
-        return f", but {error}"
-    if isinstance(done, Booked):
+    done = attempt_at_once(RestoreIntent(found, Holder.OURS, in_lock=True), why)
+    if isinstance(done, LeftAsFound):
+        return f", but {done.why}"
+    if isinstance(done, Ending):
         return f", and was closed before: {done.cause}"
     if done.theirs:
         return f", but {done.theirs}"

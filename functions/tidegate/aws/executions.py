@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from dataclasses import dataclass
+from typing import Any, Self
 
 from tidegate.aws import sdk
-from tidegate.aws.locks import Restored
 from tidegate.control.progress import Standing
-from tidegate.ending.claim import Claim
+from tidegate.ending.execution_end import ExecutionEnd
+from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import AwsRefused
 from tidegate.json_text import as_object, parsed
 from tidegate.moment import moment
@@ -19,14 +19,6 @@ from tidegate.planning.plan import Plan
 
 #: DescribeExecution is eventually consistent: "does not exist" of a young execution proves nothing.
 _CONSISTENT_AFTER_SECONDS = 300
-#: Our own end states by their Error; anything else is an end that no state of ours reached.
-_OUTCOMES = {
-    "Rejected": "rejected",
-    "Interrupted": "interrupted",
-    "RolledBack": "rolled_back",
-    "RollbackFailed": "rollback_failed",
-}
-SUCCESSES = frozenset({"promoted", "unchanged"})
 _ARN_COLONS = 7
 #: A function's name and an alias's, as the ledger has them. What is none of these was refused, and holds no lock.
 _TARGET = re.compile(r"[a-zA-Z0-9_-]{1,140}:[a-zA-Z0-9_-]{1,128}")
@@ -55,78 +47,6 @@ class Execution:
         return cls(arn, region, account, name)
 
 
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What a rollout was doing. `exposed`: traffic may have moved; `convicted`: the last verdict spoke against it;
-    `restoring`: why somebody restores the stable version, and `restored` what that has done. `weights` are those that
-    were set, in percent, and `revision_id` is the alias's after the last write that is known to have been answered.
-    """
-
-    plan: Plan
-    candidate: str | None
-    exposed: bool
-    promoting: bool
-    convicted: bool = False
-    restoring: str | None = None
-    restored: Restored | None = None
-    weights: frozenset[float] = frozenset()
-    revision_id: str | None = None
-
-    @property
-    def claim(self) -> Claim:
-        """What it may have left on its alias."""
-        plan = self.plan
-        return Claim(plan.stable, self.candidate, self.weights, promoting=self.promoting, provisioned=plan.provisioned)
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """How an execution ended; `ended_at` in seconds since the epoch, long ago where nobody knows.
-
-    `error` and `cause` are those of a Fail state. Whoever stops an execution may give it any error, so of another end
-    there is only a cause, which says so. `output` is that of a success.
-    """
-
-    status: Literal["succeeded", "failed", "gone"]
-    error: str = ""
-    cause: str = ""
-    output: Mapping[str, Any] = field(default_factory=dict)
-    ended_at: float = 0.0
-
-    @classmethod
-    def parse(cls, document: Mapping[str, Any]) -> Self | None:
-        """From DescribeExecution, or from EventBridge's detail; None unless it has ended."""
-        status, ended_at = document["status"], moment(document.get("stopDate"))
-        if status == "SUCCEEDED":
-            return cls("succeeded", output=as_object(parsed(document.get("output"))), ended_at=ended_at)
-        if status not in {"FAILED", "TIMED_OUT", "ABORTED"}:
-            return None
-        error, cause = str(document.get("error") or ""), str(document.get("cause") or "")
-        if status == "FAILED" and error in _OUTCOMES:
-            return cls("failed", error, cause or f"execution FAILED: {error}", ended_at=ended_at)
-        said = f"execution {status}: {error} {cause}".rstrip(": ")
-        return cls("failed", error if status == "FAILED" else "", said, ended_at=ended_at)
-
-    @property
-    def outcome(self) -> str | None:
-        """How it ended by its own word; None where no end state of ours was reached."""
-        if self.status == "succeeded":
-            said = self.output.get("outcome")
-            return said if said in SUCCESSES else None
-        return _OUTCOMES.get(self.error)
-
-    @property
-    def proven(self) -> bool | None:
-        """Whether a success rests on proof; None where it does not say."""
-        proven = self.output.get("proven")
-        return proven if isinstance(proven, bool) else None
-
-    @property
-    def left_as_meant(self) -> bool:
-        """Whether the alias was where it should be when it ended: whatever happened to it since is not its business."""
-        return self.status == "succeeded" or self.outcome in {"rejected", "interrupted", "rolled_back"}
-
-
 def told(event: object) -> dict[str, Any] | None:
     """What an event says of an execution; None where it is no such event."""
     detail = event.get("detail") if isinstance(event, dict) else None
@@ -136,15 +56,15 @@ def told(event: object) -> dict[str, Any] | None:
     return detail if isinstance(arn, str) and arn.count(":") >= _ARN_COLONS else None
 
 
-def end_of(execution_arn: str, age_seconds: float) -> End | None:
+def end_of(execution_arn: str, age_seconds: float) -> ExecutionEnd | None:
     """How the execution ended, or None unless it has for certain; `age_seconds`: since it was last seen alive."""
     try:
         with sdk.refusals(f"describe execution {execution_arn}"):
-            return End.parse(sdk.client("stepfunctions").describe_execution(executionArn=execution_arn))
+            return ExecutionEnd.parse(sdk.client("stepfunctions").describe_execution(executionArn=execution_arn))
     except AwsRefused as error:
         if error.code != "ExecutionDoesNotExist":
             raise
-        gone = End("gone", cause="its execution is gone, with its lock still held")
+        gone = ExecutionEnd("gone", cause="its execution is gone, with its lock still held")
         return gone if age_seconds > _CONSISTENT_AFTER_SECONDS else None
 
 
@@ -154,7 +74,7 @@ def started_at(execution_arn: str) -> float:
         return moment(sdk.client("stepfunctions").describe_execution(executionArn=execution_arn)["startDate"])
 
 
-def trace(execution_arn: str) -> Trace | None:
+def snapshot(execution_arn: str) -> RolloutSnapshot | None:
     """What the execution did last, from its newest task that was given a plan; None where none ever did.
 
     Every task from ShiftTraffic on has plan, candidate, progress and decision in its arguments.
@@ -176,10 +96,10 @@ def trace(execution_arn: str) -> Trace | None:
         return None
     plan = Plan.from_json(payload["plan"])
     standing = Standing.found(answered or payload)
-    return Trace(
+    return RolloutSnapshot(
         plan,
         payload.get("candidate") or None,
-        exposed="ShiftTraffic" in entered,
+        traffic_shifted="ShiftTraffic" in entered,
         promoting="Promote" in entered,
         weights=frozenset(_weights(plan, standing, in_flight=answered is None and asked == "ShiftTraffic")),
         revision_id=standing.progress.revision_id if standing else None,

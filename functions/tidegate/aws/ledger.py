@@ -11,9 +11,12 @@ from dataclasses import asdict
 from typing import Any
 
 from tidegate.aws import sdk, table
-from tidegate.aws.locks import LIVE, Lock, Restored, parse, read
+from tidegate.aws.locks import read
 from tidegate.control import item_size
 from tidegate.control.commands import GivenCommand
+from tidegate.ending.lock import LIVE, Lock
+from tidegate.ending.record import INDEX, LOCK, RUNNING, plain
+from tidegate.ending.snapshot import Restored
 from tidegate.errors import AwsRefused, LockLost, PromotionPaused
 from tidegate.planning.plan import Plan
 
@@ -38,12 +41,12 @@ def take_lock(
     this execution stays: the call may arrive late, when the rollout is well on its way.
     """
     free_or_mine = "attribute_not_exists(#holder) OR #holder = "
-    take = f"SET #holder = :me, taken_at = :now, started_at = :started, {table.INDEX} = :running"
+    take = f"SET #holder = :me, taken_at = :now, started_at = :started, {INDEX} = :running"
     values = {
         ":me": table.text(execution_arn),
         ":now": table.number(now),
         ":started": table.number(now if started_at is None else started_at),
-        ":running": table.text(table.RUNNING),
+        ":running": table.text(RUNNING),
     }
     names = {"#holder": "execution_arn"}
     if ended_holder is not None:
@@ -54,7 +57,7 @@ def take_lock(
         with sdk.refusals(f"take the lock of {target}"):
             table.client().update_item(
                 TableName=table.name(),
-                Key=table.key(target, table.LOCK),
+                Key=table.key(target, LOCK),
                 UpdateExpression=take,
                 ConditionExpression=free_or_mine + (":me" if ended_holder is None else ":ended"),
                 ExpressionAttributeNames=names,
@@ -169,7 +172,7 @@ def going_on(plan: Plan) -> Lock | None:
     return lock if lock and lock.execution_arn == plan.execution_arn and not lock.restoring else None
 
 
-def mark_restoring(
+def record_intent(
     target: str,
     execution_arn: str,
     why: str,
@@ -255,7 +258,7 @@ def _speak(
     """
     request: dict[str, Any] = {
         "TableName": table.name(),
-        "Key": table.key(target, table.LOCK),
+        "Key": table.key(target, LOCK),
         "ConditionExpression": condition,
         "ExpressionAttributeValues": {**values, ":one": table.number(1)},
         "ReturnValues": "ALL_NEW",
@@ -274,7 +277,7 @@ def _changed(doing: str, request: Mapping[str, Any], changes: str, *, hasty: boo
     client = table.hasty_client() if hasty else table.client()
     try:
         with sdk.refusals(doing):
-            return parse(client.update_item(**request, UpdateExpression=changes)["Attributes"])
+            return Lock.parse(plain(client.update_item(**request, UpdateExpression=changes)["Attributes"]))
     except AwsRefused as error:
         if error.code == _CHANGED:
             return None
@@ -324,7 +327,7 @@ def _write(
         with sdk.refusals(f"record the rollout of {target}"):
             table.client().update_item(
                 TableName=table.name(),
-                Key=table.key(target, table.LOCK),
+                Key=table.key(target, LOCK),
                 UpdateExpression=" ".join(clauses),
                 ConditionExpression=" AND ".join([_MINE, *conditions]),
                 ExpressionAttributeValues={**bound, ":me": table.text(execution_arn)},

@@ -1,14 +1,4 @@
-"""The one DynamoDB table, and what its items are called.
-
-Key: `target` (hash) and `record` (range).
-
-    target          record                        what
-    checkout:live   lock                          the running rollout: the lock, and its live state (`ledger`)
-    checkout:live   history#<start>#<execution>   one finished rollout (`history`)
-    checkout        bad#<version>                 a version that a verdict spoke against (`history`)
-
-The index `watched` finds all locks, and the rollouts that ended a moment ago.
-"""
+"""The one DynamoDB table; what its items are called, and what they say, is in `tidegate.ending.record`."""
 
 from __future__ import annotations
 
@@ -17,11 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from tidegate.aws import sdk
-
-LOCK = "lock"
-#: The index, and the attribute that it is over.
-INDEX = "watched"
-RUNNING, ENDED = "running", "ended"
+from tidegate.ending.record import INDEX, LOCK, plain
 
 
 def client() -> Any:
@@ -54,8 +40,15 @@ def number(value: float) -> dict[str, str]:
     return {"N": str(value)}
 
 
+def read(target: str, record: str, doing: str) -> dict[str, Any] | None:
+    """An item's attributes as plain values, as they are now; None where there is no such item."""
+    with sdk.refusals(doing):
+        answer = client().get_item(TableName=name(), Key=key(target, record), ConsistentRead=True)
+    return plain(answer["Item"]) if "Item" in answer else None
+
+
 def watched(what: str, values: Mapping[str, Any] | None = None, **more: Any) -> list[dict[str, Any]]:
-    """Every item of the index with that value, perhaps a moment old; `more` goes into the Query."""
+    """Every item of the index with that value, plain, perhaps a moment old; `more` goes into the Query."""
     found: list[dict[str, Any]] = []
     request: dict[str, Any] = {
         "TableName": name(),
@@ -67,7 +60,7 @@ def watched(what: str, values: Mapping[str, Any] | None = None, **more: Any) -> 
     while True:
         with sdk.refusals(f"list what is {what}"):
             page = client().query(**request)
-        found += page["Items"]
+        found += map(plain, page["Items"])
         if "LastEvaluatedKey" not in page:
             return found
         request["ExclusiveStartKey"] = page["LastEvaluatedKey"]

@@ -160,7 +160,7 @@ def _fault(value: object, *, steers: bool = True) -> str | None:
 class Situation:
     """Where a running rollout stands, for whoever commands it. `gate` is the step that waits for an approval."""
 
-    exposed: bool
+    traffic_shifted: bool
     promoting: bool
     restoring: str | None
     paused: GivenCommand | None
@@ -187,7 +187,7 @@ def refusal(command: str, now: Situation) -> str | None:
         return f"nothing waits for an approval now{_INSTEAD[command]}"
     if command == "advance":
         return _no_advance(now)
-    if command == "finish" and not now.exposed:
+    if command == "finish" and not now.traffic_shifted:
         return "the candidate has had no traffic yet, so there is nothing to finish"
     return None
 
@@ -206,4 +206,4 @@ def _no_advance(now: Situation) -> str | None:
         return f"it is {now.paused}: resume first"
     if now.gate is not None:
         return "it waits for an approval: approve or reject"
-    return None if now.exposed else "the candidate has had no traffic yet, so no bake can be ended"
+    return None if now.traffic_shifted else "the candidate has had no traffic yet, so no bake can be ended"

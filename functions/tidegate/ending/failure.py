@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tidegate.errors import CONVICTING
 from tidegate.json_text import parsed
 
 _MAX_CHARACTERS = 2_000
@@ -28,6 +29,11 @@ class Failure:
         told = parsed(cause)
         message = str(told["errorMessage"]) if isinstance(told, dict) and "errorMessage" in told else cause
         return cls(name, (message or name)[:_MAX_CHARACTERS])
+
+    @property
+    def convicts(self) -> bool:
+        """Whether it speaks against the candidate, which is remembered as bad then."""
+        return self.error_name in CONVICTING
 
     def __str__(self) -> str:
         return f"{self.error_name}: {self.message}" if self.message != self.error_name else self.error_name

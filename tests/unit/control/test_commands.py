@@ -15,7 +15,14 @@ WORD = GivenCommand("1", "pause", "ana", "a graph", 0.0)
 
 
 def now(**known):
-    usual = {"exposed": True, "promoting": False, "restoring": None, "paused": None, "gate": None, "pausable": True}
+    usual = {
+        "traffic_shifted": True,
+        "promoting": False,
+        "restoring": None,
+        "paused": None,
+        "gate": None,
+        "pausable": True,
+    }
     return Situation(**{**usual, **known})
 
 
@@ -56,7 +63,7 @@ def test_what_would_steer_a_terminal_is_kept_as_escapes_and_names_no_alias():
 #: Which commands count where: everything else is refused with a sentence.
 COUNT = {
     "baking": (now(), {"pause", "advance", "finish", "abort"}),
-    "before any traffic": (now(exposed=False), {"pause", "abort"}),
+    "before any traffic": (now(traffic_shifted=False), {"pause", "abort"}),
     "paused": (now(paused=WORD), {"resume", "finish", "abort"}),
     "at a gate": (now(gate=1), {"pause", "approve", "reject", "finish", "abort"}),
     "at a gate, paused": (now(gate=1, paused=WORD), {"resume", "approve", "reject", "finish", "abort"}),

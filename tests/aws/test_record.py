@@ -6,31 +6,33 @@ import pytest
 
 from sandbox.world import STARTED_AT
 from tests import plans
-from tidegate.application import finalize
+from tidegate.application import record
 from tidegate.aws import ledger
-from tidegate.aws.history import Closing
+from tidegate.ending.outcome import Ending, Outcome
+from tidegate.ending.snapshot import RolloutSnapshot
 
 PLAN = replace(plans.PLAN, started_at=STARTED_AT)
-ROLLED_BACK = Closing(PLAN, "2", "rolled_back", "alarm errors is in ALARM")
+SNAPSHOT = RolloutSnapshot(PLAN, "2")
+ROLLED_BACK = Ending(Outcome.ROLLED_BACK, "alarm errors is in ALARM")
 #: A rollback that fails, and whose lock stays until it does not.
-FAILING = replace(ROLLED_BACK, outcome="rollback_failed", keep_lock=True)
+FAILING = replace(ROLLED_BACK, outcome=Outcome.ROLLBACK_FAILED)
 
 
 @pytest.fixture
 def told(inhabit, monkeypatch):
-    """`told(closing, …)`: how each close was told, after all of them."""
+    """`told(ending, …)`: how each end was told, after all of them."""
     world = inhabit()
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "tidegate")
     monkeypatch.setenv("EVENT_BUS_NAME", "default")
     ledger.take_lock(PLAN.target, PLAN.execution_arn, STARTED_AT)
     ledger.record_plan(PLAN)
 
-    def close(*closings):
-        for closing in closings:
-            finalize.close(closing)
+    def finalize(*endings):
+        for ending in endings:
+            record.finalize(SNAPSHOT, ending)
         return [event["detail-type"] for event in world.eventbridge.put if event["source"] == "tidegate"]
 
-    return close
+    return finalize
 
 
 def test_a_rollback_that_goes_on_failing_is_told_once_and_its_end_again(told):
@@ -39,9 +41,9 @@ def test_a_rollback_that_goes_on_failing_is_told_once_and_its_end_again(told):
 
 
 def test_who_repeats_an_end_tells_it_again(told):
-    """Whoever closed it may not have lived to tell."""
+    """Whoever recorded it may not have lived to tell."""
     assert told(ROLLED_BACK, ROLLED_BACK) == ["RolloutRolledBack"] * 2
 
 
-def test_an_end_that_the_books_know_otherwise_is_not_told(told):
-    assert told(ROLLED_BACK, replace(ROLLED_BACK, outcome="promoted")) == ["RolloutRolledBack"]
+def test_an_end_that_is_recorded_otherwise_is_not_told(told):
+    assert told(ROLLED_BACK, replace(ROLLED_BACK, outcome=Outcome.PROMOTED)) == ["RolloutRolledBack"]

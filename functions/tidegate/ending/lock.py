@@ -1,0 +1,144 @@
+"""The lock of an alias, as its item has it: who rolls out, and how far that rollout is."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Self
+
+from tidegate.control.commands import NO_CONTROLS, Controls, GivenCommand
+from tidegate.ending.record import AND_THEN, NOT_READABLE, Item, plan_in
+from tidegate.ending.snapshot import Restored, RolloutSnapshot
+from tidegate.errors import LedgerUnreadable
+from tidegate.planning.plan import Plan
+
+#: What a lock says of its holder's rollout, beside who holds it.
+LIVE = (
+    "plan",
+    "candidate",
+    "alarms",
+    "step",
+    "weight_percent",
+    "weights",
+    "revision_id",
+    "promoting",
+    "restoring",
+    "restored",
+    "convicted",
+    "verdicts",
+    "verdict_bytes",
+    "last_verdict",
+    "words",
+    "pause",
+    "order",
+    "gate",
+    "commands",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The lock of one alias, as its holder left it.
+
+    `plan` and `candidate` are None until they are known. `traffic_shifted`: a weight may have been set; `promoting`:
+    the candidate may have been made the alias's own version; `restoring`: why somebody restores the stable version,
+    so that no forward write follows; `restored`: what that has done, once it is done; `convicted`: the last verdict, or
+    an alarm, spoke against the candidate. `weights` are all that were set, in percent, and `revision_id` is the alias's
+    after the last write of this rollout that was answered. `gate` is the step that waits for an approval, `wheel` what
+    people want, and `commands` all that they said, as JSON, like `verdicts` and the `last_verdict`. `started_at` is the
+    execution's own start, by which the history knows it.
+    """
+
+    target: str
+    execution_arn: str
+    taken_at: float
+    started_at: float
+    plan: Plan | None
+    candidate: str | None
+    traffic_shifted: bool
+    promoting: bool
+    restoring: str | None
+    convicted: bool
+    weights: frozenset[float] = frozenset()
+    weight_percent: float = 0.0
+    revision_id: str | None = None
+    restored: Restored | None = None
+    verdicts: tuple[str, ...] = ()
+    last_verdict: str | None = None
+    step: int | None = None
+    gate: int | None = None
+    controls: Controls = NO_CONTROLS
+    commands: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, item: Item) -> Self:
+        """From the attributes of an item.
+
+        Raises:
+            LedgerUnreadable: it is no lock.
+        """
+        target = item["target"]
+        try:
+            return cls._parse(item, target)
+        except NOT_READABLE as error:
+            raise LedgerUnreadable(f"the lock of {target} cannot be read ({error!r}){AND_THEN}") from error
+
+    @classmethod
+    def _parse(cls, item: Item, target: str) -> Self:
+        last = item.get("last_verdict")
+        return cls(
+            target=target,
+            execution_arn=item["execution_arn"],
+            taken_at=float(item["taken_at"]),
+            # The index leaves it out.
+            started_at=float(item.get("started_at", item["taken_at"])),
+            plan=plan_in(item["plan"], target) if "plan" in item else None,
+            candidate=item.get("candidate"),
+            traffic_shifted="step" in item,
+            promoting="promoting" in item,
+            restoring=item.get("restoring"),
+            convicted="convicted" in item or bool(last and json.loads(last)["convicts"]),
+            weights=_weights(item),
+            weight_percent=float(item.get("weight_percent", 0.0)),
+            revision_id=item.get("revision_id"),
+            restored=Restored(**json.loads(item["restored"])) if "restored" in item else None,
+            # A lost response makes the SDK append a verdict twice.
+            verdicts=tuple(dict.fromkeys(item.get("verdicts", ()))),
+            last_verdict=last,
+            step=_whole(item, "step"),
+            gate=_whole(item, "gate"),
+            controls=_controls(item),
+            commands=tuple(dict.fromkeys(item.get("commands", ()))),
+        )
+
+    @property
+    def snapshot(self) -> RolloutSnapshot | None:
+        """What its holder's rollout was doing; None before there is a plan."""
+        if self.plan is None:
+            return None
+        return RolloutSnapshot(
+            self.plan,
+            self.candidate,
+            self.traffic_shifted,
+            self.promoting,
+            self.convicted,
+            self.restoring,
+            self.restored,
+            self.weights,
+            self.revision_id,
+        )
+
+
+def _weights(item: Item) -> frozenset[float]:
+    """All that were set; of a lock that does not say so, by an earlier Tidegate, the last one."""
+    last = [item["weight_percent"]] if "weight_percent" in item else []
+    return frozenset(map(float, item.get("weights", last)))
+
+
+def _whole(item: Item, name: str) -> int | None:
+    return int(item[name]) if name in item else None
+
+
+def _controls(item: Item) -> Controls:
+    words = {name: GivenCommand.from_json(item[name]) for name in ("pause", "order") if name in item}
+    return Controls(count=int(item.get("words", 0)), **words)

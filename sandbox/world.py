@@ -134,9 +134,9 @@ class World:
                 "lambda": {"use_docker": False},
                 "stepfunctions": {"execute_state_machine": True},
             }
+            installing.enter_context(shortcuts.installed())
             installing.enter_context(mock_aws(config=config))
             installing.enter_context(_seeded(f"world {self.seed}"))
-            installing.enter_context(shortcuts.installed())
             installing.enter_context(self.clock)
             installing.enter_context(self.boundary.installed())
             installing.enter_context(self.interpreter.installed())

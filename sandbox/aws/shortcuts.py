@@ -5,7 +5,10 @@ Nothing here is a rule of AWS: a world gives the same story without it, and take
 
 from __future__ import annotations
 
+import copy
 import functools
+import pickle
+import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from types import SimpleNamespace
@@ -13,19 +16,30 @@ from typing import Any
 from unittest.mock import patch
 from weakref import WeakKeyDictionary
 
+import moto.core.models
 import moto.core.responses
+from botocore.awsrequest import AWSPreparedRequest
 from botocore.signers import RequestSigner
 from botocore.useragent import UserAgentString
+from moto import backend_index, backends
+from moto.core.botocore_stubber import BotocoreStubber
+from moto.core.request import normalize_request
 from moto.core.serialize import XFormedAttributePicker
 from moto.core.utils import method_names_from_class
 from moto.dynamodb.models.dynamo_type import Item
+from moto.dynamodb.parsing import validators
+from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: ignore[attr-defined] # as below
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined] # moto hides it from mypy
+from moto.stepfunctions.parser.asl.eval import states
 from moto.stepfunctions.parser.asl.utils import boto_client
+from werkzeug.exceptions import HTTPException
+
+from sandbox.aws.runtime import ACCOUNT_ID
 
 
 @contextmanager
 def installed() -> Iterator[None]:
-    """Take the shortcuts, in this process."""
+    """Take the shortcuts, in this process; before moto is started, so that it starts quickly too."""
     with ExitStack() as patches:
         for target, name, replacement in _SHORTCUTS:
             patches.enter_context(patch.object(target, name, replacement))
@@ -58,6 +72,73 @@ def _projected(item: Item, expressions: list[list[str]]) -> Item:
     return _PROJECT(once, expressions)
 
 
+def _process_request(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
+    """An answer by what moto has for the URL; it would try some hundred patterns for every call."""
+    answer = _answering(request.url.partition("?")[0])
+    if answer is None:
+        return _PROCESS(stubber, request)
+    normalized = normalize_request(request)
+    try:
+        return answer(normalized, normalized.raw_url, normalized.headers)
+    except HTTPException as error:
+        return error.code, error.get_headers(), error.get_body()
+
+
+@functools.lru_cache(maxsize=4096)
+def _answering(url: str) -> Callable[..., Any] | None:
+    """Of the service whose pattern comes first the method whose pattern does; None where no service's own says so."""
+    service = next((name for name, pattern in backend_index.backend_url_patterns if pattern.match(url)), None)
+    if service is None:
+        return None
+    regions: Any = backends.get_backend(service)[ACCOUNT_ID]  # type: ignore[call-overload]
+    urls = regions["us-east-1" if "us-east-1" in regions else "aws"].urls
+    return next((method for pattern, method in urls.items() if re.match(pattern, url)), None)
+
+
+def _traverse(traverser: DepthFirstTraverser, root: Any) -> Any:
+    """The same walk; moto would ask at every node which kinds of node are processed."""
+    processed = traverser._processing_map()
+    kinds = tuple(processed)
+
+    def walk(node: Any, number: int) -> Any:
+        if not isinstance(node, Node):
+            return node
+        parent = node.parent
+        for index, child in enumerate(node.children or ()):
+            traverser.pre_processing_of_child(node, index)
+            walk(child, index)
+        if isinstance(node, kinds):
+            node = next(process for kind, process in processed.items() if isinstance(node, kind))(node)
+            node.parent = parent
+            if parent:
+                parent.children[number] = node
+        return node
+
+    return walk(root, -1)
+
+
+def _expression_copied(value: Any) -> Any:
+    """A copy, quick where it is of a parsed expression: nobody changes those."""
+    if not isinstance(value, Node):
+        return copy.deepcopy(value)
+    return pickle.loads(_pickled(value))  # noqa: S301 - what was pickled here
+
+
+@functools.lru_cache(maxsize=256)
+def _pickled(expression: Any) -> bytes:
+    return pickle.dumps(expression, pickle.HIGHEST_PROTOCOL)
+
+
+def _json_copied(value: Any) -> Any:
+    """A copy of what is JSON most of the time, without a memory of what was copied already."""
+    if isinstance(value, dict):
+        return {key: _json_copied(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_json_copied(each) for each in value]
+    return value if value is None or isinstance(value, (str, int, float)) else copy.deepcopy(value)
+
+
+_PROCESS = BotocoreStubber.process_request
 _FIND_KEYS = XFormedAttributePicker.get_possible_keys
 _KEYS: dict[Any, tuple[str, ...]] = {}
 _DESCRIBE = UserAgentString.to_string
@@ -70,6 +151,12 @@ _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
     (Item, "project", _projected),
     # What it parses is only read, and copied by those who change it.
     (UpdateExpressionParser, "make", functools.lru_cache(maxsize=256)(UpdateExpressionParser.make)),
+    (validators, "deepcopy", _expression_copied),
+    (DepthFirstTraverser, "traverse", _traverse),
+    (states, "copy", SimpleNamespace(deepcopy=_json_copied)),
+    (BotocoreStubber, "process_request", _process_request),
+    # For calls that are not made by the SDK; nobody makes any.
+    (moto.core.models, "RESPONSES_METHODS", ()),
     (UserAgentString, "to_string", _user_agent),
     (RequestSigner, "sign", _unsigned),
 )

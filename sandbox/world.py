@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakKeyDictionary
 
 from botocore.exceptions import ClientError
 from moto import mock_aws
@@ -30,6 +31,7 @@ from sandbox.aws.iam import Iam
 from sandbox.aws.interpreter import Interpreter
 from sandbox.aws.lambda_rules import LambdaRules, Routing
 from sandbox.aws.runtime import Runtime
+from sandbox.aws.snapshot import Snapshot
 from sandbox.aws.stack import Stack, Template, client
 from sandbox.cloudformation import AliasStack, Declared
 from sandbox.hooked import Hooked
@@ -57,6 +59,10 @@ _INTERVENTIONS = (
     timeline.StartExecution,
     timeline.Redrive,
 )
+
+
+#: What deploying a template left, in an account that was empty at `DEPLOYED_AT`.
+_DEPLOYED: WeakKeyDictionary[Template, Snapshot] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +162,7 @@ class World:
 
     def _build(self) -> None:
         self.clock.sleep(DEPLOYED_AT - self.clock.now())
-        self.stack.deploy()
+        self._deploy()
         self.iam = Iam(self.stack)
         self.boundary.require(self.iam.check)
         create_target(self.target, self.scenario, self.lambda_rules)
@@ -172,6 +178,24 @@ class World:
         self.clock.sleep(STARTED_AT - self.clock.now())
         self.traffic.start(STARTED_AT)
         self.cloudwatch.start(STARTED_AT)
+
+    def _deploy(self) -> None:
+        """Deploy the stack: by its calls the first time, and then as those left everything that they fill."""
+        filled: tuple[tuple[Any, tuple[str, ...]], ...] = (
+            (self.boundary, ("_requests",)),
+            (self.lambda_rules, ("_functions", "_past_aliases", "_past_configurations", "_revisions")),
+            (self.cloudwatch.alarms, ("_alarms", "_history")),
+        )
+        template = self.stack.template
+        if template not in _DEPLOYED:
+            self.stack.deploy()
+            left = [{name: getattr(holder, name) for name in names} for holder, names in filled]
+            _DEPLOYED[template] = Snapshot.of((left, self.stack.created))
+            return
+        left, created = _DEPLOYED[template].restore()
+        for (holder, _), attributes in zip(filled, left, strict=True):
+            vars(holder).update(attributes)
+        self.stack.restore(created)
 
     def _traffic(self, seed: int) -> Traffic:
         scenario = self.scenario

@@ -82,7 +82,7 @@ def client(service: str) -> Any:
 # --- The template -----------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Template:
     """A template after the SAM transform. `order` names its resources, each after those that it refers to, and
     `parameters` holds the pseudo parameters too.
@@ -178,6 +178,18 @@ class Stack:
             properties = self._resolver.resolve(resource.get("Properties", {}))
             ref, attributes = _CREATORS[resource["Type"]](self, logical_id, properties)
             self.created[logical_id] = Created(resource["Type"], ref, attributes, properties)
+        self._hand_over()
+
+    def restore(self, created: Mapping[str, Created]) -> None:
+        """Take over what the same template created in another account, which this one holds a copy of."""
+        self.created.update(created)
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Tell the runtime and EventBridge what is theirs."""
+        for made in self.created.values():
+            if made.kind in _HANDED_OVER:
+                _HANDED_OVER[made.kind](self, made.ref, made.properties)
 
     def update(self, parameters: Mapping[str, str]) -> None:
         """What an update with other values for some parameters, and the same template, changes. Versions of functions
@@ -274,29 +286,27 @@ def archive(text: str) -> bytes:
     return buffer.getvalue()
 
 
-def _function(stack: Stack, logical_id: str, properties: Properties) -> _Made:
+def _function(_: Stack, logical_id: str, properties: Properties) -> _Made:
     name = _name(logical_id, properties, "FunctionName")
-    environment = _environment(properties)
-    timeout_seconds, memory_mb = properties.get("Timeout", 3), properties.get("MemorySize", 128)
     made = client("lambda").create_function(
         FunctionName=name,
         Runtime=properties["Runtime"],
         Role=properties["Role"],
         Handler=properties["Handler"],
         Code={"ZipFile": archive("The sandbox runs functions/ itself.")},
-        Timeout=timeout_seconds,
-        MemorySize=memory_mb,
-        Environment={"Variables": environment},
-    )
-    stack.runtime.register(
-        name,
-        handler=properties["Handler"],
-        environment=environment,
-        timeout_seconds=timeout_seconds,
-        role_arn=properties["Role"],
-        memory_mb=memory_mb,
+        Timeout=_timeout_seconds(properties),
+        MemorySize=_memory_mb(properties),
+        Environment={"Variables": _environment(properties)},
     )
     return name, {"Arn": made["FunctionArn"]}
+
+
+def _timeout_seconds(properties: Properties) -> int:
+    return int(properties.get("Timeout", 3))
+
+
+def _memory_mb(properties: Properties) -> int:
+    return int(properties.get("MemorySize", 128))
 
 
 def _environment(properties: Properties) -> dict[str, str]:
@@ -315,11 +325,7 @@ def _function_alias(_: Stack, __: str, properties: Properties) -> _Made:
     return made["AliasArn"], {"AliasArn": made["AliasArn"]}
 
 
-def _event_invoke_config(stack: Stack, logical_id: str, properties: Properties) -> _Made:
-    qualifier = properties.get("Qualifier")
-    stack.eventbridge.configure_async(
-        properties["FunctionName"], None if qualifier == "$LATEST" else qualifier, properties
-    )
+def _event_invoke_config(_: Stack, logical_id: str, __: Properties) -> _Made:
     return logical_id, {}
 
 
@@ -359,25 +365,19 @@ def definition(root: Path, properties: Properties) -> str:
     return str(text)
 
 
-def _rule(stack: Stack, logical_id: str, properties: Properties) -> _Made:
+def _rule(_: Stack, logical_id: str, properties: Properties) -> _Made:
     name = _name(logical_id, properties, "Name")[:64]
-    targets = properties.get("Targets", [])
-    state = properties.get("State", "ENABLED")
-    if expression := properties.get("ScheduleExpression"):
-        for target in targets if state == "ENABLED" else []:
-            stack.eventbridge.schedule(f"{name}/{target['Id']}", expression, target)
+    if "ScheduleExpression" in properties:
         return name, {"Arn": _arn("events", f"rule/{name}")}
     events = client("events")
     pattern = json.dumps(properties["EventPattern"])
-    made = events.put_rule(Name=name, EventPattern=pattern, State=state)
-    events.put_targets(Rule=name, Targets=targets)
+    made = events.put_rule(Name=name, EventPattern=pattern, State=properties.get("State", "ENABLED"))
+    events.put_targets(Rule=name, Targets=properties.get("Targets", []))
     return name, {"Arn": made["RuleArn"]}
 
 
-def _schedule(stack: Stack, logical_id: str, properties: Properties) -> _Made:
+def _schedule(_: Stack, logical_id: str, properties: Properties) -> _Made:
     name = _name(logical_id, properties, "Name")
-    if properties.get("State", "ENABLED") == "ENABLED":
-        stack.eventbridge.schedule(name, properties["ScheduleExpression"], properties["Target"])
     return name, {"Arn": _arn("scheduler", f"schedule/default/{name}")}
 
 
@@ -447,6 +447,46 @@ _CREATORS: Mapping[str, Callable[[Stack, str, Properties], _Made]] = {
     "AWS::SNS::Subscription": _on_paper,
     "AWS::Logs::LogGroup": _log_group,
     "AWS::Logs::ResourcePolicy": _on_paper,
+}
+
+
+# --- What of them is handed over --------------------------------------------------------------------------------------
+
+
+def _run(stack: Stack, name: str, properties: Properties) -> None:
+    stack.runtime.register(
+        name,
+        handler=properties["Handler"],
+        environment=_environment(properties),
+        timeout_seconds=_timeout_seconds(properties),
+        role_arn=properties["Role"],
+        memory_mb=_memory_mb(properties),
+    )
+
+
+def _configure_async(stack: Stack, _: str, properties: Properties) -> None:
+    qualifier = properties.get("Qualifier")
+    stack.eventbridge.configure_async(
+        properties["FunctionName"], None if qualifier == "$LATEST" else qualifier, properties
+    )
+
+
+def _tick_rule(stack: Stack, name: str, properties: Properties) -> None:
+    if "ScheduleExpression" in properties and properties.get("State", "ENABLED") == "ENABLED":
+        for target in properties.get("Targets", []):
+            stack.eventbridge.schedule(f"{name}/{target['Id']}", properties["ScheduleExpression"], target)
+
+
+def _tick(stack: Stack, name: str, properties: Properties) -> None:
+    if properties.get("State", "ENABLED") == "ENABLED":
+        stack.eventbridge.schedule(name, properties["ScheduleExpression"], properties["Target"])
+
+
+_HANDED_OVER: Mapping[str, Callable[[Stack, str, Properties], None]] = {
+    "AWS::Lambda::Function": _run,
+    "AWS::Lambda::EventInvokeConfig": _configure_async,
+    "AWS::Events::Rule": _tick_rule,
+    "AWS::Scheduler::Schedule": _tick,
 }
 
 

@@ -51,7 +51,7 @@ def handler(event: Document) -> Document:
 def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> str:
     """The alias's revision now: whoever wrote since and moved nothing, a description for instance, changed it."""
     expected = progress.routing(plan.stable, candidate)
-    alias = aliases.read(plan.function_name, plan.alias_name)
+    alias = aliases.read(plan.alias)
     found = alias.routing
     if found == expected:
         return alias.revision_id
@@ -70,8 +70,7 @@ def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tupl
         return (), ""
     try:
         minutes = metrics.read_rollout(
-            plan.function_name,
-            plan.alias_name,
+            plan.alias,
             plan.stable,
             candidate,
             first_shift_at=progress.first_shift_at,

@@ -33,7 +33,7 @@ def handler(event: Document) -> Document:
     told = event["request"]
     try:
         resolved = ResolvedRequest.parse(event["request"], execution)
-        told = resolved.names
+        told = resolved.alias.names
         plan = _plan_under_lock(resolved, execution, started_at)
     except _FINAL as error:
         tell_refused(execution.arn, told, f"{type(error).__name__}: {error}")

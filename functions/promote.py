@@ -6,7 +6,7 @@ from tidegate.application.telemetry import Document, best_effort, task
 from tidegate.application.finalize import finalize
 from tidegate.application.forward import move
 from tidegate.aws import aliases, ledger, locks, versions
-from tidegate.aws.aliases import Alias
+from tidegate.aws.aliases import AliasState
 from tidegate.control.progress import Decision, Progress
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.snapshot import RolloutSnapshot
@@ -47,14 +47,14 @@ def handler(event: Document) -> Document:
     return {"outcome": Outcome.PROMOTED}
 
 
-def _create(plan: Plan, candidate: str) -> Alias:
+def _create(plan: Plan, candidate: str) -> AliasState:
     """A function's first release: nothing was there before, so nothing has to be compared or restored."""
     ledger.record_promotion(plan)
-    return aliases.create(plan.function_name, plan.alias_name, candidate)
+    return aliases.create(plan.alias, candidate)
 
 
-def _move(plan: Plan, candidate: str, progress: Document) -> Alias:
-    alias = aliases.read(plan.function_name, plan.alias_name)
+def _move(plan: Plan, candidate: str, progress: Document) -> AliasState:
+    alias = aliases.read(plan.alias)
     if _is_promoted(alias.routing, plan, candidate):
         return alias
     try:
@@ -66,7 +66,7 @@ def _move(plan: Plan, candidate: str, progress: Document) -> Alias:
         raise
 
 
-def _promote(plan: Plan, candidate: str, alias: Alias, left: Routing) -> Alias:
+def _promote(plan: Plan, candidate: str, alias: AliasState, left: Routing) -> AliasState:
     if alias.routing != left:
         # Said before the lock says that it is promoted: until then a weight of ours is known to be ours.
         raise AliasMoved(f"{plan.target} should serve {left}, and serves {alias.routing}: it is not promoted")
@@ -105,7 +105,7 @@ def _require_provisioned(plan: Plan, candidate: str, routing: Routing) -> None:
         ProvisioningPending: not yet; ask again.
         ProvisioningFailed: it never will, so the stable version must be made the alias's own again.
     """
-    found = versions.read_provisioning(plan.function_name, plan.alias_name)
+    found = versions.read_provisioning(plan.alias)
     if found is None:
         return
     if found.status == "FAILED":

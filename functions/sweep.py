@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from tidegate.application.telemetry import Document, gauge, identify, logger, task
+from tidegate.alias import Alias
 from tidegate.application.announcement import announce
 from tidegate.application.finalize import OPEN_ROLLBACKS
 from tidegate.application.reconciliation import reconcile_lock
@@ -105,24 +106,24 @@ def _look_again(rollout: RecordSummary, now: float) -> bool:
 
 
 def _take_back(rollout: RecordSummary, *, is_over: bool) -> bool:
-    function_name, _, alias_name = rollout.target.rpartition(":")
+    alias = Alias.parse(rollout.target)
     try:
-        alias = aliases.read(function_name, alias_name)
+        found = aliases.read(alias)
     except AliasNotFound:
         return False
-    if alias.routing.additional is None or alias.routing.additional != rollout.candidate:
+    if found.routing.additional is None or found.routing.additional != rollout.candidate:
         return False
     record = history.whole_record(rollout)
     left = record.snapshot if record else None
-    whole = _whole(left, rollout, alias.routing, is_over=is_over) if left else None
+    whole = _whole(left, rollout, found.routing, is_over=is_over) if left else None
     if left is None or whole is None or locks.read(rollout.target) is not None:
         return False
     try:
-        if aliases.write(function_name, alias_name, whole, alias.revision_id) is None:
+        if aliases.write(alias, whole, found.revision_id) is None:
             return False
     except RolloutError as error:
-        raise RestoreFailed(f"{rollout.target} serves {alias.routing} after its rollout's end, and {error}") from error
-    _tell_taken_back(left, alias.routing, whole)
+        raise RestoreFailed(f"{rollout.target} serves {found.routing} after its rollout's end, and {error}") from error
+    _tell_taken_back(left, found.routing, whole)
     return True
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from tidegate.alias import Alias
+
 ALL_PERCENT = 100.0
 
 
@@ -64,9 +66,9 @@ class Routing:
         return f"version {self.version} with {self.weight_percent:g} % to version {self.additional}"
 
 
-def restore_command(region: str, function_name: str, alias_name: str, stable: str) -> str:
+def restore_command(region: str, alias: Alias, stable: str) -> str:
     """The AWS CLI command with which a person restores the stable version."""
     return (
-        f"aws lambda update-alias --region {region} --function-name {function_name} --name {alias_name}"
+        f"aws lambda update-alias --region {region} --function-name {alias.function_name} --name {alias.name}"
         f" --function-version {stable} --routing-config '{{\"AdditionalVersionWeights\":{{}}}}'"
     )

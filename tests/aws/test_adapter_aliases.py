@@ -2,6 +2,7 @@
 
 import pytest
 
+from tidegate.alias import Alias
 from tidegate.aws import aliases
 from tidegate.errors import (
     AliasMoved,
@@ -13,6 +14,8 @@ from tidegate.errors import (
     VersionFailed,
 )
 from tidegate.routing import Routing
+
+LIVE = Alias("checkout", "live")
 
 STABLE, CANDIDATE = "1", "2"
 #: Publishes version 2 and leaves the alias between both.
@@ -43,11 +46,11 @@ def move(somebody):
 
 
 def read():
-    return aliases.read("checkout", "live")
+    return aliases.read(LIVE)
 
 
 def write(desired, revision_id):
-    return aliases.write("checkout", "live", desired, revision_id)
+    return aliases.write(LIVE, desired, revision_id)
 
 
 # Reading.
@@ -212,7 +215,7 @@ NEW = {"alias": {"exists": False}}
 
 
 def create(version="1"):
-    return aliases.create("checkout", "live", version)
+    return aliases.create(LIVE, version)
 
 
 def test_a_new_alias_is_on_its_version_alone(inhabit):

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from sandbox.world import STARTED_AT
+from tidegate.alias import Alias
 from tidegate.analysis.measurement import Counts, Minute, TrafficBaseline
 from tidegate.aws import metrics
 from tidegate.errors import AwsUnavailable, PermissionDenied
@@ -23,11 +24,11 @@ HOUR = 3600
 
 def read(minutes=2, start=STARTED_AT, *, alias="live", function="checkout", **what):
     asked = {"end": STARTED_AT + 60 * minutes - 1, "slow_above_ms": 1000.0, "limit_ms": None, **what}
-    return metrics.read_minutes(function, alias, "1", "2", start=start, **asked)
+    return metrics.read_minutes(Alias(function, alias), "1", "2", start=start, **asked)
 
 
 def history(before=STARTED_AT, alias="live"):
-    return metrics.read_baseline("checkout", alias, before=before)
+    return metrics.read_baseline(Alias("checkout", alias), before=before)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import pytest
 from sandbox.aws.boundary import AwsError
 from sandbox.aws.settings import Setting
 from sandbox.aws.stack import archive
+from tidegate.alias import Alias
 from tidegate.aws import versions
 from tidegate.errors import (
     AwsRefused,
@@ -23,6 +24,8 @@ from tidegate.errors import (
 from tidegate.hooks.smoke_test import SmokeTest
 from tidegate.planning.difference import UNKNOWN, Difference, differences
 from tidegate.version import Provisioning
+
+LIVE = Alias("checkout", "live")
 
 SECRET = "s3cr3t-of-the-customer"  # noqa: S105 - what must not leak
 
@@ -213,13 +216,13 @@ def test_any_other_refusal_of_publishing_keeps_its_code(inhabit):
 @pytest.mark.parametrize(("alias", "expected"), [({}, None), ({"provisioned_concurrency": 5}, Provisioning("READY"))])
 def test_provisioned_concurrency_is_seen_on_the_alias(inhabit, alias, expected):
     inhabit(alias=alias)
-    assert versions.read_provisioning("checkout", "live") == expected
+    assert versions.read_provisioning(LIVE) == expected
 
 
 def test_provisioned_concurrency_that_cannot_be_read_is_not_none(inhabit):
     inhabit(**fault("GetProvisionedConcurrencyConfig", "AccessDeniedException"))
     with pytest.raises(PermissionDenied):
-        versions.read_provisioning("checkout", "live")
+        versions.read_provisioning(LIVE)
 
 
 # Invoking.

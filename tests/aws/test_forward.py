@@ -6,10 +6,13 @@ import pytest
 
 from sandbox.world import STARTED_AT
 from tests import plans
+from tidegate.alias import Alias
 from tidegate.application.forward import move
 from tidegate.aws import aliases, ledger
 from tidegate.errors import LockLost
 from tidegate.routing import Routing
+
+LIVE = Alias("checkout", "live")
 
 PLAN = replace(plans.PLAN, started_at=STARTED_AT)
 STABLE, TEN = Routing.alone("1"), Routing.split("1", "2", 10)
@@ -21,7 +24,7 @@ def shift(inhabit, somebody):
     world = inhabit(versions={"2": {}})
     ledger.take_lock(PLAN.target, PLAN.execution_arn, STARTED_AT)
     ledger.record_plan(PLAN)
-    known = aliases.read("checkout", "live").revision_id
+    known = aliases.read(LIVE).revision_id
     somebody("lambda.update_alias", FunctionName="checkout", Name="live", Description="build 7")
 
     def record():

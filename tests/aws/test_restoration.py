@@ -9,6 +9,7 @@ from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests import plans
 from tests.aws.records import ended
+from tidegate.alias import Alias
 from tidegate.application.restoration import attempt_at_once, intend, restore
 from tidegate.aws import aliases, history, ledger, locks
 from tidegate.ending.restoration import Holder, RestoreIntent
@@ -16,6 +17,8 @@ from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import AliasMoved, AliasNotFound, AwsUnavailable, LockLost, PermissionDenied
 from tidegate.planning.strategy import Step
 from tidegate.routing import Routing
+
+LIVE = Alias("checkout", "live")
 
 PLAN = replace(plans.PLAN, started_at=STARTED_AT, steps=(Step(10, 60), Step(50, 60), Step(100, 60)))
 LATER = replace(PLAN, rollout_id="later", execution_arn=PLAN.execution_arn + "-later")
@@ -32,7 +35,7 @@ def fault(error, call="lambda.UpdateAlias", **more):
 
 
 def read():
-    return aliases.read("checkout", "live")
+    return aliases.read(LIVE)
 
 
 def held(step=0, *, revision=True, promoting=False):
@@ -100,7 +103,7 @@ def test_a_stable_version_that_serves_alone_already_is_written_all_the_same(inha
     intent = held(revision=False)
     in_flight = read().revision_id
     restore(intent, WHY, ended_at=None)
-    assert aliases.write("checkout", "live", Routing.split("1", "2", 10), in_flight) is None
+    assert aliases.write(LIVE, Routing.split("1", "2", 10), in_flight) is None
     assert world.routing == ("1", {})
 
 

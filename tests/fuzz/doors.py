@@ -105,7 +105,7 @@ def _ask(document: Any) -> str:
         return clear(str(refused))
     asked.chosen_steps()
     asked.alarm_rules()
-    asdict(asked.health.gate())
+    asdict(asked.health.policy())
     asdict(asked.hooks.hooks())
     for test in asked.smoke_tests:
         json.dumps(test.payload, allow_nan=False)

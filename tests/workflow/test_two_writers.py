@@ -318,7 +318,7 @@ def say(world, command):
         client("dynamodb").update_item(
             TableName=world.table_name,
             Key={"target": {"S": "checkout:live"}, "record": {"S": "lock"}},
-            UpdateExpression=("SET pause = :word" if pause else "REMOVE pause") + " ADD words :one",
+            UpdateExpression=("SET pause = :word" if pause else "REMOVE pause") + " ADD command_count :one",
             ExpressionAttributeValues={":one": {"N": "1"}, **pause},
         )
     finally:

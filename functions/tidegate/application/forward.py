@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tidegate.aws import aliases
-from tidegate.aws.aliases import Alias
+from tidegate.aws.aliases import AliasState
 from tidegate.errors import AliasMoved, AwsUnavailable
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
@@ -21,7 +21,7 @@ def move(
     revision_id: str,
     record: Callable[[], object],
     is_there: Callable[[Routing], bool] | None = None,
-) -> Alias:
+) -> AliasState:
     """Make the routing so, if the alias is still at that revision, and see that it is so.
 
     Where it is at another one, it is read. It may be as desired: the first attempt's answer was lost, and the SDK asked
@@ -38,8 +38,8 @@ def move(
         RolloutError: as `record`.
     """
     for _ in range(_ATTEMPTS):
-        written = aliases.write(plan.function_name, plan.alias_name, desired, revision_id)
-        found = written or aliases.read(plan.function_name, plan.alias_name)
+        written = aliases.write(plan.alias, desired, revision_id)
+        found = written or aliases.read(plan.alias)
         if found.routing == desired or (is_there and is_there(found.routing)):
             return found
         if written or found.routing != left:

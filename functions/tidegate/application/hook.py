@@ -25,8 +25,7 @@ def ask(
         return None
     told = {
         "hook": moment,
-        "function_name": plan.function_name,
-        "alias_name": plan.alias_name,
+        **plan.alias.names,
         "stable_version": plan.stable or None,
         "candidate_version": candidate,
         "step": step,

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from tidegate.application.telemetry import best_effort
+from tidegate.alias import Alias
 from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.aws import alarms, aliases, hooks, metrics, profiles, stacks, versions
-from tidegate.aws.aliases import Alias
+from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
 from tidegate.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
 from tidegate.planning import preflight
@@ -50,14 +51,14 @@ class ResolvedRequest:
         return cls(request, profile)
 
     @property
-    def names(self) -> dict[str, str]:
-        """Whose rollout it is, wherever that was said."""
-        return {"function_name": self.request.function_name, "alias_name": self.request.alias_name}
+    def alias(self) -> Alias:
+        """What is to be rolled out, wherever that was said."""
+        return Alias(self.request.function_name, self.request.alias_name)
 
     @property
     def target(self) -> str:
-        """The alias as the ledger names it."""
-        return f"{self.request.function_name}:{self.request.alias_name}"
+        """The alias as text: `function:alias`."""
+        return str(self.alias)
 
 
 def taken(target: str, holder: str) -> str:
@@ -72,30 +73,30 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         Rejected: it cannot be done, for the reason that the error's name says.
     """
     request = resolved.request
-    function_name, alias_name = request.function_name, request.alias_name
-    versions.read_latest(function_name)
-    alias = _alias(request)
-    provisioning = versions.read_provisioning(function_name, alias_name) if alias else None
-    if alias:
-        preflight.require_ready_alias(resolved.target, alias.routing, provisioning)
-        _require_stable(function_name, alias.routing.version, execution.region)
+    alias = resolved.alias
+    versions.read_latest(alias.function_name)
+    found = _found(request, alias)
+    provisioning = versions.read_provisioning(alias) if found else None
+    if found:
+        preflight.require_ready_alias(resolved.target, found.routing, provisioning)
+        _require_stable(alias.function_name, found.routing.version, execution.region)
     rules = request.alarm_rules()
     preflight.require_ready_alarms(rules, alarms.read(rule.name for rule in rules))
-    steps, health = request.chosen_steps() if alias else FIRST_RELEASE, request.health.gate()
+    steps, health = request.chosen_steps() if found else FIRST_RELEASE, request.health.policy()
     hooked = request.hooks.hooks()
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
     paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
-    traffic, expected = _expect(request, steps, health, started_at) if alias else _expect_nothing(request)
-    stable = alias.routing.version if alias else ""
+    traffic, expected = _expect(request, alias, steps, health, started_at) if found else _expect_nothing(request)
+    stable = found.routing.version if found else ""
     return Plan(
         rollout_id=execution.name,
         execution_arn=execution.arn,
         region=execution.region,
-        function_name=function_name,
-        alias_name=alias_name,
+        function_name=alias.function_name,
+        alias_name=alias.name,
         started_at=started_at,
         stable=stable,
-        revision_id=alias.revision_id if alias else "",
+        revision_id=found.revision_id if found else "",
         steps=steps,
         poll_seconds=paced.poll_seconds,
         extension_poll_seconds=paced.extension_poll_seconds,
@@ -103,7 +104,7 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         longest_seconds=paced.longest_seconds,
         max_step_backs=paced.max_step_backs,
         max_pause_seconds=paced.max_pause_seconds,
-        restore_command=restore_command(execution.region, function_name, alias_name, stable) if alias else "",
+        restore_command=restore_command(execution.region, alias, stable) if found else "",
         alarms=rules,
         health=health,
         version=_adopted(request),
@@ -114,22 +115,22 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         provisioned=provisioning is not None,
         profile=str(resolved.profile) if resolved.profile else None,
         hooks=hooked,
-        creates_alias=alias is None,
+        creates_alias=found is None,
         revert_window_seconds=request.revert_window_seconds,
         baseline=traffic,
         expectations=expected.steps,
         warnings=(
             *expected.warnings,
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
-            *(_moved_by_a_stack(resolved.target, execution) if alias else ()),
+            *(_moved_by_a_stack(resolved.target, execution) if found else ()),
         ),
     )
 
 
-def _alias(request: RolloutRequest) -> Alias | None:
+def _found(request: RolloutRequest, alias: Alias) -> AliasState | None:
     """The alias; None where there is none yet and the rollout is to make it."""
     try:
-        return aliases.read(request.function_name, request.alias_name)
+        return aliases.read(alias)
     except AliasNotFound as error:
         if request.create_alias:
             return None
@@ -137,14 +138,14 @@ def _alias(request: RolloutRequest) -> Alias | None:
 
 
 def _expect(
-    request: RolloutRequest, steps: tuple[Step, ...], health: HealthPolicy, started_at: float
+    request: RolloutRequest, alias: Alias, steps: tuple[Step, ...], health: HealthPolicy, started_at: float
 ) -> tuple[TrafficBaseline, Forecast]:
     """The alias's traffic of the day before, and what the judge will be able to see with as much."""
     if health.judge is None:
         limits = (health.max_error_percent, health.max_duration_p99_ms)
         ungated = not request.alarms and limits == (None, None)
         return TrafficBaseline(), Forecast((), (UNGATED,) if ungated else ())
-    traffic = metrics.read_baseline(request.function_name, request.alias_name, before=started_at)
+    traffic = metrics.read_baseline(alias, before=started_at)
     return traffic, forecast(steps, traffic, health.judge)
 
 
@@ -174,10 +175,10 @@ def _require_stable(function_name: str, version: str, region: str) -> None:
 def _adopted(request: RolloutRequest) -> str | None:
     if not isinstance(request.version, FromAlias):
         return request.version
-    source = aliases.read(request.function_name, request.version.from_alias).routing
+    other = Alias(request.function_name, request.version.from_alias)
+    source = aliases.read(other).routing
     if source.is_split or not source.version.isdigit():
         raise AliasNotReady(
-            f"{request.function_name}:{request.version.from_alias} serves {source}, so it does not say which version"
-            " to adopt: point it to one version"
+            f"{other} serves {source}, so it does not say which version to adopt: point it to one version"
         )
     return source.version

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from tidegate.application.telemetry import logger
+from tidegate.alias import Alias
 from tidegate.application.finalize import finalize, tell, tell_refused
 from tidegate.application.restoration import IsAlone, attempt, begin
 from tidegate.aws import history
@@ -30,9 +31,7 @@ def reconcile_lock(lock: Lock, end: ExecutionEnd, request: object = None, is_alo
     if lock.snapshot is not None:
         return reconcile(lock.snapshot, end, is_alone)
     if history.refuse(lock.target, Execution.parse(lock.execution_arn), lock.started_at, end.cause):
-        function_name, _, alias_name = lock.target.rpartition(":")
-        asked = request or {"function_name": function_name, "alias_name": alias_name}
-        tell_refused(lock.execution_arn, asked, end.cause)
+        tell_refused(lock.execution_arn, request or Alias.parse(lock.target).names, end.cause)
     return Outcome.REJECTED
 
 

@@ -16,7 +16,7 @@ from dataclasses import replace
 
 from tidegate.application.telemetry import best_effort, logger
 from tidegate.aws import aliases, executions, history, ledger, locks
-from tidegate.aws.aliases import Alias
+from tidegate.aws.aliases import AliasState
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.restoration import Holder, LeftAsFound, RestoreIntent, restored
@@ -130,7 +130,7 @@ def restore(
         return Restored()
     plan = intent.snapshot.plan
     for _ in range(_ATTEMPTS):
-        alias = aliases.read(plan.function_name, plan.alias_name)
+        alias = aliases.read(plan.alias)
         intent = intend(intent.snapshot, why)
         if ended := intent.ended_before() or _closed_promotion(intent, alias, ended_at):
             return ended
@@ -176,9 +176,9 @@ def _restore_as_left(found: RolloutSnapshot) -> str | None:
         return None
     stable = Routing.alone(plan.stable)
     try:
-        written = aliases.write(plan.function_name, plan.alias_name, stable, found.revision_id)
+        written = aliases.write(plan.alias, stable, found.revision_id)
     except (PermissionDenied, VersionFailed, AwsRefused):
-        now = aliases.read(plan.function_name, plan.alias_name)
+        now = aliases.read(plan.alias)
         if now.routing == stable:
             return now.revision_id
         if found.claim.whole(now.routing) is None:
@@ -187,11 +187,11 @@ def _restore_as_left(found: RolloutSnapshot) -> str | None:
     return written.revision_id if written else None
 
 
-def _write(intent: RestoreIntent, alias: Alias, whole: Routing) -> bool:
+def _write(intent: RestoreIntent, alias: AliasState, whole: Routing) -> bool:
     """Whether the alias is whole now; False where somebody wrote since it was read."""
     plan = intent.snapshot.plan
     try:
-        return aliases.write(plan.function_name, plan.alias_name, whole, alias.revision_id) is not None
+        return aliases.write(plan.alias, whole, alias.revision_id) is not None
     except (PermissionDenied, VersionFailed):
         # The stable version serves alone: a fence that is denied is no reason to call a person. Another role's write
         # may still come late, which the sweeper sees; one beside a Failed version is refused too.
@@ -208,7 +208,7 @@ def _told(done: Restored) -> Restored:
     return done
 
 
-def _closed_promotion(intent: RestoreIntent, alias: Alias, ended_at: float | None) -> Ending | None:
+def _closed_promotion(intent: RestoreIntent, alias: AliasState, ended_at: float | None) -> Ending | None:
     """How the history says that it ended, where the alias shows a promotion that is recorded; None where there is none,
     or it may be undone.
 

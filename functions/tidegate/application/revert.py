@@ -35,7 +35,7 @@ def revert(command: Command) -> Document:
         return command.answer(plan.rollout_id, refused + why)
     try:
         versions.read(plan.function_name, plan.stable).require_stable(plan.region)
-        alias = aliases.read(plan.function_name, plan.alias_name)
+        alias = aliases.read(plan.alias)
         if alias.routing != Routing.alone(candidate):
             message = f"it serves {alias.routing}, which that promotion did not leave: somebody else moved it since"
             return command.answer(plan.rollout_id, refused + message)

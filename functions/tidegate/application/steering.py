@@ -32,7 +32,7 @@ def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
     if lock.promoting and has_ended_cleanly(lock):
         message = f"{command.target} is promoted, and its books are being closed: try again in a minute"
         return command.answer(plan.rollout_id, message)
-    given = command.given(time.time(), lock.gate, lock.step)
+    given = command.given(time.time(), lock.approval_step, lock.step)
     if why := refusal(command.command, _situation(lock, plan)):
         return command.answer(plan.rollout_id, f"{command.target} cannot {command.command} now: {why}")
     if command.command in RESTORING:
@@ -56,7 +56,7 @@ def _situation(lock: Lock, plan: Plan) -> Situation:
         promoting=lock.promoting,
         restoring=lock.restoring,
         paused=lock.controls.pause,
-        gate=lock.gate,
+        approval_step=lock.approval_step,
         pausable=plan.max_pause_seconds > 0 and not plan.creates_alias,
         # A step back since then has ended it; a step up was only just on its way.
         finishing=pending if pending and finishes and (pending.step or 0) <= (lock.step or 0) else None,
@@ -65,7 +65,7 @@ def _situation(lock: Lock, plan: Plan) -> Situation:
 
 def _what_follows(plan: Plan, lock: Lock, given: GivenCommand) -> str:
     pause = lock.controls.pause
-    waits = plan.poll_seconds if lock.gate is None else max(plan.poll_seconds, plan.hold_poll_seconds)
+    waits = plan.poll_seconds if lock.approval_step is None else max(plan.poll_seconds, plan.hold_poll_seconds)
     if pause is not None:
         waits = pause_wait_seconds(int(given.at - pause.at), plan.poll_seconds)
     when = f"at the next look, within about {format_duration(waits)}"

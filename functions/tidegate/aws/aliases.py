@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.alias import Alias
 from tidegate.aws import sdk, versions
 from tidegate.errors import (
     AliasMoved,
@@ -25,31 +26,31 @@ from tidegate.routing import Routing
 
 
 @dataclass(frozen=True, slots=True)
-class Alias:
+class AliasState:
     """An alias as AWS has it; the revision id changes at every update."""
 
     routing: Routing
     revision_id: str
 
 
-def read(function_name: str, alias_name: str) -> Alias:
+def read(alias: Alias) -> AliasState:
     """The alias now.
 
     Raises:
         AliasNotFound: there is no such alias, or no such function.
     """
     try:
-        with sdk.refusals(f"read alias {function_name}:{alias_name}"):
-            return _alias(sdk.client("lambda").get_alias(FunctionName=function_name, Name=alias_name))
+        with sdk.refusals(f"read alias {alias}"):
+            return _alias(sdk.client("lambda").get_alias(FunctionName=alias.function_name, Name=alias.name))
     except AwsRefused as error:
         if error.code == "ResourceNotFoundException":
             raise AliasNotFound(
-                f"function {function_name} has no alias {alias_name}: create it on a version"
+                f"function {alias.function_name} has no alias {alias.name}: create it on a version"
             ) from error
         raise
 
 
-def create(function_name: str, alias_name: str, version: str) -> Alias:
+def create(alias: Alias, version: str) -> AliasState:
     """Make the alias, on that version alone; where it is there already and just so, it was this rollout's first try.
 
     Raises:
@@ -57,28 +58,27 @@ def create(function_name: str, alias_name: str, version: str) -> Alias:
         VersionFailed: the version is Failed.
         FunctionUpdating: Lambda is still changing the function.
     """
-    desired, doing = Routing.alone(version), f"create alias {function_name}:{alias_name}"
+    desired, doing = Routing.alone(version), f"create alias {alias}"
     try:
         with sdk.refusals(doing):
             return _alias(
-                sdk.client("lambda").create_alias(FunctionName=function_name, Name=alias_name, FunctionVersion=version)
+                sdk.client("lambda").create_alias(
+                    FunctionName=alias.function_name, Name=alias.name, FunctionVersion=version
+                )
             )
     except FunctionUpdating as conflict:
         # "The resource already exists, or another operation is in progress" (API reference, CreateAlias).
         try:
-            found = read(function_name, alias_name)
+            found = read(alias)
         except AliasNotFound:
-            _require_not_failed(function_name, desired, doing)
+            _require_not_failed(alias.function_name, desired, doing)
             raise conflict from None
     if found.routing != desired:
-        raise AliasMoved(
-            f"{function_name}:{alias_name} should be made on version {version}, and is there already, on"
-            f" {found.routing}"
-        )
+        raise AliasMoved(f"{alias} should be made on version {version}, and is there already, on {found.routing}")
     return found
 
 
-def write(function_name: str, alias_name: str, desired: Routing, revision_id: str) -> Alias | None:
+def write(alias: Alias, desired: Routing, revision_id: str) -> AliasState | None:
     """Make the routing so, if the alias is still at that revision; None where it is at another one.
 
     None does not say that nothing was written: where an answer is lost, the SDK asks again, and is refused because its
@@ -92,25 +92,25 @@ def write(function_name: str, alias_name: str, desired: Routing, revision_id: st
     """
     # UpdateAlias is a partial update: weights go only when an empty map is sent.
     weights = {desired.additional: _fraction(desired.weight_percent)} if desired.additional else {}
-    doing = f"route {function_name}:{alias_name} to {desired}"
+    doing = f"route {alias} to {desired}"
     try:
         with sdk.refusals(doing):
             response = sdk.client("lambda").update_alias(
-                FunctionName=function_name,
-                Name=alias_name,
+                FunctionName=alias.function_name,
+                Name=alias.name,
                 FunctionVersion=desired.version,
                 RoutingConfig={"AdditionalVersionWeights": weights},
                 RevisionId=revision_id,
             )
     except FunctionUpdating:
-        _require_not_failed(function_name, desired, doing)
+        _require_not_failed(alias.function_name, desired, doing)
         raise
     except AwsRefused as error:
         if error.code == "PreconditionFailedException":
             return None
         if error.code == "ResourceNotFoundException":
             # The alias, or a version that it was to serve.
-            read(function_name, alias_name)
+            read(alias)
         raise
     return _alias(response)
 
@@ -133,12 +133,12 @@ def _fraction(weight_percent: float) -> float:
     return round(weight_percent / 100, 4)
 
 
-def _alias(response: dict[str, Any]) -> Alias:
+def _alias(response: dict[str, Any]) -> AliasState:
     weights = (response.get("RoutingConfig") or {}).get("AdditionalVersionWeights") or {}
     version = response["FunctionVersion"]
     revision_id = response["RevisionId"]
     for additional, fraction in weights.items():
         # A weight of 0 that a tool has left sends nothing anywhere: the alias serves one version.
         if fraction > 0:
-            return Alias(Routing.split(version, additional, round(fraction * 100, 2)), revision_id)
-    return Alias(Routing.alone(version), revision_id)
+            return AliasState(Routing.split(version, additional, round(fraction * 100, 2)), revision_id)
+    return AliasState(Routing.alone(version), revision_id)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
+from tidegate.alias import Alias
 from tidegate.aws import sdk
 from tidegate.control.progress import Standing
 from tidegate.ending.execution_end import ExecutionEnd
@@ -144,7 +145,7 @@ def target_of(request: Mapping[str, Any]) -> str | None:
     function_name, alias_name = request.get("function_name"), request.get("alias_name")
     if not isinstance(function_name, str) or not isinstance(alias_name, str):
         return None
-    target = f"{function_name.rsplit(':', 1)[-1]}:{alias_name}"
+    target = str(Alias(function_name.rsplit(":", 1)[-1], alias_name))
     return target if _TARGET.fullmatch(target) else None
 
 

@@ -30,10 +30,10 @@ def record_revert(promotion: RolloutRecord, plan: Plan, given: GivenCommand) -> 
     revert = {
         "TableName": table.name(),
         "Key": table.key(promotion.target, promotion.key),
-        "UpdateExpression": "SET reverted = :word",
+        "UpdateExpression": "SET reverted = :command",
         "ConditionExpression": "attribute_exists(#document)",
         "ExpressionAttributeNames": {"#document": "document"},
-        "ExpressionAttributeValues": {":word": table.text(given.to_json())},
+        "ExpressionAttributeValues": {":command": table.text(given.to_json())},
     }
     bad = history.bad_version(plan, str(promotion.candidate), str(given), given.at)
     with sdk.refusals(f"record the revert of {promotion.target}"):

@@ -21,9 +21,9 @@ from tidegate.errors import AwsRefused, LockLost, PromotionPaused
 from tidegate.planning.plan import Plan
 
 #: Where a word is kept until it is heeded.
-_PLACES = {"pause": "pause", "approve": "order", "advance": "order", "finish": "order"}
+_PLACES = {"pause": "pause", "approve": "pending", "advance": "pending", "finish": "pending"}
 #: What a word ends.
-_ENDED = {"pause": "order", "resume": "pause", "finish": "pause"}
+_ENDED = {"pause": "pending", "resume": "pause", "finish": "pause"}
 _MINE = "execution_arn = :me"
 _UNRESTORED = "attribute_not_exists(restoring)"
 _NOT_PROMOTING = "attribute_not_exists(promoting)"
@@ -112,7 +112,7 @@ def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused:
     conditions = [_UNRESTORED, *(["(attribute_not_exists(pause) OR #step = :step)"] if unless_paused else [])]
     set_so_far = {"weights": {"NS": [str(weight_percent)]}}
     try:
-        update(plan, values, add=set_so_far, remove=["gate"], conditions=conditions)
+        update(plan, values, add=set_so_far, remove=["approval_step"], conditions=conditions)
     except LockLost:
         if not unless_paused or going_on(plan) is None:
             raise
@@ -129,13 +129,13 @@ def record_revision(plan: Plan, revision_id: str) -> None:
     update(plan, {"revision_id": table.text(revision_id)}, conditions=[_UNRESTORED])
 
 
-def record_approval_step(plan: Plan, gate: int) -> None:
+def record_approval_step(plan: Plan, number: int) -> None:
     """Store that a step waits for an approval before there was any traffic.
 
     Raises:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
-    update(plan, {"gate": table.number(gate)}, conditions=[_UNRESTORED])
+    update(plan, {"approval_step": table.number(number)}, conditions=[_UNRESTORED])
 
 
 def record_promotion(plan: Plan) -> None:
@@ -223,13 +223,13 @@ def say(lock: Lock, given: GivenCommand) -> bool:
     place, ended = _PLACES.get(given.command), _ENDED.get(given.command)
     known = lock.controls.count
     kept = item_size.newest((*lock.commands, given.to_json())[-item_size.MAX_COMMANDS :], _room_for_commands(lock))
-    setting = ["commands = :said", *[f"#{place} = :word"] * bool(place)]
+    setting = ["commands = :said", *[f"#{place} = :command"] * bool(place)]
     changes = f"SET {', '.join(setting)}" + f" REMOVE #{ended}" * bool(ended)
-    counted = "words = :known" if known else "attribute_not_exists(words)"
+    counted = "command_count = :known" if known else "attribute_not_exists(command_count)"
     values: dict[str, Any] = {
         ":me": table.text(lock.execution_arn),
         ":said": {"L": [table.text(text) for text in kept]},
-        **({":word": table.text(given.to_json())} if place else {}),
+        **({":command": table.text(given.to_json())} if place else {}),
         **({":known": table.number(known)} if known else {}),
     }
     names = {f"#{name}": name for name in (place, ended) if name}
@@ -265,12 +265,12 @@ def _speak(
         **({"ExpressionAttributeNames": dict(names)} if names else {}),
     }
     try:
-        return _changed(doing, request, f"{changes} ADD words :one", hasty=hasty)
+        return _changed(doing, request, f"{changes} ADD command_count :one", hasty=hasty)
     except AwsRefused as error:
         if error.code != NO_ROOM:
             raise
     spared = f"{changes}, verdicts" if " REMOVE " in changes else f"{changes} REMOVE verdicts"
-    return _changed(doing, request, f"{spared} ADD words :one", hasty=hasty)
+    return _changed(doing, request, f"{spared} ADD command_count :one", hasty=hasty)
 
 
 def _changed(doing: str, request: Mapping[str, Any], changes: str, *, hasty: bool) -> Lock | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tidegate.alias import Alias
 from tidegate.analysis.measurement import Counts, Minute, TrafficBaseline
 from tidegate.aws import sdk
 from tidegate.errors import AwsUnavailable, PermissionDenied
@@ -43,8 +44,7 @@ class _Query:
 
 
 def read_rollout(
-    function_name: str,
-    alias_name: str,
+    alias: Alias,
     stable: str,
     candidate: str,
     *,
@@ -65,8 +65,7 @@ def read_rollout(
 
     def read(start: float, end: float, period_seconds: int) -> tuple[Minute, ...]:
         return read_minutes(
-            function_name,
-            alias_name,
+            alias,
             stable,
             candidate,
             start=start,
@@ -85,8 +84,7 @@ def read_rollout(
 
 
 def read_minutes(
-    function_name: str,
-    alias_name: str,
+    alias: Alias,
     stable: str,
     candidate: str,
     *,
@@ -120,7 +118,7 @@ def read_minutes(
     first = math.floor(start / period_seconds) * period_seconds
     last = max(math.ceil(end / period_seconds) * period_seconds, first + period_seconds)
     first = max(first, last - _MAX_DATAPOINTS // len(queries) * period_seconds)
-    periods = _read(function_name, alias_name, queries, first, last, period_seconds)
+    periods = _read(alias, queries, first, last, period_seconds)
     minutes = (
         Minute(
             at,
@@ -173,7 +171,7 @@ def _counts(found: _Found, role: str, counted: Iterable[str]) -> Counts:
     )
 
 
-def read_baseline(function_name: str, alias_name: str, *, before: float) -> TrafficBaseline:
+def read_baseline(alias: Alias, *, before: float) -> TrafficBaseline:
     """The alias's traffic in the 24 hours before a moment, in whole hours: the first began at most an hour earlier.
 
     Its p99 is the median of the hours' own, each hour weighing as much as its requests: percentiles cannot be added
@@ -193,7 +191,7 @@ def read_baseline(function_name: str, alias_name: str, *, before: float) -> Traf
     # On whole hours, since hourly datapoints begin there (API reference, GetMetricData, StartTime).
     first = math.floor((before - _DAY_SECONDS) / _HOUR_SECONDS) * _HOUR_SECONDS
     last = math.ceil(before / _HOUR_SECONDS) * _HOUR_SECONDS
-    periods = _read(function_name, alias_name, queries, first, last, _HOUR_SECONDS)
+    periods = _read(alias, queries, first, last, _HOUR_SECONDS)
     busy = [(at, found) for at, found in periods if found.get("requests")]
     if not busy:
         return TrafficBaseline()
@@ -219,12 +217,12 @@ def _weighted_median(weighed: Sequence[tuple[float, float]]) -> float | None:
 
 
 def _read(
-    function_name: str, alias_name: str, queries: Sequence[_Query], start: float, end: float, period_seconds: int
+    alias: Alias, queries: Sequence[_Query], start: float, end: float, period_seconds: int
 ) -> list[tuple[float, _Found]]:
     """Every period in which any query found something, oldest first."""
-    alias = {"FunctionName": function_name, "Resource": f"{function_name}:{alias_name}"}
+    dimensions = {"FunctionName": alias.function_name, "Resource": str(alias)}
     request = {
-        "MetricDataQueries": [_metric_data_query(query, alias, period_seconds) for query in queries],
+        "MetricDataQueries": [_metric_data_query(query, dimensions, period_seconds) for query in queries],
         "StartTime": datetime.fromtimestamp(start, UTC),
         "EndTime": datetime.fromtimestamp(end, UTC),
     }

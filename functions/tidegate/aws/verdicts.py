@@ -33,7 +33,7 @@ def record(plan: Plan, standing: Standing, observed: Observation, revision_id: s
         try:
             _store(plan, standing, document, revision_id, append=True)
         except LockLost:
-            controls = _other_words(plan, standing)
+            controls = _other_commands(plan, standing)
             if controls is not None:
                 return controls
         except AwsRefused as error:
@@ -52,7 +52,7 @@ def record(plan: Plan, standing: Standing, observed: Observation, revision_id: s
     return None
 
 
-def _other_words(plan: Plan, standing: Standing) -> Controls | None:
+def _other_commands(plan: Plan, standing: Standing) -> Controls | None:
     """What people want, where the decision does not know it; None where it does, so that room is what was missing.
 
     Raises:
@@ -67,16 +67,16 @@ def _other_words(plan: Plan, standing: Standing) -> Controls | None:
 def _store(plan: Plan, standing: Standing, document: str, revision_id: str, *, append: bool = False) -> None:
     known, approval_step = standing.progress.known_commands, standing.progress.approval_step
     values = {"last_verdict": table.text(document), "revision_id": table.text(revision_id)}
-    values |= {} if approval_step is None else {"gate": table.number(approval_step)}
-    conditions = ["words = :words" if known else "attribute_not_exists(words)"]
-    bound: dict[str, Any] = {":words": table.number(known)} if known else {}
+    values |= {} if approval_step is None else {"approval_step": table.number(approval_step)}
+    conditions = ["command_count = :known" if known else "attribute_not_exists(command_count)"]
+    bound: dict[str, Any] = {":known": table.number(known)} if known else {}
     more: dict[str, Any] = {}
     if append:
         taken = ledger.plan_bytes(plan)
         conditions.append(_HAS_ROOM)
         bound[":room"] = table.number(item_size.for_lists(taken) - item_size.for_commands(taken))
         more = {"append": {"verdicts": document}, "add": {"verdict_bytes": table.number(len(document))}}
-    remove = ["gate"] if approval_step is None else []
+    remove = ["approval_step"] if approval_step is None else []
     ledger.update(plan, values, remove=remove, conditions=conditions, bound=bound, **more)
 
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from tidegate.alias import Alias
 from tidegate.aws import invocation, sdk
 from tidegate.errors import (
     AwsRefused,
@@ -173,12 +174,12 @@ def _publish(function_name: str, code_sha256: str, revision_id: str, description
     return str(response["Version"])
 
 
-def read_provisioning(function_name: str, alias_name: str) -> Provisioning | None:
+def read_provisioning(alias: Alias) -> Provisioning | None:
     """The alias's provisioned concurrency, or None where it has none."""
     try:
-        with sdk.refusals(f"read the provisioned concurrency of {function_name}:{alias_name}"):
+        with sdk.refusals(f"read the provisioned concurrency of {alias}"):
             found = sdk.client("lambda").get_provisioned_concurrency_config(
-                FunctionName=function_name, Qualifier=alias_name
+                FunctionName=alias.function_name, Qualifier=alias.name
             )
     except AwsRefused as error:
         if error.code == "ProvisionedConcurrencyConfigNotFoundException":

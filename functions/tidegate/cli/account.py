@@ -20,8 +20,9 @@ from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
+from tidegate.alias import Alias
 from tidegate.cli.aws_errors import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
-from tidegate.cli.target import EXECUTION_NAME_RULE, Target
+from tidegate.cli.target import EXECUTION_NAME_RULE, parse_target
 from tidegate.errors import TROUBLES
 from tidegate.terminal.exit_codes import AwsFailed, NothingThere, Unusable, WouldBeRejected, stopping
 
@@ -143,12 +144,11 @@ class Account:
             cause=found.get("cause"),
         )
 
-    def command(self, command: str, target: Target, author: str | None, reason: str, rollout_id: str | None) -> Item:
+    def command(self, command: str, target: Alias, author: str | None, reason: str, rollout_id: str | None) -> Item:
         """Say a word on a rollout; the answer says whether it was `accepted`, and in `message` what follows."""
         said: Item = {
             "command": command,
-            "function_name": target.function_name,
-            "alias_name": target.alias_name,
+            **target.names,
             "author": author or self.caller(),
             "reason": reason,
         }
@@ -165,7 +165,7 @@ class Account:
 
     # --- The ledger ---------------------------------------------------------------------------------------------------
 
-    def lock(self, target: Target) -> Item | None:
+    def lock(self, target: Alias) -> Item | None:
         """The lock of a running rollout, or None."""
         with self._asking("dynamodb:GetItem"):
             found = self._client("dynamodb").get_item(
@@ -180,10 +180,10 @@ class Account:
             "KeyConditionExpression": "watched = :running",
             "ExpressionAttributeValues": {":running": {"S": "running"}},
         }
-        locks = [self.lock(Target.parse(item["target"])) for item in self._query(asked)]
+        locks = [self.lock(parse_target(item["target"])) for item in self._query(asked)]
         return [lock for lock in locks if lock is not None]
 
-    def finished(self, target: Target, limit: int) -> list[Item]:
+    def finished(self, target: Alias, limit: int) -> list[Item]:
         """The newest finished rollouts of an alias, newest first."""
         asked = {
             "KeyConditionExpression": "target = :target AND begins_with(#record, :history)",

@@ -10,7 +10,7 @@ import typer
 from tidegate.cli import options
 from tidegate.cli.options import MadeOfOptions, as_document, exit_code, print_json, say, told
 from tidegate.cli.simulate import Sandbox
-from tidegate.cli.target import Target
+from tidegate.cli.target import named_by, parse_target
 from tidegate.printable import printable
 from tidegate.request.problems import request_schema
 from tidegate.terminal import documents
@@ -109,7 +109,7 @@ def _options(
 def validate(request: RequestArgument, as_json: JsonOption = False) -> int:
     """Whether a request can be understood: at once, without AWS."""
     document = options.understood(request)
-    target = Target.named_by(document)
+    target = named_by(document)
     if as_json:
         print_json({"valid": True, "target": target and str(target)})
     else:
@@ -158,7 +158,7 @@ def start(
     if as_json:
         print_json({"execution_arn": arn, "rollout_id": arn.rpartition(":")[2]})
     else:
-        target = Target.named_by(document) or "TARGET"
+        target = named_by(document) or "TARGET"
         say(f"started {arn}\nfollow it with: tidegate watch {target}")
     return SUCCEEDED
 
@@ -185,7 +185,7 @@ def _play(sandbox: Sandbox, request: object, *, watch: bool, as_json: bool) -> i
 @told
 def watch(target: TargetArgument, account: AccountOptions, as_json: JsonOption = False) -> int:
     """Follow the running rollout of an alias to its end: weights, errors of both versions, verdicts, the next look."""
-    named = Target.parse(target)
+    named = parse_target(target)
     lock = account.lock(named)
     if lock is None:
         raise NothingThere(f"no rollout of {named} runs now: tidegate status {named} tells of the last one")
@@ -207,7 +207,7 @@ def _watch(account: Account, arn: str, *, as_json: bool) -> int:
 @told
 def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption = False) -> int:
     """How the rollout of an alias stands now; or how the last one ended."""
-    view = watching.look(account, Target.parse(target))
+    view = watching.look(account, parse_target(target))
     if as_json:
         print_json(as_document(view))
         return exit_code(view)
@@ -251,7 +251,7 @@ def history(
     as_json: JsonOption = False,
 ) -> int:
     """The finished rollouts of an alias, newest first."""
-    named, most = Target.parse(target), options.whole_number("--limit", limit, 1, 1000)
+    named, most = parse_target(target), options.whole_number("--limit", limit, 1, 1000)
     seen = [records.finished_view(item) for item in account.finished(named, most)]
     if not seen:
         raise NothingThere(f"no finished rollout of {named} is known: see --stack and --region")
@@ -278,12 +278,12 @@ def report(
     as_json: JsonOption = False,
 ) -> int:
     """One page of HTML about a rollout: the running one, the last one, or the one that --rollout names."""
-    named = Target.parse(target)
+    named = parse_target(target)
     if out is not None:
         documents.require_place(out)
     view = watching.look(account, named) if rollout is None else watching.finished(account, named, rollout)
     # A file's name holds 255 bytes, and a rollout's id takes 80 of them.
-    names = f"{named.function_name[:64]}-{named.alias_name[:64]}"
+    names = f"{named.function_name[:64]}-{named.name[:64]}"
     page = f"tidegate-{names}-{view.rollout_id}.html" if out is None else out
     documents.write(page, reports.html(view))
     if as_json:
@@ -327,7 +327,7 @@ def _command(given: str) -> Callable[..., int]:
         account: AccountOptions,
         as_json: JsonOption = False,
     ) -> int:
-        answer = account.command(given, Target.parse(target), author, reason, rollout)
+        answer = account.command(given, parse_target(target), author, reason, rollout)
         if as_json:
             print_json(answer)
         else:

@@ -6,8 +6,9 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 
+from tidegate.alias import Alias
 from tidegate.cli.account import Account, Execution, now
-from tidegate.cli.target import Target
+from tidegate.cli.target import named_by, parse_target
 from tidegate.terminal.exit_codes import AwsFailed, NothingThere
 from tidegate.views.records import OUTCOMES, finished_view, planning_view, running_view
 from tidegate.views.rollout_view import RolloutView
@@ -21,7 +22,7 @@ YOUNG_SECONDS = 60.0
 GUARDS_SECONDS = 240.0
 #: How many finished rollouts are searched for one of them.
 LOOK_BACK = 200
-_UNNAMED = Target("?", "?")
+_UNNAMED = Alias("?", "?")
 
 
 def follow(account: Account, arn: str, every_seconds: float = EVERY_SECONDS) -> Iterator[RolloutView]:
@@ -49,7 +50,7 @@ def follow(account: Account, arn: str, every_seconds: float = EVERY_SECONDS) -> 
         time.sleep(every_seconds)
 
 
-def look(account: Account, target: Target) -> RolloutView:
+def look(account: Account, target: Alias) -> RolloutView:
     """The running rollout of an alias as it is now, or the last one.
 
     Raises:
@@ -66,7 +67,7 @@ def look(account: Account, target: Target) -> RolloutView:
     return _with_end(view, execution)
 
 
-def finished(account: Account, target: Target, rollout_id: str | None = None) -> RolloutView:
+def finished(account: Account, target: Alias, rollout_id: str | None = None) -> RolloutView:
     """A finished rollout: the one of that id, or else the last one.
 
     Raises:
@@ -81,7 +82,7 @@ def finished(account: Account, target: Target, rollout_id: str | None = None) ->
 
 
 def _running(account: Account, execution: Execution) -> RolloutView:
-    target = Target.named_by(execution.request)
+    target = named_by(execution.request)
     lock = account.lock(target) if target else _lock_of(account, execution)
     if lock is None or lock["execution_arn"] != execution.arn:
         return planning_view(str(target or _UNNAMED), execution.name, execution.started_at, now())
@@ -99,8 +100,8 @@ def _ended(
     """How it ended, by its books; where a guard has to close them, it is waited for."""
     name = arn.rpartition(":")[2]
     started_at = execution.started_at if execution else now()
-    asked = Target.named_by(execution.request) if execution else None
-    target = Target.parse(last.target) if last and last.steps else asked
+    asked = named_by(execution.request) if execution else None
+    target = parse_target(last.target) if last and last.steps else asked
     ours = execution is not None and (execution.status == "SUCCEEDED" or execution.error in OUTCOMES)
     patience = now() + (0 if ours else GUARDS_SECONDS)
     while target is not None:

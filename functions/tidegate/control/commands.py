@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from tidegate.alias import Alias
 from tidegate.printable import one_line, printable
 from tidegate.stored import known_fields
 
@@ -114,17 +115,21 @@ class Command:
         return cls(**{**document, **shown})
 
     @property
+    def alias(self) -> Alias:
+        """Whose rollout it is for."""
+        return Alias(self.function_name, self.alias_name)
+
+    @property
     def target(self) -> str:
-        """The alias as the ledger names it: `function:alias`."""
-        return f"{self.function_name}:{self.alias_name}"
+        """The alias as text: `function:alias`."""
+        return str(self.alias)
 
     def answer(self, rollout_id: str | None, message: str, *, accepted: bool = False) -> dict[str, Any]:
         """What its sender is told, as JSON."""
         return {
             "accepted": accepted,
             "command": self.command,
-            "function_name": self.function_name,
-            "alias_name": self.alias_name,
+            **self.alias.names,
             "rollout_id": rollout_id,
             "message": message,
         }
@@ -164,7 +169,7 @@ class Situation:
     promoting: bool
     restoring: str | None
     paused: GivenCommand | None
-    gate: int | None
+    approval_step: int | None
     pausable: bool
     finishing: GivenCommand | None = None
 
@@ -183,7 +188,7 @@ def refusal(command: str, now: Situation) -> str | None:
         return "it is not paused"
     if now.finishing is not None and command in {"approve", "advance"}:
         return f"it is being promoted: {now.finishing}"
-    if command in {"approve", "reject"} and now.gate is None:
+    if command in {"approve", "reject"} and now.approval_step is None:
         return f"nothing waits for an approval now{_INSTEAD[command]}"
     if command == "advance":
         return _no_advance(now)
@@ -204,6 +209,6 @@ def _no_pause(now: Situation) -> str | None:
 def _no_advance(now: Situation) -> str | None:
     if now.paused is not None:
         return f"it is {now.paused}: resume first"
-    if now.gate is not None:
+    if now.approval_step is not None:
         return "it waits for an approval: approve or reject"
     return None if now.traffic_shifted else "the candidate has had no traffic yet, so no bake can be ended"

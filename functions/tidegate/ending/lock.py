@@ -28,10 +28,10 @@ LIVE = (
     "verdicts",
     "verdict_bytes",
     "last_verdict",
-    "words",
+    "command_count",
     "pause",
-    "order",
-    "gate",
+    "pending",
+    "approval_step",
     "commands",
 )
 
@@ -44,9 +44,9 @@ class Lock:
     the candidate may have been made the alias's own version; `restoring`: why somebody restores the stable version,
     so that no forward write follows; `restored`: what that has done, once it is done; `convicted`: the last verdict, or
     an alarm, spoke against the candidate. `weights` are all that were set, in percent, and `revision_id` is the alias's
-    after the last write of this rollout that was answered. `gate` is the step that waits for an approval, `wheel` what
-    people want, and `commands` all that they said, as JSON, like `verdicts` and the `last_verdict`. `started_at` is the
-    execution's own start, by which the history knows it.
+    after the last write of this rollout that was answered. `approval_step` is the one that waits for an approval,
+    `controls` what people want, and `commands` all that they said, as JSON, like `verdicts` and the `last_verdict`.
+    `started_at` is the execution's own start, by which the history knows it.
     """
 
     target: str
@@ -66,7 +66,7 @@ class Lock:
     verdicts: tuple[str, ...] = ()
     last_verdict: str | None = None
     step: int | None = None
-    gate: int | None = None
+    approval_step: int | None = None
     controls: Controls = NO_CONTROLS
     commands: tuple[str, ...] = ()
 
@@ -106,7 +106,7 @@ class Lock:
             verdicts=tuple(dict.fromkeys(item.get("verdicts", ()))),
             last_verdict=last,
             step=_whole(item, "step"),
-            gate=_whole(item, "gate"),
+            approval_step=_whole(item, "approval_step"),
             controls=_controls(item),
             commands=tuple(dict.fromkeys(item.get("commands", ()))),
         )
@@ -140,5 +140,5 @@ def _whole(item: Item, name: str) -> int | None:
 
 
 def _controls(item: Item) -> Controls:
-    words = {name: GivenCommand.from_json(item[name]) for name in ("pause", "order") if name in item}
-    return Controls(count=int(item.get("words", 0)), **words)
+    lasting = {name: GivenCommand.from_json(item[name]) for name in ("pause", "pending") if name in item}
+    return Controls(count=int(item.get("command_count", 0)), **lasting)

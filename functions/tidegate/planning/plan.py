@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Self
 
+from tidegate.alias import Alias
 from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.hooks.hook import NO_HOOKS, Hooks
@@ -56,9 +57,14 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
     @property
+    def alias(self) -> Alias:
+        """What is rolled out."""
+        return Alias(self.function_name, self.alias_name)
+
+    @property
     def target(self) -> str:
-        """The alias as the ledger and CloudWatch's `Resource` dimension name it: `function:alias`."""
-        return f"{self.function_name}:{self.alias_name}"
+        """The alias as text: `function:alias`."""
+        return str(self.alias)
 
     @property
     def tries_candidate(self) -> bool:
@@ -108,8 +114,7 @@ class Plan:
         """What every event says of this rollout."""
         return {
             "execution_arn": self.execution_arn,
-            "function_name": self.function_name,
-            "alias_name": self.alias_name,
+            **self.alias.names,
             "from_version": self.stable or None,
             "to_version": candidate,
             **more,

@@ -118,7 +118,7 @@ class HealthRequest(Part):
             raise violation("needs the judge, which is turned off")
         return value
 
-    def gate(self) -> HealthPolicy:
+    def policy(self) -> HealthPolicy:
         """These limits as the plan keeps them."""
         limits = self.model_dump(exclude={"judge"})
         return HealthPolicy(judge=self.judge.judge() if self.judge else None, **limits)

@@ -221,8 +221,8 @@ def _holding(lock: Record, plan: Record, verdicts: Sequence[Record]) -> str | No
         word = json.loads(lock["pause"])
         since = views.moment(word["at"])
         return f"paused by {word['author']} ({word['reason']}) since {since}; tidegate resume {target}"
-    if "gate" in lock:
-        number, since = int(lock["gate"]), views.moment(_held_since(lock, verdicts))
+    if "approval_step" in lock:
+        number, since = int(lock["approval_step"]), views.moment(_held_since(lock, verdicts))
         weight = plan["steps"][number]["weight_percent"] if number < len(plan["steps"]) else None
         what = f"of {views.percent(weight)}" if weight is not None else "to promote without proof"
         return f"waits for approval {what} since {since}; tidegate approve {target}, or reject"
@@ -243,5 +243,5 @@ def _next_at(lock: Record, plan: Record, verdicts: Sequence[Record]) -> float | 
     """When the next look is due; None where a pause stretches it, or nobody has looked yet."""
     if not verdicts or "pause" in lock or "restoring" in lock:
         return None
-    poll = plan.get("hold_poll_seconds") if "gate" in lock else None
+    poll = plan.get("hold_poll_seconds") if "approval_step" in lock else None
     return float(verdicts[-1]["at"]) + float(poll or plan["poll_seconds"])

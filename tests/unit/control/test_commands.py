@@ -20,7 +20,7 @@ def now(**known):
         "promoting": False,
         "restoring": None,
         "paused": None,
-        "gate": None,
+        "approval_step": None,
         "pausable": True,
     }
     return Situation(**{**usual, **known})
@@ -65,12 +65,12 @@ COUNT = {
     "baking": (now(), {"pause", "advance", "finish", "abort"}),
     "before any traffic": (now(traffic_shifted=False), {"pause", "abort"}),
     "paused": (now(paused=WORD), {"resume", "finish", "abort"}),
-    "at a gate": (now(gate=1), {"pause", "approve", "reject", "finish", "abort"}),
-    "at a gate, paused": (now(gate=1, paused=WORD), {"resume", "approve", "reject", "finish", "abort"}),
+    "at a gate": (now(approval_step=1), {"pause", "approve", "reject", "finish", "abort"}),
+    "at a gate, paused": (now(approval_step=1, paused=WORD), {"resume", "approve", "reject", "finish", "abort"}),
     "promoting": (now(promoting=True), {"abort"}),
-    "promoting, held for proof before": (now(promoting=True, gate=3), {"abort", "reject"}),
+    "promoting, held for proof before": (now(promoting=True, approval_step=3), {"abort", "reject"}),
     "being restored": (now(restoring="an alarm"), {"abort", "reject"}),
-    "being finished at a gate": (now(gate=1, finishing=WORD), {"pause", "reject", "finish", "abort"}),
+    "being finished at a gate": (now(approval_step=1, finishing=WORD), {"pause", "reject", "finish", "abort"}),
     "with no room to pause": (now(pausable=False), {"advance", "finish", "abort"}),
 }
 

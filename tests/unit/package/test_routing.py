@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.alias import Alias
 from tidegate.routing import Routing, restore_command
 
 versions = st.integers(1, 9).map(str)
@@ -46,7 +47,7 @@ def test_no_routing_is_both_before_and_after_promote(routing, stable, candidate)
 
 
 def test_the_command_for_a_person_clears_the_weights_and_names_the_version():
-    assert restore_command("eu-west-1", "checkout", "live", "7") == (
+    assert restore_command("eu-west-1", Alias("checkout", "live"), "7") == (
         "aws lambda update-alias --region eu-west-1 --function-name checkout --name live --function-version 7"
         " --routing-config '{\"AdditionalVersionWeights\":{}}'"
     )

@@ -99,12 +99,12 @@ def test_the_last_verdict_counts_where_there_was_no_room_for_it():
     [
         ({}, None, 181),
         (
-            {"gate": 1},
+            {"approval_step": 1},
             f"waits for approval of 100 % since 2026-01-05 12:02:01 UTC; {APPROVE}",
             196,
         ),
         (
-            {"gate": 2},
+            {"approval_step": 2},
             f"waits for approval to promote without proof since 2026-01-05 12:02:01 UTC; {APPROVE}",
             196,
         ),
@@ -113,7 +113,7 @@ def test_the_last_verdict_counts_where_there_was_no_room_for_it():
             "paused by ana (a graph) since 2026-01-05 12:01:30 UTC; tidegate resume checkout:live",
             None,
         ),
-        ({"restoring": "alarm x fired", "gate": 1}, "version 1 is being restored: alarm x fired", None),
+        ({"restoring": "alarm x fired", "approval_step": 1}, "version 1 is being restored: alarm x fired", None),
     ],
 )
 def test_what_holds_a_rollout_up_is_told_with_what_to_do(more, holding, next_second):
@@ -123,7 +123,9 @@ def test_what_holds_a_rollout_up_is_told_with_what_to_do(more, holding, next_sec
 
 
 def test_a_hold_is_told_once_however_often_it_is_looked_at():
-    held = running_view(lock(*(verdict(60 * minute, 10, "hold") for minute in range(1, 30)), gate=1), START + 1800)
+    held = running_view(
+        lock(*(verdict(60 * minute, 10, "hold") for minute in range(1, 30)), approval_step=1), START + 1800
+    )
     told = lines(held)
     assert sum("hold: because" in line for line in told) == 1
     assert "waits for approval of 100 %" in told[-1]

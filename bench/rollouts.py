@@ -68,7 +68,7 @@ class Planned:
 def planned(request: Request) -> Planned:
     """By the plan alone, as PlanRollout makes it: with every retry, extension, hold and step back there can be."""
     asked = RolloutRequest.parse(dict(request), region=REGION, account=ACCOUNT_ID)
-    steps, health, hooks = asked.chosen_steps(), asked.health.gate(), asked.hooks.hooks()
+    steps, health, hooks = asked.chosen_steps(), asked.health.policy(), asked.hooks.hooks()
     paced = pace(steps, health, hooks, asked.max_pause_seconds)
     plan = Plan(
         rollout_id="planned",

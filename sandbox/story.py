@@ -16,11 +16,11 @@ from sandbox.aws.lambda_rules import Routing
 from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, End, World
+from tidegate.ending.outcome import Outcome
 from tidegate.views import records
 from tidegate.views.rollout_view import Counts, MinuteView, RolloutView, ShiftView
 
 SOURCE = "tidegate"
-OUTCOMES = records.OUTCOMES
 #: How much virtual time passes from one frame to the next: so much at least, and such a part of all time so far.
 FRAME_SECONDS, FRAME_PART = 5.0, 1 / 200
 
@@ -32,7 +32,7 @@ class Story:
     """What `--json` prints: how one rollout ended, what it did to its callers, and what it left behind."""
 
     status: str
-    outcome: str
+    outcome: Outcome
     error: str | None
     cause: str | None
     alias: Record | None
@@ -114,12 +114,12 @@ def tell(world: World, arn: str, end: End, began: float) -> Story:
     )
 
 
-def _outcome(world: World, end: End, output: Record) -> str:
+def _outcome(world: World, end: End, output: Record) -> Outcome:
     if end.status == "SUCCEEDED":
-        return str(output["outcome"])
-    if end.status == "FAILED" and (ours := OUTCOMES.get(end.error or "")):
+        return Outcome(output["outcome"])
+    if end.status == "FAILED" and (ours := Outcome.of_error(end.error)):
         return ours
-    return "stopped_and_restored" if _left(world, end) == (world.stable, {}) else "stopped"
+    return Outcome.STOPPED_AND_RESTORED if _left(world, end) == (world.stable, {}) else Outcome.STOPPED
 
 
 def _left(world: World, end: End) -> Routing | None:
@@ -208,25 +208,25 @@ def rollout_view(world: World) -> RolloutView:
     arn = next(iter(world.executions))
     end = world.executions[arn]
     lock, finished = _lock(world, arn), _finished(world, arn)
-    live = records.Live.of(lock or {})
+    live = records.live(lock) if lock else records.Live()
     # One that was redriven runs on with a lock of its own.
-    kept = json.loads(finished[0]["document"]) if finished and (end or not lock) else live.document
-    plan = kept.get("plan") or {}
-    verdicts = records.verdicts(kept, STARTED_AT)
+    record = records.finished(finished[0]) if finished and (end or not lock) else None
+    told = records.Told.by_record(record) if record else live.told
+    verdicts = told.verdict_views(STARTED_AT)
     world.traffic.catch_up(world.clock.now())
-    candidate = kept.get("candidate")
+    candidate = told.candidate
     # Who takes a promotion back later does so in a story of his own.
     until = end.at if end and end.status == "SUCCEEDED" else world.clock.now()
     shifts = tuple(_shifts(world, candidate, until))
     outcome = _outcome(world, end, json.loads(end.output or "{}")) if end else None
-    if outcome == "stopped" and finished and finished[0]["outcome"] == "interrupted":
-        outcome = "interrupted"  # the alias is as somebody else has it, and needs nobody
+    if outcome is Outcome.STOPPED and finished and finished[0]["outcome"] == Outcome.INTERRUPTED:
+        outcome = Outcome.INTERRUPTED  # the alias is as somebody else has it, and needs nobody
     return RolloutView(
         function_name=world.target.function_name,
         alias_name=world.target.alias_name,
         stable=world.stable,
         candidate=candidate,
-        steps=records.steps(plan),
+        steps=told.steps(),
         step=live.step if lock else verdicts[-1].step if verdicts else 0,
         weight_percent=shifts[-1].weight_percent if shifts else 0.0,
         started_at=STARTED_AT,
@@ -234,22 +234,22 @@ def rollout_view(world: World) -> RolloutView:
         minutes=tuple(_minutes(world, end, candidate)),
         verdicts=verdicts,
         outcome=outcome,
-        # Who is stopped says nothing; whoever closed the books after him does.
-        cause=end.cause or (kept.get("cause") if end.status != "SUCCEEDED" else None) if end else None,
+        # Who is stopped says nothing; whoever recorded the end after him does.
+        cause=end.cause or (record.ending.cause if record and end.status != "SUCCEEDED" else None) if end else None,
         shifts=shifts,
-        proven=kept.get("proven"),
-        warnings=tuple(plan.get("warnings") or ()),
+        proven=record.ending.proven if record else None,
+        warnings=told.plan.warnings if told.plan else (),
         rollout_id=arn.rpartition(":")[2],
         holding=None if end else live.holding,
         next_at=None if end else live.next_at,
-        commands=records.commands(kept, STARTED_AT),
-        restore_command=plan.get("restore_command"),
+        commands=told.command_views(STARTED_AT),
+        restore_command=told.plan.restore_command if told.plan else None,
     )
 
 
-def _ended_at(end: End, outcome: str | None, shifts: tuple[ShiftView, ...]) -> float:
+def _ended_at(end: End, outcome: Outcome | None, shifts: tuple[ShiftView, ...]) -> float:
     """When the rollout was over: one that was stopped is, once its guard has restored the stable version."""
-    if outcome != "stopped_and_restored" or not shifts:
+    if outcome is not Outcome.STOPPED_AND_RESTORED or not shifts:
         return end.at
     return max(end.at, STARTED_AT + shifts[-1].at_second)
 

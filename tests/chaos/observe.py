@@ -16,6 +16,7 @@ from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
 from tests.chaos.case import Case
+from tidegate.ending.outcome import Outcome
 
 #: Our events that say how a rollout ended, with the outcome that each one says.
 ENDS: Mapping[str, str] = {
@@ -63,7 +64,7 @@ class Execution:
         """How it ended by its own word; None where it was stopped, timed out, or failed under a foreign name."""
         if self.status == "SUCCEEDED":
             return str(self.output["outcome"])
-        return story.OUTCOMES.get(self.error or "") if self.status == "FAILED" else None
+        return Outcome.of_error(self.error) if self.status == "FAILED" else None
 
 
 @dataclass(frozen=True, slots=True)

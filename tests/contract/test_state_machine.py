@@ -10,6 +10,7 @@ import pytest
 from tests.contract import asl_rules
 from tests.contract.artifacts import FUNCTIONS, MACHINE, RESOURCES, ROOT
 from tidegate import errors
+from tidegate.ending.outcome import Outcome
 from tidegate.planning.pace import FIXED_EVENTS, PROVISIONING_SECONDS
 
 STATES = MACHINE["States"]
@@ -126,6 +127,16 @@ def test_only_the_good_ends_succeed():
     }
     for name in ("Promoted", "Unchanged"):
         assert set(STATES[name]["Output"]) == {"outcome", "from_version", "to_version", "proven"}
+
+
+def test_every_end_is_an_outcome_and_says_so():
+    ends = {name: state for name, state in STATES.items() if state["Type"] in ("Succeed", "Fail")}
+    told = {state["Error"] if state["Type"] == "Fail" else state["Output"]["outcome"] for state in ends.values()}
+    assert told == {outcome.error or outcome for outcome in Outcome if outcome.event}
+    routed = {choice["Condition"].split("'")[1]: choice["Next"] for choice in STATES["HowItEnded?"]["Choices"]}
+    for said, name in routed.items():
+        assert ends[name].get("Error", ends[name].get("Output", {}).get("outcome")) in {Outcome(said).error, said}
+    assert set(routed) == {outcome for outcome in Outcome if outcome.is_clean}
 
 
 def test_before_the_plan_a_failure_rejects_and_after_it_rolls_back():

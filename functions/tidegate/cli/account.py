@@ -8,27 +8,28 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import boto3
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from tidegate.alias import Alias
 from tidegate.cli.aws_errors import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
 from tidegate.cli.target import EXECUTION_NAME_RULE, parse_target
-from tidegate.errors import TROUBLES
+from tidegate.ending.lock import Lock
+from tidegate.ending.record import HISTORY, INDEX, LOCK, RUNNING, RolloutRecord, plain
+from tidegate.errors import TROUBLES, LedgerUnreadable
 from tidegate.terminal.exit_codes import AwsFailed, NothingThere, Unusable, WouldBeRejected, stopping
 
 Item = dict[str, Any]
+_Kept = TypeVar("_Kept", Lock, RolloutRecord)
 
-_LOCK = "lock"
 #: PlanRollout's function may take 90 seconds, and command's less.
 _READ_SECONDS = 100
 _REFUSED_STARTS = {
@@ -165,36 +166,36 @@ class Account:
 
     # --- The ledger ---------------------------------------------------------------------------------------------------
 
-    def lock(self, target: Alias) -> Item | None:
+    def lock(self, target: Alias) -> Lock | None:
         """The lock of a running rollout, or None."""
         with self._asking("dynamodb:GetItem"):
             found = self._client("dynamodb").get_item(
-                TableName=self._table, Key={"target": {"S": str(target)}, "record": {"S": _LOCK}}, ConsistentRead=True
+                TableName=self._table, Key={"target": {"S": str(target)}, "record": {"S": LOCK}}, ConsistentRead=True
             )
-        return _plain(found["Item"]) if "Item" in found else None
+        return _read(Lock.parse, found["Item"]) if "Item" in found else None
 
-    def running(self) -> list[Item]:
+    def running(self) -> list[Lock]:
         """The lock of every running rollout, whole."""
         asked = {
-            "IndexName": "watched",
-            "KeyConditionExpression": "watched = :running",
-            "ExpressionAttributeValues": {":running": {"S": "running"}},
+            "IndexName": INDEX,
+            "KeyConditionExpression": f"{INDEX} = :running",
+            "ExpressionAttributeValues": {":running": {"S": RUNNING}},
         }
-        locks = [self.lock(parse_target(item["target"])) for item in self._query(asked)]
+        locks = [self.lock(parse_target(item["target"]["S"])) for item in self._query(asked)]
         return [lock for lock in locks if lock is not None]
 
-    def finished(self, target: Alias, limit: int) -> list[Item]:
+    def finished(self, target: Alias, limit: int) -> list[RolloutRecord]:
         """The newest finished rollouts of an alias, newest first."""
         asked = {
             "KeyConditionExpression": "target = :target AND begins_with(#record, :history)",
             "ExpressionAttributeNames": {"#record": "record"},
-            "ExpressionAttributeValues": {":target": {"S": str(target)}, ":history": {"S": "history#"}},
+            "ExpressionAttributeValues": {":target": {"S": str(target)}, ":history": {"S": HISTORY}},
             "ScanIndexForward": False,
             "ConsistentRead": True,
         }
         found = []
         for item in self._query(asked):
-            found.append(item)
+            found.append(_read(RolloutRecord.parse, item))
             if len(found) == limit:
                 break
         return found
@@ -203,7 +204,7 @@ class Account:
         with self._asking("dynamodb:Query"):
             pages = self._client("dynamodb").get_paginator("query").paginate(TableName=self._table, **asked)
             for page in pages:
-                yield from map(_plain, page["Items"])
+                yield from page["Items"]
 
     # --- How it is asked ----------------------------------------------------------------------------------------------
 
@@ -297,6 +298,8 @@ def _parsed(text: str | None) -> Any:
         return text
 
 
-def _plain(item: Item) -> Item:
-    plain = TypeDeserializer().deserialize
-    return {key: plain(value) for key, value in item.items()}
+def _read(parse: Callable[[Item], _Kept], item: Item) -> _Kept:
+    try:
+        return parse(plain(item))
+    except LedgerUnreadable as error:
+        raise AwsFailed(str(error)) from error

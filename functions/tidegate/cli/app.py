@@ -189,7 +189,7 @@ def watch(target: TargetArgument, account: AccountOptions, as_json: JsonOption =
     lock = account.lock(named)
     if lock is None:
         raise NothingThere(f"no rollout of {named} runs now: tidegate status {named} tells of the last one")
-    return _watch(account, lock["execution_arn"], as_json=as_json)
+    return _watch(account, lock.execution_arn, as_json=as_json)
 
 
 def _watch(account: Account, arn: str, *, as_json: bool) -> int:

@@ -18,14 +18,13 @@ from tidegate.json_text import Unreadable
 from tidegate.printable import printable
 from tidegate.request.problems import problems_of
 from tidegate.terminal import documents
-from tidegate.terminal.exit_codes import ENDED_OTHERWISE, SUCCEEDED, Failed, Stopped, Unusable
+from tidegate.terminal.exit_codes import SUCCEEDED, Failed, Stopped, Unusable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from tidegate.views.rollout_view import RolloutView
 
-_SUCCESSES = frozenset({"promoted", "unchanged"})
 #: A table that is piped somewhere is not cut to a terminal that is not there.
 _PIPED_COLUMNS = 140
 
@@ -168,7 +167,7 @@ def as_document(view: RolloutView) -> dict[str, Any]:
 
 def exit_code(view: RolloutView) -> int:
     """Whether a rollout is, or still may be, a success."""
-    return SUCCEEDED if view.outcome is None or view.outcome in _SUCCESSES else ENDED_OTHERWISE
+    return view.outcome.exit_code if view.outcome else SUCCEEDED
 
 
 def version() -> str:

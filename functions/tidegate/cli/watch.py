@@ -1,4 +1,4 @@
-"""A rollout in an account, followed from look to look until it has ended and its books are closed."""
+"""A rollout in an account, followed from look to look until it has ended and is recorded."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dataclasses import replace
 from tidegate.alias import Alias
 from tidegate.cli.account import Account, Execution, now
 from tidegate.cli.target import named_by, parse_target
+from tidegate.ending.lock import Lock
+from tidegate.ending.outcome import Outcome
 from tidegate.terminal.exit_codes import AwsFailed, NothingThere
-from tidegate.views.records import OUTCOMES, finished_view, planning_view, running_view
+from tidegate.views.records import finished_view, planning_view, running_view
 from tidegate.views.rollout_view import RolloutView
 
 #: The state machine looks once a minute, so this often is soon enough.
@@ -59,7 +61,7 @@ def look(account: Account, target: Alias) -> RolloutView:
     lock = account.lock(target)
     if lock is None:
         return finished(account, target)
-    execution = account.execution(lock["execution_arn"])
+    execution = account.execution(lock.execution_arn)
     if execution is not None and execution.runs:
         return running_view(lock, now())
     # It has ended, and a guard is about to close what it left open.
@@ -84,25 +86,25 @@ def finished(account: Account, target: Alias, rollout_id: str | None = None) -> 
 def _running(account: Account, execution: Execution) -> RolloutView:
     target = named_by(execution.request)
     lock = account.lock(target) if target else _lock_of(account, execution)
-    if lock is None or lock["execution_arn"] != execution.arn:
+    if lock is None or lock.execution_arn != execution.arn:
         return planning_view(str(target or _UNNAMED), execution.name, execution.started_at, now())
     return running_view(lock, now())
 
 
-def _lock_of(account: Account, execution: Execution) -> dict[str, object] | None:
+def _lock_of(account: Account, execution: Execution) -> Lock | None:
     """The lock of an execution whose target is its profile's secret."""
-    return next((lock for lock in account.running() if lock["execution_arn"] == execution.arn), None)
+    return next((lock for lock in account.running() if lock.execution_arn == execution.arn), None)
 
 
 def _ended(
     account: Account, arn: str, execution: Execution | None, last: RolloutView | None, every_seconds: float
 ) -> RolloutView:
-    """How it ended, by its books; where a guard has to close them, it is waited for."""
+    """How it ended, by its record; where a guard has to close them, it is waited for."""
     name = arn.rpartition(":")[2]
     started_at = execution.started_at if execution else now()
     asked = named_by(execution.request) if execution else None
     target = parse_target(last.target) if last and last.steps else asked
-    ours = execution is not None and (execution.status == "SUCCEEDED" or execution.error in OUTCOMES)
+    ours = execution is not None and (execution.status == "SUCCEEDED" or Outcome.of_error(execution.error) is not None)
     patience = now() + (0 if ours else GUARDS_SECONDS)
     while target is not None:
         try:
@@ -116,17 +118,20 @@ def _ended(
 
 
 def _with_end(view: RolloutView, execution: Execution | None) -> RolloutView:
-    """A view with the end that Step Functions tells of, for want of books."""
+    """A view with the end that Step Functions tells of, for want of a record."""
     if execution is None:
-        return replace(view, outcome="stopped", cause="Step Functions knows this execution no longer", holding=None)
-    outcome = str(execution.output.get("outcome") or OUTCOMES.get(execution.error or "", "stopped"))
+        return replace(
+            view, outcome=Outcome.STOPPED, cause="Step Functions knows this execution no longer", holding=None
+        )
+    said = Outcome.of_success(execution.output.get("outcome")) or Outcome.of_error(execution.error)
+    outcome = said or Outcome.STOPPED
     why = execution.cause or execution.error or f"the execution is {execution.status}"
     return replace(
         view,
         outcome=outcome,
-        cause=None if outcome in {"promoted", "unchanged"} else why,
+        cause=None if outcome.is_success else why,
         proven=execution.output.get("proven"),
-        weight_percent=100.0 if outcome == "promoted" else view.weight_percent,
+        weight_percent=100.0 if outcome is Outcome.PROMOTED else view.weight_percent,
         now=execution.ended_at or view.now,
         holding=None,
         next_at=None,

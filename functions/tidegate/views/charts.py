@@ -10,6 +10,7 @@ from itertools import groupby
 from statistics import NormalDist, median
 from typing import Final
 
+from tidegate.ending.outcome import Outcome
 from tidegate.views import rollout_view as views
 from tidegate.views.evidence_chart import evidence_charts
 from tidegate.views.frame import (
@@ -115,11 +116,11 @@ def _weight_chart(view: RolloutView, frame: Frame) -> str:
 
 def _end_mark(view: RolloutView, frame: Frame, last: str) -> str:
     """The end of a rollout that had moved traffic, where no verdict marks it: a person or a guard ended it."""
-    decision = "promote" if view.outcome == "promoted" else "roll_back"
+    decision = "promote" if view.outcome is Outcome.PROMOTED else "roll_back"
     moved = [shift.weight_percent for shift in view.weights if shift.weight_percent]
     if view.outcome is None or last == decision or not moved:
         return ""
-    reason = f"{views.outcome_title(view.outcome)}. {views.why(view)}".strip()
+    reason = f"{views.outcome_title(view)}. {views.why(view)}".strip()
     return mark_at(frame, view.elapsed_seconds, moved[-1], decision, reason)
 
 

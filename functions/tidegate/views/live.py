@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.duration import format_duration
+from tidegate.ending.outcome import Outcome
 from tidegate.printable import one_line, printable
 from tidegate.views import rollout_view as views
 from tidegate.views.rollout_view import Counts, RolloutView, VerdictView
@@ -96,7 +97,7 @@ def _events(view: RolloutView, previous: RolloutView | None) -> list[tuple[float
 
 
 def _end_lines(view: RolloutView) -> list[str]:
-    end = f"{views.outcome_title(view.outcome or '')}. {views.ending(view)}{_proof(view)}"
+    end = f"{views.outcome_title(view)}. {views.ending(view)}{_proof(view)}"
     return [line for line in (end, views.why(view), *_remedy_lines(view)) if line]
 
 
@@ -143,7 +144,7 @@ def _subtitle(view: RolloutView) -> Text:
 
 
 def _border(view: RolloutView) -> str:
-    return TONE_STYLES[views.TONES.get(view.outcome, "plain")] if view.outcome else STABLE
+    return TONE_STYLES[views.tone(view)] if view.outcome else STABLE
 
 
 def _traffic(view: RolloutView) -> Text:
@@ -188,7 +189,7 @@ def _holding(view: RolloutView) -> Text:
 
 
 def _mark(view: RolloutView, number: int) -> tuple[str, str]:
-    if view.outcome == "promoted" or number < view.step:
+    if view.outcome is Outcome.PROMOTED or number < view.step:
         return "✓", "green"
     if number > view.step or not view.weights:
         return "○", STABLE
@@ -271,10 +272,9 @@ def _folded(verdicts: Iterable[VerdictView]) -> list[VerdictView]:
 
 
 def _end(view: RolloutView) -> Text:
-    outcome = view.outcome or ""
-    style = TONE_STYLES[views.TONES.get(outcome, "plain")]
+    style = TONE_STYLES[views.tone(view)]
     return Text.assemble(
-        (f"{views.outcome_title(outcome)}. ", f"bold {style}"),
+        (f"{views.outcome_title(view)}. ", f"bold {style}"),
         (f"{views.ending(view)}{_proof(view)}", style),
         *(f"\n{printable(line)}" for line in (views.why(view), *_remedy_lines(view)) if line),
     )

@@ -56,15 +56,13 @@ def html(view: RolloutView) -> str:
 
 
 def _heading(view: RolloutView) -> str:
-    outcome = view.outcome or "running"
-    tone = views.TONES.get(outcome, "plain")
     sentence = f"<p class='ending'>{escape(views.ending(view))}</p>" if view.outcome else ""
     cause = f"<blockquote>{escape(views.why(view))}</blockquote>" if views.why(view) else ""
     warnings = "".join(f"<li>{escape(warning)}</li>" for warning in view.warnings)
     return f"""<header>
 <p class="over">{escape(view.function_name)} <span>alias</span> {escape(view.alias_name)}</p>
 <h1>Version {escape(view.stable)} <span class="arrow">→</span> <span class="candidate">{escape(view.candidate or "…")}
-</span><span class="badge {tone}">{escape(views.outcome_title(outcome))}</span>{_proof_badge(view)}</h1>
+</span><span class="badge {views.tone(view)}">{escape(views.outcome_title(view))}</span>{_proof_badge(view)}</h1>
 {sentence}{_proof(view)}{cause}{_remedy(view)}
 {f"<ul class='warnings' aria-label='Warnings'>{warnings}</ul>" if warnings else ""}
 </header>"""

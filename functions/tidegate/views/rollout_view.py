@@ -9,36 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any
 
 from tidegate.duration import format_duration
-
-Tone = Literal["good", "bad", "plain"]
-
-#: How each outcome reads: as a success, as something to look into, or as neither.
-TONES: dict[str, Tone] = {
-    "promoted": "good",
-    "unchanged": "plain",
-    "rejected": "bad",
-    "rolled_back": "bad",
-    "interrupted": "bad",
-    "rollback_failed": "bad",
-    "stopped_and_restored": "bad",
-    "stopped": "bad",
-}
-
-#: How a rollout ends that may have left the alias split.
-_NEED_A_PERSON = frozenset({"rollback_failed", "stopped"})
-_ENDINGS = {
-    "promoted": "Version {candidate} serves all traffic.",
-    "unchanged": "Nothing new to roll out: version {stable} serves on.",
-    "rejected": "Traffic never moved.",
-    "rolled_back": "Version {stable} serves all traffic again.",
-    "interrupted": "Somebody else moved or deleted the alias; what they did stays.",
-    "rollback_failed": "The alias needs a person.",
-    "stopped_and_restored": "Version {stable} serves all traffic again.",
-    "stopped": "The alias needs a person.",
-}
+from tidegate.ending.outcome import Outcome, Tone
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +200,7 @@ class RolloutView:
     now: float
     minutes: tuple[MinuteView, ...] = ()
     verdicts: tuple[VerdictView, ...] = ()
-    outcome: str | None = None
+    outcome: Outcome | None = None
     cause: str | None = None
     shifts: tuple[ShiftView, ...] = ()
     proven: bool | None = None
@@ -294,9 +268,14 @@ def _fields(shape: type[EvidenceView | LastStepView], record: Mapping[str, Any])
     return {name: TallyView(*value) if isinstance(value, list) else value for name, value in known.items()}
 
 
-def outcome_title(outcome: str) -> str:
-    """An outcome as a title: `rolled_back` is "Rolled back"."""
-    return outcome.replace("_", " ").capitalize()
+def outcome_title(view: RolloutView) -> str:
+    """How the rollout ended, as a title: "Rolled back"; while it runs, that."""
+    return view.outcome.label if view.outcome else "Running"
+
+
+def tone(view: RolloutView) -> Tone:
+    """How its end reads."""
+    return view.outcome.tone if view.outcome else "plain"
 
 
 def proof_title(view: RolloutView) -> str:
@@ -315,12 +294,12 @@ def proof(view: RolloutView) -> str:
 
 def ending(view: RolloutView) -> str:
     """One sentence on what the rollout left behind; "" while it runs."""
-    return _ENDINGS.get(view.outcome or "", "").format(stable=view.stable, candidate=view.candidate)
+    return view.outcome.sentence.format(stable=view.stable, candidate=view.candidate) if view.outcome else ""
 
 
 def remedy(view: RolloutView) -> str:
     """The command that restores the stable version, where the rollout left that to a person; "" elsewhere."""
-    return view.restore_command or "" if view.outcome in _NEED_A_PERSON else ""
+    return view.restore_command or "" if view.outcome and view.outcome.needs_a_person else ""
 
 
 def remedy_title(view: RolloutView) -> str:
@@ -340,10 +319,9 @@ def why(view: RolloutView) -> str:
 def closing_words(view: RolloutView) -> str:
     """How the rollout ended, who serves now, and why: one line for whoever reads no other, and the remedy below."""
     cause = f" {why(view).rstrip('.')}." if why(view) else ""
-    title = outcome_title(view.outcome or "running")
     proven = f" {proof_title(view)}." if view.proven is not None else ""
     below = f"\n{remedy_title(view)}\n{remedy(view)}" if remedy(view) else ""
-    return f"{view.target}: {title}. {ending(view)}{proven}{cause}{below}"
+    return f"{view.target}: {outcome_title(view)}. {ending(view)}{proven}{cause}{below}"
 
 
 def next_look(view: RolloutView) -> str:

@@ -28,5 +28,5 @@ def table(headings: Sequence[str], rows: Sequence[Sequence[str | Text | None]]) 
 
 def outcome(view: RolloutView) -> Text:
     """An outcome in its colour."""
-    said = view.outcome or ""
-    return Text(views.outcome_title(said), style=live.TONE_STYLES[views.TONES.get(said, "plain")])
+    said = views.outcome_title(view) if view.outcome else ""
+    return Text(said, style=live.TONE_STYLES[views.tone(view)])

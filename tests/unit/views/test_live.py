@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 from rich.console import Console
 
+from tidegate.ending.outcome import Outcome
 from tidegate.views.live import lines, render
 from tidegate.views.rollout_view import (
     CommandView,
@@ -49,7 +50,7 @@ ROLLED_BACK = replace(
     now=130,
     shifts=(ShiftView(5, 10), ShiftView(127, 0)),
     verdicts=(WAIT, VerdictView(126, 0, 10, "roll_back", "alarm [bold]checkout-errors[/] is ALARM")),
-    outcome="rolled_back",
+    outcome=Outcome.ROLLED_BACK,
     cause="alarm checkout-errors is ALARM",
 )
 
@@ -85,7 +86,7 @@ def test_the_end_says_what_happened_and_who_serves_now():
 
 
 def test_a_promoted_rollout_ticks_every_step():
-    screen = drawn(replace(BAKING, weight_percent=100, step=1, outcome="promoted"))
+    screen = drawn(replace(BAKING, weight_percent=100, step=1, outcome=Outcome.PROMOTED))
     assert "✓ 10 %" in screen
     assert "✓ 100 %" in screen
     assert "Promoted. Version 2 serves all traffic." in screen
@@ -100,7 +101,7 @@ def test_a_promoted_rollout_ticks_every_step():
     ],
 )
 def test_the_end_of_a_promotion_says_what_it_rests_on_without_another_line(proven, said):
-    promoted = replace(BAKING, weight_percent=100, step=1, outcome="promoted", proven=proven)
+    promoted = replace(BAKING, weight_percent=100, step=1, outcome=Outcome.PROMOTED, proven=proven)
     assert said in drawn(promoted, width=80)
     assert drawn(promoted, width=80).count("\n") == drawn(replace(promoted, proven=None), width=80).count("\n")
     assert lines(promoted, BAKING)[-1] == f"01:30  {said}"
@@ -172,7 +173,7 @@ def test_plain_lines_tell_the_story_once_and_in_order():
 
 def test_a_rollout_without_a_plan_tells_its_end_alone():
     unplanned = replace(PLANNED, steps=())
-    rejected = replace(unplanned, now=1, outcome="rejected", cause="unknown key: colour")
+    rejected = replace(unplanned, now=1, outcome=Outcome.REJECTED, cause="unknown key: colour")
     assert lines(unplanned) == []
     assert lines(rejected, unplanned) == ["00:01  Rejected. Traffic never moved.", "unknown key: colour"]
 
@@ -197,7 +198,7 @@ def test_what_holds_it_up_and_the_next_look_are_drawn_and_nothing_jumps():
     assert "paused by ana (a graph)" in screen
     assert "next look in 30 s" in screen
     assert "next look is due" in drawn(replace(held, now=125))
-    assert "next look" not in drawn(replace(held, outcome="promoted"))
+    assert "next look" not in drawn(replace(held, outcome=Outcome.PROMOTED))
     assert screen.count("\n") == drawn(BAKING, width=80).count("\n")
     assert lines(held, BAKING) == ["01:30  paused by ana (a graph)"]
 
@@ -206,7 +207,7 @@ def test_lines_stand_in_the_order_of_their_seconds_whoever_said_them():
     finished = replace(
         BAKING,
         now=130,
-        outcome="promoted",
+        outcome=Outcome.PROMOTED,
         commands=(CommandView(100, "finish", "ana", "it is urgent"),),
         verdicts=(WAIT, VerdictView(129, 0, 10, "promote", "finished by ana")),
     )
@@ -217,11 +218,13 @@ def test_lines_stand_in_the_order_of_their_seconds_whoever_said_them():
 
 
 def test_an_end_that_the_books_round_down_stays_behind_what_led_to_it():
-    ended = replace(BAKING, now=126.0, outcome="rolled_back", verdicts=(VerdictView(126.04, 0, 10, "roll_back", "no"),))
+    ended = replace(
+        BAKING, now=126.0, outcome=Outcome.ROLLED_BACK, verdicts=(VerdictView(126.04, 0, 10, "roll_back", "no"),)
+    )
     assert ["roll back" in line for line in lines(ended, replace(BAKING, verdicts=()))] == [True, False]
 
 
-@pytest.mark.parametrize("outcome", ["stopped", "rollback_failed"])
+@pytest.mark.parametrize("outcome", [Outcome.STOPPED, Outcome.ROLLBACK_FAILED])
 @pytest.mark.parametrize(
     ("cause", "why"),
     [
@@ -243,7 +246,7 @@ def test_what_a_person_has_to_do_has_a_line_of_its_own_and_is_said_once(outcome,
     assert drawn(left).count("aws lambda update-alias") == 1
 
 
-@pytest.mark.parametrize("outcome", ["promoted", "rolled_back", "interrupted", "stopped_and_restored"])
+@pytest.mark.parametrize("outcome", [each for each in Outcome if not each.needs_a_person])
 def test_nobody_is_told_to_restore_what_needs_no_person(outcome):
     ended = replace(BAKING, outcome=outcome, cause="why", restore_command=RESTORE)
     assert RESTORE not in "".join([*lines(ended), closing_words(ended), drawn(ended, width=200)])

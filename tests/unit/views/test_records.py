@@ -1,23 +1,26 @@
-"""The ledger's items as a view: who holds a rollout up, what each minute saw, when the weight moved."""
+"""What the ledger says as a view: who holds a rollout up, what each minute saw, when the weight moved."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from tests import plans
+from tidegate.ending.lock import Lock
+from tidegate.ending.record import RolloutRecord, history_key
+from tidegate.planning.strategy import Step
 from tidegate.views.live import lines
 from tidegate.views.records import finished_view, planning_view, running_view
 from tidegate.views.rollout_view import CommandView
 
 START = 1_767_614_400  # 2026-01-05 12:00 UTC
-PLAN = {
-    "stable": "1",
-    "started_at": START,
-    "poll_seconds": 60,
-    "hold_poll_seconds": 75,
-    "steps": [{"weight_percent": 10, "bake_seconds": 120}, {"weight_percent": 100, "bake_seconds": 300}],
-    "warnings": [],
-    "restore_command": "aws lambda update-alias",
-}
+PLAN = replace(
+    plans.PLAN,
+    started_at=START,
+    hold_poll_seconds=75,
+    steps=(Step(10, 120), Step(100, 300)),
+    restore_command="aws lambda update-alias",
+).to_json()
 APPROVE = "tidegate approve checkout:live, or reject"
 ARN = "arn:aws:states:us-east-1:123456789012:execution:tidegate-rollout:release-7"
 
@@ -33,13 +36,18 @@ def verdict(second, weight, action="wait", stable=(0, 0), candidate=(0, 0)):
         "weight_percent": weight,
         "action": action,
         "reason": "because",
+        "convicts": False,
         "checks": [],
         **counts,
     }
 
 
+def said(command, second, **more):
+    return {"id": "7", "command": command, "author": "ana", "at": START + second, **more}
+
+
 def lock(*verdicts, **more):
-    return {
+    item = {
         "target": "checkout:live",
         "execution_arn": ARN,
         "taken_at": START,
@@ -48,11 +56,11 @@ def lock(*verdicts, **more):
         "step": 0,
         "weight_percent": 10,
         "verdicts": [json.dumps(one) for one in verdicts],
-        **more,
     }
+    return Lock.parse(item | more)
 
 
-def history(*verdicts, **more):
+def history(*verdicts, reverted=None, **more):
     document = {
         "plan": PLAN,
         "candidate": "2",
@@ -63,7 +71,15 @@ def history(*verdicts, **more):
         "verdicts": verdicts,
         **more,
     }
-    return {"target": "checkout:live", "execution_arn": ARN, "document": json.dumps(document)}
+    item = {
+        "target": "checkout:live",
+        "record": history_key(START, "release-7"),
+        "execution_arn": ARN,
+        "outcome": document["outcome"],
+        "cause": document["cause"],
+        "document": json.dumps(document),
+    }
+    return RolloutRecord.parse(item | ({"reverted": json.dumps(reverted)} if reverted else {}))
 
 
 def test_minutes_are_what_each_look_knew_more_than_the_one_before():
@@ -109,7 +125,11 @@ def test_the_last_verdict_counts_where_there_was_no_room_for_it():
             196,
         ),
         (
-            {"pause": json.dumps({"author": "ana", "reason": "a graph", "at": START + 90})},
+            {
+                "pause": json.dumps(
+                    {"id": "7", "command": "pause", "author": "ana", "reason": "a graph", "at": START + 90}
+                )
+            },
             "paused by ana (a graph) since 2026-01-05 12:01:30 UTC; tidegate resume checkout:live",
             None,
         ),
@@ -139,8 +159,7 @@ def test_a_finished_rollout_is_weighed_by_its_end():
 
 
 def test_a_promotion_that_was_taken_back_says_so():
-    word = {"author": "ana", "reason": "wrong prices", "at": START + 900}
-    view = finished_view({**history(verdict(61, 10)), "reverted": json.dumps(word)})
+    view = finished_view(history(verdict(61, 10), reverted=said("revert", 900, reason="wrong prices")))
     assert view.cause == "since then reverted by ana (wrong prices), at 2026-01-05 12:15:00 UTC"
 
 
@@ -152,7 +171,7 @@ def test_a_refusal_before_there_was_a_plan_has_an_end_and_no_versions():
 
 
 def test_people_s_words_and_the_way_back_are_the_ledger_s():
-    word = {"id": "7", "command": "approve", "author": "ana", "reason": "fine", "at": START + 90, "step": 1}
+    word = said("approve", 90, reason="fine", approval_step=1, step=1)
     runs = running_view(lock(verdict(61, 10), commands=[json.dumps(word), json.dumps(word)]), START + 130)
     ended = finished_view(history(verdict(61, 10), commands=[word]))
     assert runs.commands == ended.commands == (CommandView(90, "approve", "ana", "fine"),)

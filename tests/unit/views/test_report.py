@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
+from tidegate.ending.outcome import Outcome
 from tidegate.views.charts import interval_percent
 from tidegate.views.report import html
 from tidegate.views.rollout_view import (
@@ -58,7 +59,7 @@ ROLLED_BACK = RolloutView(
             ),
         ),
     ),
-    outcome="rolled_back",
+    outcome=Outcome.ROLLED_BACK,
     cause="errors above the limit",
 )
 
@@ -258,12 +259,12 @@ def test_a_limit_or_an_alarm_that_ends_it_marks_the_traffic_and_no_evidence():
 
 
 def test_an_end_without_a_verdict_is_marked_on_the_traffic():
-    stopped = looked([SUSPECT], outcome="stopped_and_restored", cause="execution ABORTED")
+    stopped = looked([SUSPECT], outcome=Outcome.STOPPED_AND_RESTORED, cause="execution ABORTED")
     page = html(stopped)
     assert page.count("<g class='mark ") == 1
     assert "<title>10:00 Stopped and restored. execution ABORTED</title>" in page
     assert "<g class='mark " not in html(replace(stopped, outcome=None))
-    assert "<g class='mark " not in html(replace(stopped, outcome="rejected", shifts=(), minutes=()))
+    assert "<g class='mark " not in html(replace(stopped, outcome=Outcome.REJECTED, shifts=(), minutes=()))
 
 
 def test_people_are_named_with_their_reasons():
@@ -279,7 +280,7 @@ def test_people_are_named_with_their_reasons():
 def test_what_a_person_has_to_do_stands_alone():
     command = "aws lambda update-alias --routing-config '{}'"
     cause = f"Run: {command}\nbecause access is denied"
-    page = html(replace(ROLLED_BACK, outcome="stopped", cause=cause, restore_command=command))
+    page = html(replace(ROLLED_BACK, outcome=Outcome.STOPPED, cause=cause, restore_command=command))
     assert "<blockquote>access is denied</blockquote>" in page
     assert "Restore version 1 with:" in page
     assert page.count("<pre>aws lambda update-alias --routing-config &#x27;{}&#x27;</pre>") == 1
@@ -316,7 +317,7 @@ def test_a_p_value_is_told_shortly(p, told):
     ],
 )
 def test_a_promotion_says_what_it_rests_on(proven, title, sentence):
-    text = Page(html(looked([SUSPECT], outcome="promoted", proven=proven))).text
+    text = Page(html(looked([SUSPECT], outcome=Outcome.PROMOTED, proven=proven))).text
     assert title in text
     assert sentence in text
     assert "with 95 % confidence: errors at most 1.2 % of its requests." in text
@@ -406,7 +407,7 @@ def test_a_verdict_from_before_there_was_a_judge_is_read_too():
     assert (verdict.evidence, verdict.last_step) == ((), ())
 
 
-@pytest.mark.parametrize("field", ["function_name", "alias_name", "stable", "candidate", "outcome", "cause"])
+@pytest.mark.parametrize("field", ["function_name", "alias_name", "stable", "candidate", "cause"])
 def test_hostile_text_stays_text(field):
     page = html(replace(looked([SUSPECT, TRIPPED], proven=True), **{field: HOSTILE}))
     assert "<script" not in page
@@ -428,7 +429,7 @@ def test_hostile_verdicts_stay_text():
     "view",
     [
         replace(ROLLED_BACK, outcome=None, cause=None),
-        replace(ROLLED_BACK, minutes=(), verdicts=(), shifts=(), outcome="rejected"),
+        replace(ROLLED_BACK, minutes=(), verdicts=(), shifts=(), outcome=Outcome.REJECTED),
         replace(ROLLED_BACK, candidate=None, steps=(), now=ROLLED_BACK.started_at),
     ],
     ids=["running", "rejected", "no candidate"],

@@ -98,7 +98,7 @@ def _decide(plan: Plan, progress: Progress, observed: Observation, revision_id: 
         except LockLost:
             raise
         except RolloutError as error:
-            # A verdict to roll back does not wait for the books.
+            # A verdict to roll back does not wait for the ledger.
             if standing.decision.action != "roll_back":
                 raise
             logger.warning("verdict not recorded", reason=str(error))

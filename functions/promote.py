@@ -26,8 +26,8 @@ from tidegate.routing import Routing
 def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate`, `progress` (null where the alias is new) and `decision`. Result: `outcome`.
 
-    Once the alias is written and this has said so, books that cannot be closed do not undo it. A handler that never
-    gets as far as saying so leaves a doubt, and doubt ends on the stable version.
+    Once the alias is written and this has said so, a record that cannot be written does not undo it. A handler that
+    never gets as far as saying so leaves a doubt, and doubt ends on the stable version.
     """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     alias = _create(plan, candidate) if plan.creates_alias else _move(plan, candidate, event["progress"])
@@ -86,7 +86,7 @@ def _is_promoted(routing: Routing, plan: Plan, candidate: str) -> bool:
 
 
 def _require_unrestored(plan: Plan) -> None:
-    """Before success is told without the books: an alarm may have taken the promotion back meanwhile.
+    """Before success is told without a record: an alarm may have taken the promotion back meanwhile.
 
     Raises:
         LockLost: somebody restores, or has restored, the stable version.

@@ -24,13 +24,13 @@ from tidegate.routing import ALL_PERCENT, Routing
 _IN_FLIGHT_SECONDS = 16 * 60
 #: An alias that cannot be read is not asked about for ever: a role that may not, may not.
 _UNREADABLE_SECONDS = 3600
-#: A younger end is still its guard's, or waits for a handler in flight: a sweep that cannot settle it proves nothing.
-_SETTLED_AFTER_SECONDS = 300
+#: A younger end is its guard's, or waits for a handler in flight: that a sweep cannot reconcile it proves nothing.
+_RECONCILED_AFTER_SECONDS = 300
 
 
 @task("sweep")
 def handler(_event: Document) -> Document:
-    """Event: EventBridge Scheduler's. Result: how many rollouts were settled, and how many aliases restored again.
+    """Event: EventBridge Scheduler's. Result: how many rollouts were reconciled, and how many aliases restored again.
 
     Only a sweep that saw everything whole says that no rollback is open; one that could not find out says nothing.
 
@@ -46,8 +46,8 @@ def handler(_event: Document) -> Document:
         overdue = False
         try:
             end = executions.end_of(lock.execution_arn, now - lock.taken_at)
-            overdue = end is not None and now - end.ended_at > _SETTLED_AFTER_SECONDS
-            settled += end is not None and _settle(lock, end)
+            overdue = end is not None and now - end.ended_at > _RECONCILED_AFTER_SECONDS
+            settled += end is not None and _reconcile(lock, end)
         except RolloutError as error:
             failed = _note(lock.target, error)
             left_open += overdue
@@ -69,8 +69,8 @@ def _note(target: str, error: RolloutError) -> RolloutError:
     return error
 
 
-def _settle(seen: Lock, end: ExecutionEnd) -> bool:
-    """Settle a rollout whose execution has ended for certain; the index may lag, so the lock itself is read."""
+def _reconcile(seen: Lock, end: ExecutionEnd) -> bool:
+    """Reconcile a rollout whose execution has ended for certain; the index may lag, so the lock itself is read."""
     lock = locks.read(seen.target)
     if lock is None or lock.execution_arn != seen.execution_arn:
         return False

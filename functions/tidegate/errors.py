@@ -29,7 +29,7 @@
     │   ├── FunctionUpdating        Lambda is still changing the function
     │   ├── VersionPending          the candidate is still being made ready
     │   ├── ProvisioningPending     the alias's provisioned concurrency is not ready yet
-    │   └── LedgerUnavailable       the alias is promoted, and only the books are still open
+    │   └── LedgerUnavailable       the alias is promoted, and only its record is still open
     ├── PromotionPaused             paused between the verdict and the promotion: held, not ended
     ├── HookFailed                  the user's own function says no, or leaves it unsaid
     ├── ProvisioningFailed          the promoted version's provisioned concurrency cannot be had
@@ -167,7 +167,7 @@ class ProvisioningPending(Transient):
 
 
 class LedgerUnavailable(Transient):
-    """The alias is promoted, and only the books are still open."""
+    """The alias is promoted, and only its record is still open."""
 
 
 class HookFailed(RolloutError):

@@ -78,7 +78,7 @@ NAMED = (
         ("sweep.py", "_take_back", r" or locks\.read\(rollout\.target\) is not None", ""),
     ),
     _named(
-        "the sweeper settles a rollout that runs",
+        "the sweeper reconciles a rollout that runs",
         (
             "tidegate/ending/execution_end.py",
             "ExecutionEnd.parse",
@@ -87,8 +87,8 @@ NAMED = (
         ),
     ),
     _named(
-        "the sweeper settles whoever holds the lock by now",
-        ("sweep.py", "_settle", r" or lock\.execution_arn != seen\.execution_arn", ""),
+        "the sweeper reconciles whoever holds the lock by now",
+        ("sweep.py", "_reconcile", r" or lock\.execution_arn != seen\.execution_arn", ""),
     ),
     _named(
         "the sweep stops at its first failure",

@@ -3,9 +3,9 @@
 Nobody restores because an alias looks like this rollout's: a later rollout of the same versions may have it by now.
 Each write names a RevisionId that is known to be this rollout's own. Either the lock, or the execution itself, keeps it
 as that of the rollout's last write: at that revision the alias is as the rollout left it, and it is restored before
-anything is said to the ledger, at which a restorer may die each time. Or the alias is read first, and its lock is
-marked, or at least read, after: whoever holds it then held it when the alias was read, and a later holder changes the
-revision.
+anything is said to the ledger, at which a restorer may die each time. Or the alias is read first, and the intent is
+written to its lock, or that at least read, after: whoever holds it then held it when the alias was read, and a later
+holder changes the revision.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _ATTEMPTS = 5
 
 
 def has_ended_cleanly(lock: Lock) -> bool:
-    """Whether the execution has ended as it should, and only the books are open: what it told is not undone."""
+    """Whether the execution has ended as it should, and only its record is open: what it told is not undone."""
     end = executions.end_of(lock.execution_arn, time.time() - lock.taken_at)
     return end is not None and end.ended_cleanly
 
@@ -110,12 +110,9 @@ def restore(
     weight away that is this rollout's own. An ending instead, where the history says already how the rollout ended.
 
     The revision of this rollout's last write is tried also where the alias was read as moved: a read may be old. Where
-    it was not found at all (`alias_gone`), it is read once more instead. `is_alone` is asked, once the alias was read,
-    where the ledger is silent: whether nobody but this rollout can be at it; without it, that is not known.
-
-    A promotion is undone only by whoever said so in the lock. Where nobody could, it is undone only if the history does
-    not say promoted, once no Promote can be in flight that might still write so; `ended_at` is when the last one may
-    have begun, None while the execution goes on.
+    it was not found at all (`alias_gone`), it is read once more instead. `is_alone` is asked once the alias was read,
+    and the ledger is silent. `ended_at` is when the last Promote may have begun, None while the execution goes on: a
+    promotion that nobody could forbid in the lock is undone once it can no longer be recorded.
 
     Raises:
         AliasMoved, AliasNotFound: nothing of the alias is this rollout's; nothing was written.

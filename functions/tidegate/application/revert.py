@@ -19,8 +19,7 @@ from tidegate.routing import Routing
 def revert(command: Command) -> Document:
     """The answer to a command to take the alias's last promotion back.
 
-    The version before must still be able to serve, and the write names the revision that was read: somebody else's
-    later move is left alone.
+    The version before must be able to serve, and the write names the revision that was read.
 
     Raises:
         RolloutError: AWS could not be asked.

@@ -83,8 +83,8 @@ def _what_follows(plan: Plan, lock: Lock, given: GivenCommand) -> str:
 def _restore(command: Command, plan: Plan, lock: Lock, given: GivenCommand) -> Document | None:
     """Restore at once; the state machine finds the alias restored at its next look, and ends for this reason."""
     kept = given if item_size.size("".join(lock.commands)) < item_size.MAX_COMMANDS_BYTES else None
-    marked = ledger.record_intent(lock.target, lock.execution_arn, str(given), given=kept)
-    found = marked.snapshot if marked else None
+    now = ledger.record_intent(lock.target, lock.execution_arn, str(given), given=kept)
+    found = now.snapshot if now else None
     if found is None:
         return None
     message = f"{plan.target} is {given}"

@@ -24,7 +24,7 @@ FRESH_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How long the books are kept, and the topic that hears of rollouts, "" for none."""
+    """How long the history is kept, and the topic that hears of rollouts, "" for none."""
 
     history_retention_days: int
     notification_topic_arn: str

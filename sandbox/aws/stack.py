@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from graphlib import TopologicalSorter
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import boto3
 import moto  # noqa: F401 - before any client: moto answers only clients that were made after its import
@@ -25,6 +25,7 @@ from samtranslator.yaml_helper import yaml_parse
 
 from sandbox.aws.boundary import AwsError
 from sandbox.aws.intrinsics import Created, Properties, Resolver, TemplateUnsupported, references
+from sandbox.aws.services import Delivers, Runs
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -44,32 +45,6 @@ _PSEUDO_PARAMETERS = {
 }
 #: `sam package` replaces local paths by addresses in a bucket; here the key is the local path itself.
 _PACKAGED = "s3://sandbox/"
-
-
-class Runs(Protocol):
-    """Runs Lambda functions; `sandbox.aws.runtime.Runtime` does."""
-
-    def register(
-        self,
-        function_name: str,
-        *,
-        handler: str,
-        environment: dict[str, str],
-        timeout_seconds: float,
-        role_arn: str,
-        memory_mb: int,
-    ) -> None:
-        """Take over the function's invocations."""
-
-
-class Delivers(Protocol):
-    """Invokes on events and on schedules; `sandbox.aws.eventbridge.EventBridge` does."""
-
-    def schedule(self, name: str, expression: str, target: Mapping[str, Any]) -> None:
-        """Invoke the target whenever the expression says so."""
-
-    def configure_async(self, function_name: str, qualifier: str | None, config: Mapping[str, Any]) -> None:
-        """Keep a function's retries and destinations for asynchronous invocations."""
 
 
 @lru_cache(maxsize=64)

@@ -192,10 +192,11 @@ class Traffic:
         rates = {name: self._behaviour(name).rate_at(minute) for name in (version, other)}
         usual_rate = self._stable_behaviour.rate_at(minute)
         served = {name: self._minutes[minute].setdefault(name, _Served()) for name in (version, other)}
+        draw, outage = self._random.random, self._outage
         for index in range(self._in_minute, due):
-            routed, failing, in_outage, pace = (self._random.random() for _ in range(4))
+            routed, failing, in_outage, pace = draw(), draw(), draw(), draw()
             name = other if routed < weight else version
-            down = in_outage < self._outage_rate((minute + index / in_all) * MINUTE_SECONDS)
+            down = bool(outage) and in_outage < self._outage_rate((minute + index / in_all) * MINUTE_SECONDS)
             failed = down or failing < rates[name]
             blamed = failed and name != self._stable and not down and failing >= usual_rate
             duration_ms = self._behaviour(name).duration_ms(pace or 0.5) + self._cold_start_ms(name)
@@ -264,8 +265,7 @@ class Traffic:
         requests = self._due_in(-minutes_before)
         if requests == 0:
             return
-        random = Random(f"{self._seed} minute {-minutes_before}")
-        errors = _successes(random, requests, self._stable_behaviour.error_rate)
+        errors = _past_errors(self._seed, -minutes_before, requests, self._stable_behaviour.error_rate)
         durations_ms = _usual_ms(self._stable_behaviour, requests, _turn(self._due_before(-minutes_before), requests))
         for dimensions in (
             {**self._at_alias, "ExecutedVersion": stable},
@@ -356,6 +356,12 @@ def _usual_ms(behaviour: Behaviour, requests: int, turn: int) -> Samples:
 
 def _whole(duration_ms: float) -> int:
     return max(1, round(duration_ms))
+
+
+@lru_cache(maxsize=4096)
+def _past_errors(seed: int, minute: int, requests: int, rate: float) -> int:
+    """How many requests failed in a minute before the start: the same in every story of a seed."""
+    return _successes(Random(f"{seed} minute {minute}"), requests, rate)
 
 
 def _successes(random: Random, trials: int, rate: float) -> int:

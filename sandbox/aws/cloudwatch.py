@@ -69,13 +69,16 @@ class CloudWatch:
         invocations = sum(durations_ms.values())
         if not invocations:
             return
-        self._keep("AWS/Lambda", "Invocations", dimensions, minute_start, {1: invocations})
-        self._keep("AWS/Lambda", "Errors", dimensions, minute_start, {1: errors, 0: invocations - errors})
-        self._keep("AWS/Lambda", "Duration", dimensions, minute_start, durations_ms)
+        named = frozenset(dimensions.items())
+        self._keep("AWS/Lambda", "Invocations", named, minute_start, _ones(invocations, 0))
+        self._keep("AWS/Lambda", "Errors", named, minute_start, _ones(errors, invocations - errors))
+        self._keep("AWS/Lambda", "Duration", named, minute_start, durations_ms)
 
-    def _keep(self, namespace: str, metric: str, dimensions: Mapping[str, str], at: float, samples: Samples) -> None:
+    def _keep(
+        self, namespace: str, metric: str, dimensions: frozenset[tuple[str, str]], at: float, samples: Samples
+    ) -> None:
         minute = int(at) // MINUTE_SECONDS * MINUTE_SECONDS
-        datapoints = self._series.setdefault((namespace, metric, frozenset(dimensions.items())), {})
+        datapoints = self._series.setdefault((namespace, metric, dimensions), {})
         # Kept as it came where it can be: `_together` is quick with minutes that are one and the same object.
         present = samples if all(samples.values()) else {value: count for value, count in samples.items() if count}
         datapoints[minute] = _together([datapoints[minute], present]) if minute in datapoints else present
@@ -142,8 +145,14 @@ class CloudWatch:
             for value, count in zip(values, each.get("Counts", [1] * len(values)), strict=True):
                 samples[float(value)] += int(count)
             if samples:
-                self._keep(params["Namespace"], each["MetricName"], dimensions, at, samples)
+                self._keep(params["Namespace"], each["MetricName"], frozenset(dimensions.items()), at, samples)
         return {}
+
+
+@lru_cache(maxsize=4096)
+def _ones(ones: int, zeros: int) -> Samples:
+    """So many ones and zeros, without a key for none; one object for the same numbers, which nobody changes."""
+    return {value: count for value, count in ((1, ones), (0, zeros)) if count}
 
 
 def _together(samples: Sequence[Samples]) -> Samples:

@@ -40,6 +40,8 @@ from sandbox.target import Target, create_alarms, create_target, set_alarm, stor
 from sandbox.traffic import Behaviour, Traffic, TrafficCounts
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
+#: What somebody who deploys must choose; every other parameter has a default.
+PARAMETERS: Mapping[str, str] = {"FunctionNamePattern": "*"}
 #: StartExecution is on a whole minute; the stack was deployed at none, so schedules do not tick at whole ones.
 STARTED_AT = datetime(2026, 1, 5, 12, 0, tzinfo=UTC).timestamp()
 DEPLOYED_AT = STARTED_AT - 83

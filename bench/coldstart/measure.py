@@ -14,7 +14,7 @@ from bench.coldstart import package
 from bench.coldstart.emulator import cold_start_ms
 from sandbox.aws.intrinsics import Created, Resolver
 from sandbox.aws.stack import Template
-from sandbox.world import TEMPLATE
+from sandbox.world import PARAMETERS, TEMPLATE
 from tools import bytecode
 
 BASELINE: Final = "only_a_client"
@@ -81,7 +81,7 @@ class _Start:
 
 def handlers() -> dict[str, dict[str, str]]:
     """Every handler of template.yaml, by module, in the template's order, with the environment it gets."""
-    template = Template.load(TEMPLATE)
+    template = Template.load(TEMPLATE, PARAMETERS)
     # A reference to a parameter is its default, one to a resource its name.
     made = {name: Created(resource["Type"], name) for name, resource in template.resources.items()}
     resolver = Resolver(template.parameters, template.conditions, template.mappings, made)

@@ -31,9 +31,6 @@ ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 STACK_NAME = "tidegate"
 
-#: What somebody who deploys must choose; every other parameter has a default.
-PARAMETERS: Mapping[str, str] = {"FunctionNamePattern": "*"}
-
 _PSEUDO_PARAMETERS = {
     "AWS::AccountId": ACCOUNT_ID,
     "AWS::Region": REGION,
@@ -73,7 +70,7 @@ class Template:
     order: tuple[str, ...]
 
     @classmethod
-    def load(cls, path: Path, parameters: Mapping[str, str] = PARAMETERS) -> Template:
+    def load(cls, path: Path, parameters: Mapping[str, str]) -> Template:
         """The template in a file; local paths in it are relative to the file. A pseudo parameter is a parameter too:
         {"AWS::StackName": "tidegate-prod"}.
 

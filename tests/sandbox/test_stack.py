@@ -16,7 +16,7 @@ from sandbox.aws.faults import EventFault, Faults
 from sandbox.aws.intrinsics import TemplateUnsupported
 from sandbox.aws.runtime import Runtime
 from sandbox.aws.stack import Stack, Template, client
-from sandbox.world import TEMPLATE
+from sandbox.world import PARAMETERS, TEMPLATE
 
 SMALL = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -100,7 +100,7 @@ class Account:
         self.boundary = Boundary(self.clock, faults)
         self.runtime = Runtime(self.clock, self.boundary, faults, root / "functions")
         self.eventbridge = EventBridge(self.clock, self.boundary, self.runtime, faults)
-        self.stack = Stack(Template.load(root / "template.yaml"), self.runtime, self.eventbridge)
+        self.stack = Stack(Template.load(root / "template.yaml", {}), self.runtime, self.eventbridge)
         self._installed = ExitStack()
 
     def __enter__(self) -> Self:
@@ -180,7 +180,7 @@ def test_every_unknown_resource_type_is_named(tmp_path: Path) -> None:
 
 def test_our_own_template_deploys(tmp_path: Path) -> None:
     with Account(tmp_path) as account:
-        stack = Stack(Template.load(TEMPLATE), account.runtime, account.eventbridge)
+        stack = Stack(Template.load(TEMPLATE, PARAMETERS), account.runtime, account.eventbridge)
         stack.deploy()
 
     assert stack.outputs()["RolloutStateMachineArn"] == stack.ref("RolloutStateMachine")

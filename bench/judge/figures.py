@@ -119,7 +119,7 @@ class Figures:
         rates = ", ".join(percent(one) for one in simulate.ERROR_RATES)
         days = self.of("day")
         parts = (
-            f"`{command}`: the real judge (`functions/rollout`) on drawn rollouts: 12 minutes at 10 %, 12 at 50 %.",
+            f"`{command}`: the real judge (`tidegate/analysis`) on drawn rollouts: 12 minutes at 10 %, 12 at 50 %.",
             f"{self.replicates:,} rollouts in each cell of the grid: {rpm} requests a minute, a stable version that",
             f"fails {rates} of them.",
             f"A day at the edge: {days[0].cell.replicates:,} in each of its cells." if days else "",

@@ -14,8 +14,8 @@ import pytest
 from botocore.client import BaseClient
 
 from tests.plans import PLAN
-from tidegate.cli import app
 from tidegate.control.commands import COMMANDS as STEERING
+from tidegate.control.commands import KINDS
 from tidegate.planning.strategy import Step
 from tidegate.request.rollout_request import json_schema
 from tidegate.views import cost
@@ -27,7 +27,7 @@ SHORT = [{"weight": 10, "bake_seconds": 60}, {"weight": 100, "bake_seconds": 60}
 
 
 def test_every_command_of_an_operators_has_its_line_of_help():
-    assert app._COMMANDS.keys() == set(STEERING)
+    assert KINDS.keys() == set(STEERING)
 
 
 def test_help_names_every_command_and_every_exit_code(say):

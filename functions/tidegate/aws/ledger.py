@@ -13,17 +13,13 @@ from typing import Any
 from tidegate.aws import sdk, table
 from tidegate.aws.locks import read
 from tidegate.control import item_size
-from tidegate.control.commands import GivenCommand
+from tidegate.control.commands import KINDS, GivenCommand
 from tidegate.ending.lock import LIVE, Lock
 from tidegate.ending.record import INDEX, LOCK, RUNNING, plain
 from tidegate.ending.snapshot import Restored
 from tidegate.errors import AwsRefused, LockLost, PromotionPaused
 from tidegate.planning.plan import Plan
 
-#: Where a word is kept until it is heeded.
-_PLACES = {"pause": "pause", "approve": "pending", "advance": "pending", "finish": "pending"}
-#: What a word ends.
-_ENDED = {"pause": "pending", "resume": "pause", "finish": "pause"}
 _MINE = "execution_arn = :me"
 _UNRESTORED = "attribute_not_exists(restoring)"
 _NOT_PROMOTING = "attribute_not_exists(promoting)"
@@ -220,7 +216,7 @@ def say(lock: Lock, given: GivenCommand) -> bool:
     an order that was not heeded yet, and to finish ends a pause. Where there is no room for all that was said, the
     oldest words are no longer kept.
     """
-    place, ended = _PLACES.get(given.command), _ENDED.get(given.command)
+    place, ended = KINDS[given.command].kept_as, KINDS[given.command].ends
     known = lock.controls.count
     kept = item_size.newest((*lock.commands, given.to_json())[-item_size.MAX_COMMANDS :], _room_for_commands(lock))
     setting = ["commands = :said", *[f"#{place} = :command"] * bool(place)]

@@ -11,6 +11,7 @@ from tidegate.cli import options
 from tidegate.cli.options import MadeOfOptions, as_document, exit_code, print_json, say, told
 from tidegate.cli.simulate import Sandbox
 from tidegate.cli.target import named_by, parse_target
+from tidegate.control.commands import KINDS
 from tidegate.printable import printable
 from tidegate.request.problems import request_schema
 from tidegate.terminal import documents
@@ -303,17 +304,6 @@ def _progress(view: RolloutView) -> tuple[str, str, str]:
 
 # --- The hand on the wheel --------------------------------------------------------------------------------------------
 
-_COMMANDS = {
-    "pause": "Keep the weight as it is, judge and alarms on duty, until resume.",
-    "resume": "Go on after a pause.",
-    "approve": "Let a rollout go on that waits for an approval.",
-    "reject": "Refuse the approval: the stable version is restored.",
-    "advance": "Skip the rest of this bake.",
-    "finish": "Promote the candidate now, unless there is harm.",
-    "abort": "Restore the stable version, at once.",
-    "revert": "Take the last promotion back: return to the version before it.",
-}
-
 
 def _command(given: str) -> Callable[..., int]:
     def steer(
@@ -337,8 +327,8 @@ def _command(given: str) -> Callable[..., int]:
     return steer
 
 
-for _given, _what in _COMMANDS.items():
-    app.command(_given, help=_what)(told(_command(_given)))
+for _given, _kind in KINDS.items():
+    app.command(_given, help=_kind.does)(told(_command(_given)))
 
 
 @app.command()

@@ -16,6 +16,29 @@ from tidegate.alias import Alias
 from tidegate.printable import one_line, printable
 from tidegate.stored import known_fields
 
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """What a command is: who gave it has `past` it; `does` is its help; the lock keeps it as `kept_as`, where the next
+    look is to apply it, and forgets what it `ends`.
+    """
+
+    past: str
+    does: str
+    kept_as: str | None = None
+    ends: str | None = None
+
+
+KINDS = {
+    "pause": Kind("paused", "Keep the weight as it is, judge and alarms on duty, until resume.", "pause", "pending"),
+    "resume": Kind("resumed", "Go on after a pause.", ends="pause"),
+    "approve": Kind("approved", "Let a rollout go on that waits for an approval.", "pending"),
+    "reject": Kind("rejected", "Refuse the approval: the stable version is restored."),
+    "advance": Kind("advanced", "Skip the rest of this bake.", "pending"),
+    "finish": Kind("finished", "Promote the candidate now, unless there is harm.", "pending", "pause"),
+    "abort": Kind("aborted", "Restore the stable version, at once."),
+    "revert": Kind("reverted", "Take the last promotion back: return to the version before it."),
+}
 APPLIED_ONCE = ("approve", "advance", "finish")
 RESTORING = ("abort", "reject")
 COMMANDS = ("pause", "resume", *APPLIED_ONCE, *RESTORING, "revert")
@@ -55,19 +78,7 @@ class GivenCommand:
         return json.dumps(asdict(self), separators=(",", ":"))
 
     def __str__(self) -> str:
-        return f"{_PAST[self.command]} by {self.author} ({self.reason})"
-
-
-_PAST = {
-    "pause": "paused",
-    "resume": "resumed",
-    "approve": "approved",
-    "advance": "advanced",
-    "finish": "finished",
-    "abort": "aborted",
-    "reject": "rejected",
-    "revert": "reverted",
-}
+        return f"{KINDS[self.command].past} by {self.author} ({self.reason})"
 
 
 @dataclass(frozen=True, slots=True)

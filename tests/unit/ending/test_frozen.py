@@ -1,0 +1,44 @@
+"""What an earlier Tidegate stored is still understood: guards are newer than the rollouts that they find.
+
+The files were written once, in the midst of a rollout that was paused by bo at its second approval, and stay as they
+are. What is added later has a default.
+"""
+
+import json
+from pathlib import Path
+
+from tidegate.analysis.health import AlarmRule
+from tidegate.ending.lock import Lock
+from tidegate.planning.plan import Plan
+from tidegate.routing import Routing
+
+FROZEN = Path(__file__).parents[2] / "frozen"
+
+
+def test_a_plan_of_then_is_read_whole():
+    document = json.loads((FROZEN / "plan.json").read_text())
+    plan = Plan.from_json(document)
+    assert json.loads(json.dumps(plan.to_json())).items() >= document.items()
+    assert (plan.target, plan.stable, [step.weight_percent for step in plan.steps]) == (
+        "checkout:live",
+        "1",
+        [10, 50, 100],
+    )
+    assert (plan.alarms, plan.hooks.names()) == ((AlarmRule("checkout-errors"),), ("check",))
+
+
+def test_a_lock_of_then_says_what_to_restore_and_what_people_want():
+    item = json.loads((FROZEN / "lock.json").read_text())
+    lock = Lock.parse(item)
+    assert lock.plan == Plan.from_json(json.loads((FROZEN / "plan.json").read_text()))
+    assert lock.snapshot is not None
+    assert (lock.snapshot.traffic_shifted, lock.snapshot.promoting, lock.revision_id) == (
+        True,
+        False,
+        item["revision_id"],
+    )
+    split = Routing.split("1", "2", lock.weight_percent)
+    assert lock.snapshot.claim.whole(split) == Routing.alone("1")
+    assert str(lock.controls.pause) == "paused by bo (lunch)"
+    assert (lock.controls.count, len(lock.commands), lock.approval_step) == (4, 4, item["approval_step"])
+    assert json.loads(lock.verdicts[0])["action"] == "wait"

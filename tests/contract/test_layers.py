@@ -221,6 +221,17 @@ def test_the_files_of_the_package_are_read_in_one_go():
     assert not {source: count for source, count in lines.items() if count > LONGEST_FILE_OF_THE_PACKAGE}
 
 
+def test_the_functions_of_the_package_are_short():
+    lengths = sorted(
+        (node.end_lineno or node.lineno) - node.lineno + 1
+        for source in sources("functions")
+        for node in ast.walk(parse(source))
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+    )
+    assert lengths[int(len(lengths) * 0.95)] <= 22
+    assert sum(length > 40 for length in lengths) <= 2
+
+
 @pytest.mark.parametrize("source", sources("functions", "sandbox", "tests", "tools"))
 def test_modules_are_named_after_what_they_are_about(source):
     assert not {part.lower() for part in Path(source).with_suffix("").parts} & NAMELESS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tidegate.application.telemetry import logger
+from tidegate.application.telemetry import Document, logger
 from tidegate.aws import hooks
 from tidegate.errors import HookFailed
 from tidegate.hooks.hook import Moment, failure
@@ -23,19 +23,17 @@ def ask(
     hook = plan.hooks.at(moment)
     if hook is None:
         return None
-    told = {
-        "hook": moment,
-        **plan.alias.names,
-        "stable_version": plan.stable or None,
-        "candidate_version": candidate,
-        "step": step,
-        "steps": len(plan.steps),
-        "weight_percent": weight_percent,
-        "rollout_id": plan.rollout_id,
-        "execution_arn": plan.execution_arn,
-    }
-    why = failure(hook, hooks.invoke(hook, told))
+    about = {"step": step, "steps": len(plan.steps), "weight_percent": weight_percent}
+    why = failure(hook, hooks.invoke(hook, {"hook": moment, **_versions(plan, candidate), **about, **_rollout(plan)}))
     if why is not None:
         raise HookFailed(f"hook {hook.function_name} ({moment}) {why}")
     logger.info("hook passed", hook=moment, asked=hook.function_name)
     return hook.function_name
+
+
+def _versions(plan: Plan, candidate: str) -> Document:
+    return {**plan.alias.names, "stable_version": plan.stable or None, "candidate_version": candidate}
+
+
+def _rollout(plan: Plan) -> Document:
+    return {"rollout_id": plan.rollout_id, "execution_arn": plan.execution_arn}

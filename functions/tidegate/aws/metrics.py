@@ -109,29 +109,29 @@ def read_minutes(
         PermissionDenied: CloudWatch says Forbidden.
     """
     counted = _counted(slow_above_ms, limit_ms)
-    queries = [
-        _Query(f"{role}_{name}", *what, version)
-        for role, version in (("stable", stable), ("candidate", candidate))
-        for name, what in counted.items()
-    ]
-    queries.append(_Query("throttled", "Throttles", "Sum"))
+    queries = _queries(counted, stable, candidate)
     first = math.floor(start / period_seconds) * period_seconds
     last = max(math.ceil(end / period_seconds) * period_seconds, first + period_seconds)
     first = max(first, last - _MAX_DATAPOINTS // len(queries) * period_seconds)
     periods = _read(alias, queries, first, last, period_seconds)
-    minutes = (
-        Minute(
-            at,
-            _counts(found, "stable", counted),
-            _counts(found, "candidate", counted),
-            round(found.get("throttled", 0)),
-            period_seconds,
-        )
-        for at, found in periods
-    )
+    minutes = (_minute(at, found, counted, period_seconds) for at, found in periods)
     return tuple(
         minute for minute in minutes if minute.stable.requests or minute.candidate.requests or minute.throttled
     )
+
+
+def _queries(counted: Mapping[str, tuple[str, str]], stable: str, candidate: str) -> list[_Query]:
+    asked = [
+        _Query(f"{role}_{name}", *what, version)
+        for role, version in (("stable", stable), ("candidate", candidate))
+        for name, what in counted.items()
+    ]
+    return [*asked, _Query("throttled", "Throttles", "Sum")]
+
+
+def _minute(at: float, found: _Found, counted: Mapping[str, tuple[str, str]], period_seconds: int) -> Minute:
+    stable, candidate = _counts(found, "stable", counted), _counts(found, "candidate", counted)
+    return Minute(at, stable, candidate, round(found.get("throttled", 0)), period_seconds)
 
 
 def _counted(slow_above_ms: float | None, limit_ms: float | None) -> dict[str, tuple[str, str]]:

@@ -17,8 +17,7 @@ def read(name: str) -> Profile:
         ProfileNotFound: there is none.
         RequestInvalid: it is no profile.
     """
-    parameter = PREFIX + name
-    client = sdk.client("ssm")
+    parameter, client = PREFIX + name, sdk.client("ssm")
     try:
         with sdk.refusals(f"read parameter {parameter}"):
             # A role for rollouts has no business with what is encrypted.

@@ -209,11 +209,9 @@ def _read(function_name: str, qualifier: dict[str, str], *, hasty: bool = False)
         number=found["Version"],
         # Both are absent from functions older than the fields themselves, which are settled.
         state=found.get("State", "Active"),
-        state_reason=": ".join(filter(None, (found.get("StateReasonCode"), found.get("StateReason")))),
+        state_reason=_reason(found, "State"),
         last_update_status=found.get("LastUpdateStatus", "Successful"),
-        last_update_reason=": ".join(
-            filter(None, (found.get("LastUpdateStatusReasonCode"), found.get("LastUpdateStatusReason")))
-        ),
+        last_update_reason=_reason(found, "LastUpdateStatus"),
         code_sha256=found["CodeSha256"],
         revision_id=found.get("RevisionId", ""),
         role=found["Role"],
@@ -222,6 +220,10 @@ def _read(function_name: str, qualifier: dict[str, str], *, hasty: bool = False)
         and snap_start.get("OptimizationStatus") != "On",
         configuration_sha256=_digest(found),
     )
+
+
+def _reason(found: Any, of: str) -> str:
+    return ": ".join(filter(None, (found.get(f"{of}ReasonCode"), found.get(f"{of}Reason"))))
 
 
 def _digest(found: dict[str, Any]) -> str:

@@ -90,14 +90,9 @@ class Account:
             "started_at": datetime.now(UTC).isoformat(),
         }
         answer = self._invoke("PlanRolloutFunctionArn", asked)
-        if "errorType" not in answer:
-            return answer
-        kind, message = answer["errorType"], str(answer.get("errorMessage", ""))
-        if kind == "RequestInvalid":
-            raise Unusable(message)
-        if kind in TROUBLES or kind.startswith(("Runtime.", "Sandbox.", "Function.")):
-            raise AwsFailed(f"PlanRollout could not tell: {kind}: {message}; try again, or see its log")
-        raise WouldBeRejected(f"{kind}: {message}")
+        if "errorType" in answer:
+            raise _why_no_plan(answer["errorType"], str(answer.get("errorMessage", "")))
+        return answer
 
     def start(self, request: object, name: str | None) -> str:
         """Start a rollout; its execution's ARN.
@@ -107,11 +102,8 @@ class Account:
             Unusable: Step Functions takes neither the name nor the request.
         """
         # Under one name a start that is asked for twice, because its answer was lost, starts one execution.
-        asked = {
-            "stateMachineArn": self._output("RolloutStateMachineArn"),
-            "input": json.dumps(request, allow_nan=False),
-        }
-        asked["name"] = name or str(uuid.uuid4())
+        asked = {"stateMachineArn": self._output("RolloutStateMachineArn"), "name": name or str(uuid.uuid4())}
+        asked["input"] = json.dumps(request, allow_nan=False)
         try:
             with self._asking("states:StartExecution"), stopping(_STOPPED_STARTING):
                 arn: str = self._client("stepfunctions").start_execution(**asked)["executionArn"]
@@ -303,3 +295,11 @@ def _read(parse: Callable[[Item], _Kept], item: Item) -> _Kept:
         return parse(plain(item))
     except LedgerUnreadable as error:
         raise AwsFailed(str(error)) from error
+
+
+def _why_no_plan(kind: str, message: str) -> Exception:
+    if kind == "RequestInvalid":
+        return Unusable(message)
+    if kind in TROUBLES or kind.startswith(("Runtime.", "Sandbox.", "Function.")):
+        return AwsFailed(f"PlanRollout could not tell: {kind}: {message}; try again, or see its log")
+    return WouldBeRejected(f"{kind}: {message}")

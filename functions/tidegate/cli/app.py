@@ -159,8 +159,7 @@ def start(
     if as_json:
         print_json({"execution_arn": arn, "rollout_id": arn.rpartition(":")[2]})
     else:
-        target = named_by(document) or "TARGET"
-        say(f"started {arn}\nfollow it with: tidegate watch {target}")
+        say(f"started {arn}\nfollow it with: tidegate watch {named_by(document) or 'TARGET'}")
     return SUCCEEDED
 
 

@@ -55,13 +55,18 @@ def failure(test: SmokeTest, answer: Answer) -> str | None:
         document = json.loads(answer.payload or b"null")
     except (ValueError, RecursionError):
         return f"did not answer JSON: {excerpt(answer.payload)}"
+    why = _unsatisfied(test.expect, document)
+    return why and f"{why}: {excerpt(answer.payload)}"
+
+
+def _unsatisfied(expect: str, document: Any) -> str | None:
     try:
-        satisfied = expression.search(test.expect, document) is True
+        satisfied = expression.search(expect, document) is True
     except ExpressionInvalid as error:
-        raise SmokeTestInvalid(f"{test.expect!r} cannot be held against the candidate's answer: it {error}") from None
+        raise SmokeTestInvalid(f"{expect!r} cannot be held against the candidate's answer: it {error}") from None
     except NotApplicable as error:
-        return f"cannot be held against {test.expect!r} ({error}): {excerpt(answer.payload)}"
-    return None if satisfied else f"does not satisfy {test.expect!r}: {excerpt(answer.payload)}"
+        return f"cannot be held against {expect!r} ({error})"
+    return None if satisfied else f"does not satisfy {expect!r}"
 
 
 def excerpt(payload: bytes) -> str:

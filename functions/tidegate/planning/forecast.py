@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Self
 
@@ -246,10 +246,15 @@ def _harm_percent(fewest: float, stretches: Sequence[_Stretch]) -> float | None:
     low, high = count / both, min(share, (count + 4 * math.sqrt(count) + 8) / both)
     if upper_tail(count, both, high) < POWER:
         return None
+    return _percent(_narrowed(low, high, lambda rate: upper_tail(count, both, rate) >= POWER) / share)
+
+
+def _narrowed(low: float, high: float, is_enough: Callable[[float], bool]) -> float:
+    """The smallest value that is enough, to four digits; `high` is."""
     while high - low > high / 10_000:
         middle = (low + high) / 2
-        low, high = (low, middle) if upper_tail(count, both, middle) >= POWER else (middle, high)
-    return _percent(high / share)
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
 
 
 def _percent(share: float) -> float:

@@ -106,4 +106,4 @@ def _decide(plan: Plan, progress: Progress, observed: Observation, revision_id: 
         if controls is None:
             return replace(standing, progress=replace(standing.progress, revision_id=revision_id))
         progress = progress.with_commands(controls, observed.now)
-    raise AwsUnavailable(f"more is said of {plan.target} than can be heeded")
+    raise AwsUnavailable(f"more commands are given for {plan.target} than can be applied")

@@ -1,4 +1,4 @@
-"""command: an operator's word on a rollout: pause, resume, approve, reject, advance, finish, abort; and revert."""
+"""command: what an operator wants of a rollout: pause, resume, approve, reject, advance, finish, abort; and revert."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Outcome
 from tidegate.errors import AwsUnavailable
 
-#: How often a word is judged anew because the rollout went on, or somebody else spoke, meanwhile.
+#: How often a command is judged anew because the rollout went on, or another was given, meanwhile.
 _TRIES = 5
 
 

@@ -38,7 +38,7 @@ def handler(_event: Document) -> Document:
         RolloutError: something is still open; the next sweep tries again.
     """
     now = time.time()
-    settled = restored = 0
+    reconciled = restored = 0
     failed: RolloutError | None
     running, failed = locks.running()
     left_open = int(failed is not None)
@@ -47,7 +47,7 @@ def handler(_event: Document) -> Document:
         try:
             end = executions.end_of(lock.execution_arn, now - lock.taken_at)
             overdue = end is not None and now - end.ended_at > _RECONCILED_AFTER_SECONDS
-            settled += end is not None and _reconcile(lock, end)
+            reconciled += end is not None and _reconcile(lock, end)
         except RolloutError as error:
             failed = _note(lock.target, error)
             left_open += overdue
@@ -61,7 +61,7 @@ def handler(_event: Document) -> Document:
         gauge(OPEN_ROLLBACKS, left_open)
     if failed:
         raise failed
-    return {"settled": settled, "restored": restored}
+    return {"reconciled": reconciled, "restored": restored}
 
 
 def _note(target: str, error: RolloutError) -> RolloutError:

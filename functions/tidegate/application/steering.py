@@ -1,4 +1,4 @@
-"""An operator's word on a rollout that runs: kept in the lock for the next look, or, to restore, done at once."""
+"""An operator's command to a rollout that runs: kept in the lock for the next look, or, to restore, done at once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def steer(command: Command, lock: Lock, plan: Plan) -> Document | None:
 
 
 def _is_said(command: Command, given: GivenCommand) -> bool:
-    """Whether the lock has the word all the same: the response was lost, and the SDK asked again."""
+    """Whether the lock has the command all the same: the response was lost, and the SDK asked again."""
     seen = locks.read(command.target)
     return seen is not None and given.to_json() in seen.commands
 

@@ -162,7 +162,7 @@ def forget_promotion(plan: Plan) -> None:
 def going_on(plan: Plan) -> Lock | None:
     """The lock where it is this execution's and nobody restores: then something else stood against a write.
 
-    People's words, which may have changed since (a pause may be over by now), or the room that is left.
+    People's commands, which may have changed since (a pause may be over by now), or the room that is left.
     """
     lock = read(plan.target)
     return lock if lock and lock.execution_arn == plan.execution_arn and not lock.restoring else None
@@ -179,7 +179,7 @@ def record_intent(
 ) -> Lock | None:
     """Say that the stable version is being restored, before it is: no forward write of this rollout follows.
 
-    The lock as it is now, or None where this execution no longer holds it. The first reason is kept. `word` is the
+    The lock as it is now, or None where this execution no longer holds it. The first reason is kept. `given` is the
     command that asks for it, where one does and there is room for it; `hasty` gives up soon where nobody answers.
     """
     changes = ["restoring = if_not_exists(restoring, :why)", *["convicted = :yes"] * convicts]
@@ -209,12 +209,12 @@ def record_restored(target: str, execution_arn: str, restored: Restored) -> None
 
 
 def say(lock: Lock, given: GivenCommand) -> bool:
-    """Keep a pause, its end or an order in the lock; False where the lock has changed since it was read, or the
+    """Keep a command in the lock for the next look; False where the lock has changed since it was read, or the
     candidate is being promoted.
 
-    The next look heeds it: a verdict is stored only by who knows all words. The newest word counts: a pause takes back
-    an order that was not heeded yet, and to finish ends a pause. Where there is no room for all that was said, the
-    oldest words are no longer kept.
+    The next look applies it: a verdict is stored only by who knows all commands. The newest counts: a pause takes back
+    what was not applied yet, and to finish ends a pause. Where there is no room for all of them, the oldest are no
+    longer kept.
     """
     place, ended = KINDS[given.command].kept_as, KINDS[given.command].ends
     known = lock.controls.count
@@ -230,7 +230,7 @@ def say(lock: Lock, given: GivenCommand) -> bool:
     }
     names = {f"#{name}": name for name in (place, ended) if name}
     condition = f"{_MINE} AND {_UNRESTORED} AND {_NOT_PROMOTING} AND {counted}"
-    doing = f"keep the word {given.command} for {lock.target}"
+    doing = f"keep the command {given.command} for {lock.target}"
     return _speak(lock.target, doing, changes, condition, values, names) is not None
 
 
@@ -248,9 +248,9 @@ def _speak(
     *,
     hasty: bool = False,
 ) -> Lock | None:
-    """Change a lock by somebody's word, and count it; the lock then, None where the condition does not hold.
+    """Change a lock by somebody's command, and count it; the lock then, None where the condition does not hold.
 
-    Somebody's word is worth more than what was seen on the way: where there is no room left, the verdicts go.
+    A person's command is worth more than what was seen on the way: where there is no room left, the verdicts go.
     """
     request: dict[str, Any] = {
         "TableName": table.name(),

@@ -138,7 +138,7 @@ class Account:
         )
 
     def command(self, command: str, target: Alias, author: str | None, reason: str, rollout_id: str | None) -> Item:
-        """Say a word on a rollout; the answer says whether it was `accepted`, and in `message` what follows."""
+        """Give a command to a rollout; the answer says whether it was `accepted`, and in `message` what follows."""
         said: Item = {
             "command": command,
             **target.names,

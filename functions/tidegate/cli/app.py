@@ -301,7 +301,7 @@ def _progress(view: RolloutView) -> tuple[str, str, str]:
     return views.percent(view.weight_percent), views.timer(view.elapsed_seconds), view.holding or ""
 
 
-# --- The hand on the wheel --------------------------------------------------------------------------------------------
+# --- Operator controls ------------------------------------------------------------------------------------------------
 
 
 def _command(given: str) -> Callable[..., int]:

@@ -1,8 +1,7 @@
-"""What people want of a running rollout: their words, as the lock keeps them, and which of them counts when.
+"""What people want of a running rollout: their commands, as the lock keeps them, and which of them counts when.
 
-`pause` lasts until `resume`. `approve`, `advance` and `finish` are orders: the next look heeds the newest, once.
-`abort` and `reject` restore the stable version at once, so no look needs to heed them. `revert` is for a promotion
-that is over.
+`pause` lasts until `resume`. Of `approve`, `advance` and `finish` the next look applies the newest, once. `abort` and
+`reject` restore the stable version at once, so no look needs to apply them. `revert` is for a promotion that is over.
 """
 
 from __future__ import annotations
@@ -50,7 +49,7 @@ _KEYS = frozenset({"command", *_TARGET_KEYS, "author", "reason", "rollout_id"})
 
 @dataclass(frozen=True, slots=True)
 class GivenCommand:
-    """What somebody said of a rollout, and when (seconds since the epoch). `id` tells one word from all others.
+    """A command that was accepted, and when (seconds since the epoch). `id` tells it from all others.
 
     `approval_step` is the step whose approval it is about, and `step` the one that was set when it was said.
     """
@@ -65,12 +64,12 @@ class GivenCommand:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The word of `to_json`."""
+        """The command of `to_json`."""
         return cls.of(json.loads(text))
 
     @classmethod
     def of(cls, document: Mapping[str, Any]) -> Self:
-        """The word of `dataclasses.asdict`."""
+        """The command of `dataclasses.asdict`."""
         return cls(**known_fields(cls, document))
 
     def to_json(self) -> str:
@@ -83,7 +82,7 @@ class GivenCommand:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The words that a lock holds: `count` of them so far, the pause that lasts, and the newest order."""
+    """The commands that a lock holds: `count` of them so far, the pause that lasts, and the one that is to be applied."""
 
     count: int = 0
     pause: GivenCommand | None = None
@@ -146,7 +145,7 @@ class Command:
         }
 
     def given(self, at: float, approval_step: int | None = None, step: int | None = None) -> GivenCommand:
-        """This command as a word of that moment."""
+        """This command as it is given at that moment."""
         return GivenCommand(f"{at:.6f}-{self.command}", self.command, self.author, self.reason, at, approval_step, step)
 
 

@@ -10,7 +10,7 @@ from tidegate.aws import locks
 from tidegate.ending.conclusion import Known, Reason, conclude
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Outcome
-from tidegate.ending.restoration import LeftAsFound
+from tidegate.ending.restore_intent import LeftAsFound
 from tidegate.errors import RolloutError
 from tidegate.json_text import as_object
 from tidegate.moment import moment

@@ -14,7 +14,7 @@ from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Outcome
 from tidegate.ending.record import RecordSummary
-from tidegate.ending.restoration import cleared
+from tidegate.ending.restore_intent import cleared
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import AliasNotFound, RestoreFailed, RolloutError
 from tidegate.planning.strategy import COMPARISON

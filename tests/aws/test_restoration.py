@@ -12,7 +12,7 @@ from tests.aws.records import ended
 from tidegate.alias import Alias
 from tidegate.application.restoration import attempt_at_once, intend, restore
 from tidegate.aws import aliases, history, ledger, locks
-from tidegate.ending.restoration import Holder, RestoreIntent
+from tidegate.ending.restore_intent import Holder, RestoreIntent
 from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import AliasMoved, AliasNotFound, AwsUnavailable, LockLost, PermissionDenied
 from tidegate.planning.strategy import Step

@@ -22,10 +22,11 @@ from sandbox.scenario import Scenario, ScenarioInvalid
 from sandbox.target import OWN_TARGET
 from tests import plans
 from tests.fuzz.mutations import TEXTS, as_json, changed, changed_bytes
-from tidegate.aws import locks
 from tidegate.cli.app import app
 from tidegate.control.commands import Command
 from tidegate.ending.failure import Failure
+from tidegate.ending.lock import Lock
+from tidegate.ending.record import plain
 from tidegate.errors import LedgerUnreadable, RequestInvalid
 from tidegate.hooks import smoke_test
 from tidegate.hooks.hook import Hook
@@ -177,7 +178,7 @@ def _store(given: Any) -> str:
     item: dict[str, Any] = {name: {"S": as_json(value)} for name, value in texts.items()}
     item |= {"target": {"S": "checkout:live"}, "execution_arn": {"S": plans.PLAN.execution_arn}, "taken_at": {"N": "0"}}
     try:
-        lock = locks.parse(item)
+        lock = Lock.parse(plain(item))
         if lock.plan:
             as_json(lock.plan.to_json())
     except LedgerUnreadable as refused:

@@ -117,12 +117,12 @@ NAMED = (
     ),
     _named(
         "a lost lock is no end",
-        ("tidegate/ending/restoration.py", "RestoreIntent.ended_before", r"return self\.recorded", "return None"),
+        ("tidegate/ending/restore_intent.py", "RestoreIntent.ended_before", r"return self\.recorded", "return None"),
     ),
     _named(
         "a lock that another rollout has is no end",
         (
-            "tidegate/ending/restoration.py",
+            "tidegate/ending/restore_intent.py",
             "RestoreIntent.ended_before",
             r"self\.holder is Holder\.ANOTHER",
             "False",

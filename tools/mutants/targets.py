@@ -13,7 +13,7 @@ FILES = (
     "functions/tidegate/ending/lock.py",
     "functions/tidegate/ending/outcome.py",
     "functions/tidegate/ending/record.py",
-    "functions/tidegate/ending/restoration.py",
+    "functions/tidegate/ending/restore_intent.py",
     "functions/tidegate/control/progress.py",
     "functions/tidegate/control/item_size.py",
     "functions/tidegate/routing.py",

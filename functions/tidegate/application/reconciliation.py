@@ -17,7 +17,7 @@ from tidegate.ending.conclusion import Known, Reason, conclude, own_word
 from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Ending, Outcome
-from tidegate.ending.restoration import Failed
+from tidegate.ending.restore_intent import Failed
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import RolloutError
 

@@ -19,7 +19,7 @@ from tidegate.aws import aliases, executions, history, ledger, locks
 from tidegate.aws.aliases import AliasState
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Ending, Outcome
-from tidegate.ending.restoration import Holder, LeftAsFound, RestoreIntent, restored
+from tidegate.ending.restore_intent import Holder, LeftAsFound, RestoreIntent, restored
 from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import (
     AliasNotFound,

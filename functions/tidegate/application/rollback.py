@@ -11,7 +11,7 @@ from tidegate.application.restoration import attempt, begin, intend
 from tidegate.aws import executions, history, locks
 from tidegate.ending.conclusion import Known, Reason, conclude
 from tidegate.ending.outcome import Ending, Outcome
-from tidegate.ending.restoration import Failed, Holder
+from tidegate.ending.restore_intent import Failed, Holder
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import RestoreFailed, RolloutError
 from tidegate.planning.plan import Plan

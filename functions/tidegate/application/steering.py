@@ -13,7 +13,7 @@ from tidegate.control.commands import RESTORING, Command, GivenCommand, Situatio
 from tidegate.duration import format_duration
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Ending
-from tidegate.ending.restoration import Holder, LeftAsFound, RestoreIntent
+from tidegate.ending.restore_intent import Holder, LeftAsFound, RestoreIntent
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.planning.pace import pause_wait_seconds
 from tidegate.planning.plan import Plan

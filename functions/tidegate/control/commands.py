@@ -82,7 +82,7 @@ class GivenCommand:
 
 @dataclass(frozen=True, slots=True)
 class Controls:
-    """The commands that a lock holds: `count` of them so far, the pause that lasts, and the one that is to be applied."""
+    """The commands that a lock holds: `count` so far, the pause that lasts, and the one that is to be applied."""
 
     count: int = 0
     pause: GivenCommand | None = None
@@ -173,7 +173,7 @@ def _fault(value: object, *, steers: bool = True) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Where a running rollout stands, for whoever commands it. `gate` is the step that waits for an approval."""
+    """Where a running rollout stands, for whoever commands it. `approval_step` is the step that waits for approval."""
 
     traffic_shifted: bool
     promoting: bool

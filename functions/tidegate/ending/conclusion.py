@@ -12,7 +12,7 @@ from typing import Self
 from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.failure import Failure, after
 from tidegate.ending.outcome import Ending, Outcome
-from tidegate.ending.restoration import Failed, Holder, LeftAsFound, Restoration
+from tidegate.ending.restore_intent import Failed, Holder, LeftAsFound, Restoration
 from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import AliasMoved, AliasNotFound, LockLost
 

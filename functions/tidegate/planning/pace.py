@@ -15,7 +15,7 @@ from tidegate.planning.strategy import COMPARISON, Step
 from tidegate.routing import ALL_PERCENT
 
 #: Metrics arrive by the minute, so looking more often shows little more.
-POLL_SECONDS = 60
+MIN_POLL_SECONDS = 60
 #: A rollout that looks less often than this is not watched.
 MAX_POLL_SECONDS = 3600
 #: Below the state machine's own TimeoutSeconds, so that a plan never runs into it.
@@ -211,7 +211,7 @@ class _Course:
         return Pace(poll, extension, hold, self.seconds, self.step_backs, self.pause_seconds)
 
 
-def _shortest(fits: Callable[[int], bool], least: int = POLL_SECONDS) -> int | None:
+def _shortest(fits: Callable[[int], bool], least: int = MIN_POLL_SECONDS) -> int | None:
     """The shortest interval that fits, in whole seconds; the longer it is, the fewer looks there are."""
     intervals = range(least, MAX_POLL_SECONDS + 1)
     found = bisect_left(intervals, True, key=fits)

@@ -14,7 +14,7 @@ from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.hooks.hook import NO_HOOKS, Hooks
 from tidegate.planning.forecast import StepForecast
-from tidegate.planning.pace import POLL_SECONDS, approvals_seconds
+from tidegate.planning.pace import MIN_POLL_SECONDS, approvals_seconds
 from tidegate.planning.strategy import COMPARISON, Approval, Step
 from tidegate.routing import ALL_PERCENT
 from tidegate.stored import known_fields
@@ -38,7 +38,7 @@ class Plan:
     longest_seconds: int
     max_step_backs: int
     restore_command: str
-    hold_poll_seconds: int = POLL_SECONDS
+    hold_poll_seconds: int = MIN_POLL_SECONDS
     max_pause_seconds: int = 0
     alarms: tuple[AlarmRule, ...] = ()
     health: HealthPolicy = field(default_factory=HealthPolicy)

@@ -14,7 +14,7 @@ from tests.plans import PLAN
 from tidegate.ending.conclusion import Known, Reason, conclude, own_word
 from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.outcome import Ending, Outcome
-from tidegate.ending.restoration import Failed, Holder, LeftAsFound, RestoreIntent, restored
+from tidegate.ending.restore_intent import Failed, Holder, LeftAsFound, RestoreIntent, restored
 from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import AliasMoved, AwsUnavailable, LockLost, PermissionDenied, RolloutError
 from tidegate.routing import Routing

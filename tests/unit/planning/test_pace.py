@@ -13,7 +13,7 @@ from tidegate.planning.pace import (
     HISTORY_BUDGET,
     MAX_POLL_SECONDS,
     MAX_TOTAL_SECONDS,
-    POLL_SECONDS,
+    MIN_POLL_SECONDS,
     history_events,
     pace,
     pause_wait_seconds,
@@ -36,7 +36,7 @@ def test_every_plan_that_is_accepted_fits_the_history_budget(plan_steps, extensi
         found = paced(plan_steps, extension)
     except PlanTooLong:
         return
-    assert POLL_SECONDS <= found.poll_seconds <= MAX_POLL_SECONDS
+    assert MIN_POLL_SECONDS <= found.poll_seconds <= MAX_POLL_SECONDS
     assert history_events(plan_steps, HealthPolicy(max_extension_seconds=extension), found) <= HISTORY_BUDGET
     assert found.longest_seconds <= MAX_TOTAL_SECONDS
 

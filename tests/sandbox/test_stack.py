@@ -100,7 +100,7 @@ class Account:
         self.boundary = Boundary(self.clock, faults)
         self.runtime = Runtime(self.clock, self.boundary, faults, root / "functions")
         self.eventbridge = EventBridge(self.clock, self.boundary, self.runtime, faults)
-        self.stack = Stack(Template.load(root / "template.yaml", {}), self.runtime, self.eventbridge)
+        self.stack = Stack(Template.load(root / "template.yaml", PARAMETERS), self.runtime, self.eventbridge)
         self._installed = ExitStack()
 
     def __enter__(self) -> Self:

@@ -9,6 +9,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 MetricName = Literal["errors", "slow"]
@@ -27,6 +28,8 @@ LOG_CAP: Final = math.log(30)
 CATASTROPHE_REQUESTS, CATASTROPHE_RATE, CATASTROPHE_STABLE_RATE = 20, 0.5, 0.1
 #: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
 DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
+#: So many minutes' bets are kept by a process: two metrics, with two tolerances each, of the longest rollout.
+_KEPT_MINUTES: Final = 8_192
 #: An acquittal that is wrong has at most this probability.
 CLEARANCE: Final = 0.05
 
@@ -98,6 +101,18 @@ def log_e_value(tally: Tally, tolerance: Tolerance, bet: float) -> float:
     return tally.candidate_bad * math.log(bet) - (tally.candidate_bad + tally.stable_bad) * log_d - expected
 
 
+@lru_cache(maxsize=_KEPT_MINUTES)
+def _against_harmless(tally: Tally, tolerance: Tolerance) -> tuple[float, ...]:
+    """Each bet's ln e of a minute: a poll reads every minute anew, and hardly any of them has changed."""
+    return tuple(log_e_value(tally, tolerance, bet) for bet in BETS)
+
+
+@lru_cache(maxsize=_KEPT_MINUTES)
+def _against_harmful(tally: Tally, tolerance: Tolerance) -> tuple[float, ...]:
+    """The same of each clearing bet."""
+    return tuple(log_e_value(tally, tolerance, bet) for bet in CLEARING_BETS)
+
+
 def log_wealth(
     rows: Sequence[Tally | None],
     tolerance: Tolerance,
@@ -118,7 +133,7 @@ def log_wealth(
     old_enough = [True] * len(rows) if settled is None else settled
     for tally, dispersion, burst, final in zip(rows, dispersions, bursts, old_enough, strict=True):
         if tally is not None:
-            gains = [0.0, *(log_e_value(tally, tolerance, bet) / dispersion for bet in BETS)]
+            gains = [0.0, *(gain / dispersion for gain in _against_harmless(tally, tolerance))]
             worth = [math.log(stake) + gain for stake, gain in zip(stakes, gains, strict=True)]
             gain = _log_sum(worth)
             stakes = [
@@ -192,13 +207,14 @@ class _Clearing:
 
 
 def _clearing(rows: Sequence[Tally | None], max_ratio: float) -> _Clearing:
-    gains, slopes = [], []
-    for bet in CLEARING_BETS:
-        at_none = [log_e_value(row, Tolerance(max_ratio, 0.0), bet) for row in rows if row]
-        at_one = [log_e_value(row, Tolerance(max_ratio, 1.0), bet) for row in rows if row]
-        gains.append(math.fsum(at_none))
-        slopes.append(math.fsum(at_one) - math.fsum(at_none))
-    return _Clearing(tuple(gains), tuple(slopes))
+    at_none = _summed(rows, Tolerance(max_ratio, 0.0))
+    at_one = _summed(rows, Tolerance(max_ratio, 1.0))
+    return _Clearing(at_none, tuple(one - none for none, one in zip(at_none, at_one, strict=True)))
+
+
+def _summed(rows: Sequence[Tally | None], tolerance: Tolerance) -> tuple[float, ...]:
+    each = [_against_harmful(row, tolerance) for row in rows if row]
+    return tuple(map(math.fsum, zip(*each, strict=True))) if each else (0.0,) * len(CLEARING_BETS)
 
 
 def _log_sum(logs: Sequence[float]) -> float:

@@ -51,7 +51,9 @@ def handler(_event: Document) -> Document:
         except RolloutError as error:
             failed = _note(lock.target, error)
             left_open += overdue
-    for rollout in history.ended():
+    over, unreadable = history.ended()
+    failed = unreadable or failed
+    for rollout in over:
         try:
             restored += _look_again(rollout, now)
         except RolloutError as error:

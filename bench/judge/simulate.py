@@ -2,8 +2,8 @@
 
 A grid of traffic by the stable version's error rate. Requests a minute are Poisson with log-noise (AR(1), sd 0.15), the
 error rate of both versions has a common log-noise (AR(1), sd 0.3), every request is routed by a coin, and 1 % are slow.
-numpy draws the counts and nothing else: `comparison.hear` judges them. A minute's evidence rests on that minute and the
-earlier ones alone, so the poll after the last minute also tells when an earlier one would have convicted.
+numpy draws the counts and nothing else: `comparison.compare` judges them. A minute's evidence rests on that minute and
+the earlier ones alone, so the poll after the last minute also tells when an earlier one would have convicted.
 """
 
 from __future__ import annotations

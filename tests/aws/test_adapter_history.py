@@ -208,7 +208,8 @@ def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
     inhabit()
     take()
     history.finalize(*ended(), STARTED_AT + 600)
-    (rollout,) = history.ended()
+    ((rollout,), unreadable) = history.ended()
+    assert unreadable is None
     assert (rollout.target, rollout.stable, rollout.candidate) == (TARGET, "1", "2")
     assert (rollout.outcome, rollout.ended_at) == ("rolled_back", STARTED_AT + 600)
     assert (history.whole_record(rollout).plan, history.whole_record(rollout).snapshot.claim) == (
@@ -217,7 +218,7 @@ def test_an_ended_rollout_is_watched_until_it_is_let_go_of(inhabit):
     )
     assert locks.running() == ([], None)
     history.let_go(rollout)
-    assert history.ended() == []
+    assert history.ended() == ([], None)
 
 
 def test_a_kept_lock_stays_however_often_it_is_closed(inhabit):
@@ -279,3 +280,16 @@ def test_a_version_that_cannot_be_looked_up_is_not_taken_for_good(inhabit):
     inhabit(**fault("GetItem", "ThrottlingException", times="always"))
     with pytest.raises(AwsUnavailable, match="look up version 2 of checkout"):
         history.known_bad("checkout", "2")
+
+
+def test_an_end_that_a_later_tidegate_recorded_hides_no_other(inhabit, somebody):
+    world = inhabit()
+    take()
+    history.finalize(*ended(), STARTED_AT + 600)
+    scanned = somebody("dynamodb.scan", TableName=world.table_name)["Items"]
+    (found,) = [item for item in scanned if "outcome" in item]
+    later = {**found, "target": {"S": "checkout:other"}, "outcome": {"S": "superseded"}}
+    somebody("dynamodb.put_item", TableName=world.table_name, Item=later)
+    rollouts, unreadable = history.ended()
+    assert [rollout.target for rollout in rollouts] == [TARGET]
+    assert "checkout:other" in str(unreadable)

@@ -9,7 +9,7 @@ import pytest
 
 from tidegate.application.telemetry import gauge
 from tests.contract.artifacts import FUNCTIONS, RESOURCES, ROOT, TEMPLATE, deployed
-from tidegate.application.books import OPEN_ROLLBACKS
+from tidegate.application.finalize import OPEN_ROLLBACKS
 
 gc.enable()  # which `application` turned off, as for a cold start, and no handler is here to turn it on again
 SOURCE = (ROOT / "template.yaml").read_text()

@@ -1,4 +1,4 @@
-"""The hand on the wheel: gates, and every command, against a running rollout in the sandbox."""
+"""Operator controls: approvals, and every command, against a running rollout in the sandbox."""
 
 import pytest
 

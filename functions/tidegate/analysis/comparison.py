@@ -161,7 +161,7 @@ def compare(
         minutes: both versions' requests since the first shift, oldest first.
         shifts: every weight of the candidate so far.
         now: seconds since the epoch.
-        history: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
+        baseline: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
     """
     unjudged = judge.slow is not None and baseline.p99_ms is None
     if unjudged:

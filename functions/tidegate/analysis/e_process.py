@@ -28,8 +28,8 @@ LOG_CAP: Final = math.log(30)
 CATASTROPHE_REQUESTS, CATASTROPHE_RATE, CATASTROPHE_STABLE_RATE = 20, 0.5, 0.1
 #: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
 DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
-#: So many minutes' bets are kept by a process: two metrics, with two tolerances each, of the longest rollout.
-_KEPT_MINUTES: Final = 8_192
+#: So many minutes' bets are kept by a process: two metrics, with two tolerances each, of more than a rollout has.
+_KEPT_MINUTES: Final = 32_768
 #: An acquittal that is wrong has at most this probability.
 CLEARANCE: Final = 0.05
 

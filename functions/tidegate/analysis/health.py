@@ -38,7 +38,7 @@ class HealthPolicy:
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The gate of `dataclasses.asdict`."""
+        """The policy of `dataclasses.asdict`."""
         judge = document["judge"]
         if judge is not None:
             tolerances = {

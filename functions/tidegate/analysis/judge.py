@@ -189,7 +189,7 @@ def examine(
         rows: every minute so far, oldest first. A minute may come back corrected at the next poll: nothing is kept
             from one poll to the next, and a poll that was missed loses nothing.
         judge: tolerances and error budgets.
-        history: the stable version's rate before the rollout.
+        baseline: the stable version's rate before the rollout.
         last: the settled minutes at weight 100, each against the stable version's rate; they bound the
             excess, and convict nobody.
     """

@@ -27,7 +27,7 @@ def ask(
     why = failure(hook, hooks.invoke(hook, {"hook": moment, **_versions(plan, candidate), **about, **_rollout(plan)}))
     if why is not None:
         raise HookFailed(f"hook {hook.function_name} ({moment}) {why}")
-    logger.info("hook passed", hook=moment, asked=hook.function_name)
+    logger.info("hook passed", hook=moment, hook_function=hook.function_name)
     return hook.function_name
 
 

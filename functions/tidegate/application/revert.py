@@ -19,7 +19,7 @@ from tidegate.routing import Routing
 def revert(command: Command) -> Document:
     """The answer to a command to take the alias's last promotion back.
 
-    The version before must be able to serve, and the write names the revision that was read.
+    The version before must be able to serve; the write names the revision that was read, so a later move stays.
 
     Raises:
         RolloutError: AWS could not be asked.

@@ -1,1 +1,1 @@
-"""What AWS keeps for a rollout, one module per thing; the only code that imports boto3."""
+"""What AWS keeps for a rollout, one module per thing; the only code of the handlers that imports boto3."""

@@ -12,7 +12,7 @@ from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.record import ENDED, INDEX, RecordSummary, RolloutRecord, bad_key, ending_of, history_key
 from tidegate.ending.snapshot import RolloutSnapshot
-from tidegate.errors import AwsRefused, AwsUnavailable, LockLost
+from tidegate.errors import AwsRefused, AwsUnavailable, LedgerUnreadable, LockLost
 from tidegate.planning.plan import Plan
 
 _DAY_SECONDS = 86_400
@@ -88,9 +88,18 @@ def known_bad(function_name: str, version: str) -> str | None:
     return item["cause"] if item else None
 
 
-def ended() -> list[RecordSummary]:
-    """Every rollout that ended and was not let go of yet."""
-    return [RecordSummary.parse(item) for item in table.watched(ENDED)]
+def ended() -> tuple[list[RecordSummary], LedgerUnreadable | None]:
+    """Every rollout that ended and was not let go of yet.
+
+    One that cannot be read, of a later Tidegate perhaps, is left out and comes as an error beside the others.
+    """
+    summaries, unreadable = [], None
+    for item in table.watched(ENDED):
+        try:
+            summaries.append(RecordSummary.parse(item))
+        except LedgerUnreadable as error:
+            unreadable = error
+    return summaries, unreadable
 
 
 def let_go(summary: RecordSummary) -> None:

@@ -191,7 +191,14 @@ def record_intent(
     if given is not None:
         changes.append("commands = list_append(if_not_exists(commands, :none), :said)")
         values |= {":said": {"L": [table.text(given.to_json())]}, ":none": {"L": []}}
-    return _speak(target, f"mark the lock of {target}", f"SET {', '.join(changes)}", _MINE, values, hasty=hasty)
+    return _speak(
+        target,
+        f"record why {target} is restored",
+        f"SET {', '.join(changes)}",
+        _MINE,
+        values,
+        hasty=hasty,
+    )
 
 
 def record_restored(target: str, execution_arn: str, restored: Restored) -> None:

@@ -12,10 +12,11 @@ from tidegate.cli.options import MadeOfOptions, as_document, exit_code, print_js
 from tidegate.cli.simulate import Sandbox
 from tidegate.cli.target import named_by, parse_target
 from tidegate.control.commands import KINDS
+from tidegate.errors import LedgerUnreadable
 from tidegate.printable import printable
 from tidegate.request.problems import request_schema
 from tidegate.terminal import documents
-from tidegate.terminal.exit_codes import NOT_ACCEPTED, SUCCEEDED, NothingThere, Unusable, stopping
+from tidegate.terminal.exit_codes import NOT_ACCEPTED, SUCCEEDED, AwsFailed, NothingThere, Unusable, stopping
 from tidegate.terminal.lazily import lazily
 
 with lazily():
@@ -126,9 +127,14 @@ def plan(
     """A dry run: steps, times, cost, what each step can detect, what differs, and every refusal."""
     document = options.understood(request)
     answer = (sandbox or account).rehearse(document)
-    from tidegate.planning.plan import Plan  # noqa: PLC0415 - takes longer than most commands
+    from tidegate.ending.record import plan_of  # noqa: PLC0415 - takes longer than most commands
 
-    made = Plan.from_json(answer["plan"])
+    try:
+        made = plan_of(answer["plan"], "this stack")
+    except LedgerUnreadable as error:
+        raise AwsFailed(
+            "the plan is of another version of Tidegate than this command line: install the stack's"
+        ) from error
     if as_json:
         print_json({**answer, "cost": plan_view.costs(made)})
     else:

@@ -138,9 +138,15 @@ class RolloutRecord:
         """From the attributes of a history item.
 
         Raises:
-            LedgerUnreadable: its plan is none, or its outcome.
+            LedgerUnreadable: it is none.
         """
-        target, document = item["target"], json.loads(item["document"])
+        try:
+            return cls._parse(item, item["target"], json.loads(item["document"]))
+        except NOT_READABLE as error:
+            raise LedgerUnreadable(f"the history of {item['target']} cannot be read ({error!r})") from error
+
+    @classmethod
+    def _parse(cls, item: Item, target: str, document: Item) -> Self:
         return cls(
             target=target,
             key=item["record"],

@@ -81,7 +81,7 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
 
     Args:
         steps: the rollout's steps; the last one is at 100 %.
-        history: the alias's traffic in the day before.
+        baseline: the alias's traffic in the day before.
         judge: what is judged. Errors are forecast, or slow requests where only those are judged.
     """
     outlook = _Outlook.of(baseline, judge)

@@ -6,7 +6,7 @@ import pytest
 
 from sandbox.world import STARTED_AT
 from tests import plans
-from tidegate.application import record
+from tidegate.application.finalize import finalize as close
 from tidegate.aws import ledger
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.snapshot import RolloutSnapshot
@@ -29,7 +29,7 @@ def told(inhabit, monkeypatch):
 
     def finalize(*endings):
         for ending in endings:
-            record.finalize(SNAPSHOT, ending)
+            close(SNAPSHOT, ending)
         return [event["detail-type"] for event in world.eventbridge.put if event["source"] == "tidegate"]
 
     return finalize

@@ -114,7 +114,7 @@ bench: setup build  ## measure everything against its limit, and write docs/figu
 	$(BIN)/python -m bench --write $(addprefix --repeats ,$(N))
 
 docs: setup  ## write what the documentation repeats of the code
-	$(BIN)/python docs/generate.py
+	$(BIN)/python -m docs.generate
 
 build: setup  ## sam build, into .aws-sam; needs a python3.13
 	@if [ -z "$(BIN_313)" ]; then \

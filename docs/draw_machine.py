@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
-from drawing import Palette, svg, text
+from docs.drawing import Palette, svg, text
 
 ASL: Final = Path(__file__).parents[1] / "statemachine/rollout.asl.json"
 

@@ -8,8 +8,7 @@ from functools import cache
 from textwrap import wrap
 from typing import Final
 
-from drawing import Palette, svg, text
-
+from docs.drawing import Palette, svg, text
 from sandbox.command_line import DEMO_REQUEST, DEMO_SCENARIOS
 from sandbox.scenario import shipped
 from sandbox.story import play, rollout_view

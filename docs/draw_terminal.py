@@ -6,11 +6,11 @@ import io
 import re
 from typing import Final
 
-from draw_rollout import played
-from drawing import MONO, Palette
 from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
+from docs.draw_rollout import played
+from docs.drawing import MONO, Palette
 from tidegate.views import live
 
 _COLUMNS: Final = 96

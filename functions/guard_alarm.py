@@ -32,9 +32,9 @@ def handler(event: Document) -> Document:
         logger.warning("no event of an alarm's")
         return {"restored": []}
     timestamp = as_object(detail.get("state")).get("timestamp")
-    told = moment(timestamp)
+    parsed = moment(timestamp)
     # Unreadable, it is taken for what fires now: what nobody knows is not healthy.
-    fired_at, since = (told, f" since {timestamp}") if told else (time.time(), "")
+    fired_at, since = (parsed, f" since {timestamp}") if parsed else (time.time(), "")
     restored: list[str] = []
     failed: RolloutError | None
     watching, failed = locks.running(alarm=name)

@@ -37,7 +37,7 @@ def handler(event: Document) -> Document:
             execution was still in flight: Lambda invokes the guard again, and then hands the event to the
             dead-letter queue. The sweeper carries what is left.
     """
-    detail = executions.told(event)
+    detail = executions.end_of_event(event)
     if detail is None:
         logger.warning("no event of an execution's")
         return _NOTHING
@@ -60,7 +60,7 @@ def handler(event: Document) -> Document:
         return {"outcome": reconcile_lock(lock, end, _request(detail), is_alone)}
     if target is None and (found := _by_history(detail, end)):
         return {"outcome": reconcile(found, end)}
-    return _tell_untold(detail, end, target)
+    return _announce_end(detail, end, target)
 
 
 def _lock(execution_arn: str, target: str | None) -> Lock | None:
@@ -91,7 +91,7 @@ def _is_alone(plan: Plan, end: ExecutionEnd) -> bool:
     return time.time() - end.ended_at > _LISTED_AFTER_SECONDS and executions.is_last(plan)
 
 
-def _tell_untold(detail: Document, end: ExecutionEnd, target: str | None) -> Document:
+def _announce_end(detail: Document, end: ExecutionEnd, target: str | None) -> Document:
     """Tell of an execution that holds no lock, where nobody may have: it had none yet, or was closed without a word.
 
     Its history item is for a lock, too, that a handler in flight still takes.

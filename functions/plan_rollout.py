@@ -30,13 +30,13 @@ def handler(event: Document) -> Document:
     started_at = datetime.fromisoformat(event["started_at"]).timestamp()
     if event.get("dry_run"):
         return rehearse(event["request"], execution, started_at)
-    told = event["request"]
+    known = event["request"]
     try:
         resolved = ResolvedRequest.parse(event["request"], execution)
-        told = resolved.alias.names
+        known = resolved.alias.names
         plan = _plan_under_lock(resolved, execution, started_at)
     except _FINAL as error:
-        tell_refused(execution.arn, told, f"{type(error).__name__}: {error}")
+        tell_refused(execution.arn, known, f"{type(error).__name__}: {error}")
         raise
     identify({"plan": plan.to_json()})
     logger.info("planned", plan=plan.to_json())

@@ -16,7 +16,9 @@ from sandbox.aws.lambda_rules import Routing
 from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, End, World
+from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Outcome
+from tidegate.ending.record import RolloutRecord
 from tidegate.views import records
 from tidegate.views.rollout_view import Counts, MinuteView, RolloutView, ShiftView
 
@@ -208,13 +210,13 @@ def rollout_view(world: World) -> RolloutView:
     arn = next(iter(world.executions))
     end = world.executions[arn]
     lock, finished = _lock(world, arn), _finished(world, arn)
-    live = records.live(lock) if lock else records.Live()
+    live = records.Live.of(Lock.parse(lock)) if lock else records.Live()
     # One that was redriven runs on with a lock of its own.
-    record = records.finished(finished[0]) if finished and (end or not lock) else None
-    told = records.Told.by_record(record) if record else live.told
-    verdicts = told.verdict_views(STARTED_AT)
+    record = RolloutRecord.parse(finished[0]) if finished and (end or not lock) else None
+    log = records.LoggedRollout.of_record(record) if record else live.log
+    verdicts = log.verdict_views(STARTED_AT)
     world.traffic.catch_up(world.clock.now())
-    candidate = told.candidate
+    candidate = log.candidate
     # Who takes a promotion back later does so in a story of his own.
     until = end.at if end and end.status == "SUCCEEDED" else world.clock.now()
     shifts = tuple(_shifts(world, candidate, until))
@@ -226,7 +228,7 @@ def rollout_view(world: World) -> RolloutView:
         alias_name=world.target.alias_name,
         stable=world.stable,
         candidate=candidate,
-        steps=told.steps(),
+        steps=log.steps(),
         step=live.step if lock else verdicts[-1].step if verdicts else 0,
         weight_percent=shifts[-1].weight_percent if shifts else 0.0,
         started_at=STARTED_AT,
@@ -238,12 +240,12 @@ def rollout_view(world: World) -> RolloutView:
         cause=end.cause or (record.ending.cause if record and end.status != "SUCCEEDED" else None) if end else None,
         shifts=shifts,
         proven=record.ending.proven if record else None,
-        warnings=told.plan.warnings if told.plan else (),
+        warnings=log.plan.warnings if log.plan else (),
         rollout_id=arn.rpartition(":")[2],
         holding=None if end else live.holding,
         next_at=None if end else live.next_at,
-        commands=told.command_views(STARTED_AT),
-        restore_command=told.plan.restore_command if told.plan else None,
+        commands=log.command_views(STARTED_AT),
+        restore_command=log.plan.restore_command if log.plan else None,
     )
 
 

@@ -90,7 +90,7 @@ class Redrive:
 
 @shape
 class Command:
-    """An operator's word on the rollout of the target, by Tidegate's own `command` function."""
+    """An operator's command for the rollout of the target, given through Tidegate's own `command` function."""
 
     at_second: Second
     do: Literal["command"]

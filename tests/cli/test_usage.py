@@ -14,8 +14,8 @@ import pytest
 from botocore.client import BaseClient
 
 from tests.plans import PLAN
-from tidegate.control.commands import COMMANDS as STEERING
 from tidegate.control.commands import KINDS
+from tidegate.control.commands import KINDS as STEERING
 from tidegate.planning.strategy import Step
 from tidegate.request.rollout_request import json_schema
 from tidegate.views import cost

@@ -1,17 +1,16 @@
 """The pictures of the documentation show what is: `make docs` draws them from the state machine and the sandbox."""
 
 import re
-import runpy
 from xml.etree import ElementTree as ET
 
 import pytest
 
+from docs import draw_machine, generate
+from docs.drawing import PALETTES
 from sandbox.command_line import DEMO_REQUEST
 from tests.contract.artifacts import MACHINE, ROOT
 
 PICTURES = sorted((ROOT / "docs/pictures").iterdir())
-#: With it on the path, as for `make docs`.
-GENERATE = runpy.run_path(str(ROOT / "docs/generate.py"))
 
 
 def words(name):
@@ -23,7 +22,7 @@ def words(name):
 
 
 def test_the_pictures_are_what_make_docs_draws():
-    drawn = {path: text.splitlines() for path, text in GENERATE["pictures"]().items()}
+    drawn = {path: text.splitlines() for path, text in generate.pictures().items()}
     assert {path: path.read_text(encoding="utf-8").splitlines() for path in PICTURES} == drawn
 
 
@@ -41,24 +40,21 @@ def test_every_state_is_drawn_once(look):
 
 
 def test_a_state_without_a_place_is_named():
-    draw = runpy.run_path(str(ROOT / "docs/draw_machine.py"))
     states = MACHINE["States"] | {"Ponder": {"Type": "Wait", "Next": "Bake"}}
-    with pytest.raises(draw["NotPlacedError"], match=r"without a place: .*Ponder"):
-        draw["drawn"](GENERATE["PALETTES"][0], states)
+    with pytest.raises(draw_machine.NotPlacedError, match=r"without a place: .*Ponder"):
+        draw_machine.drawn(PALETTES[0], states)
 
 
 def test_an_edge_that_is_not_drawn_is_named():
-    draw = runpy.run_path(str(ROOT / "docs/draw_machine.py"))
     states = MACHINE["States"] | {"Bake": MACHINE["States"]["Bake"] | {"Next": "Promote"}}
-    with pytest.raises(draw["NotPlacedError"], match="'Bake', 'Promote'"):
-        draw["drawn"](GENERATE["PALETTES"][0], states)
+    with pytest.raises(draw_machine.NotPlacedError, match="'Bake', 'Promote'"):
+        draw_machine.drawn(PALETTES[0], states)
 
 
 def test_a_task_whose_failures_lead_elsewhere_is_named():
-    draw = runpy.run_path(str(ROOT / "docs/draw_machine.py"))
     bare = {key: value for key, value in MACHINE["States"]["CheckHealth"].items() if key != "Catch"}
-    with pytest.raises(draw["NotPlacedError"], match=r"tasks of the area.*CheckHealth"):
-        draw["drawn"](GENERATE["PALETTES"][0], MACHINE["States"] | {"CheckHealth": bare})
+    with pytest.raises(draw_machine.NotPlacedError, match=r"tasks of the area.*CheckHealth"):
+        draw_machine.drawn(PALETTES[0], MACHINE["States"] | {"CheckHealth": bare})
 
 
 def test_the_rollout_that_is_drawn_set_no_alarm_and_no_limit():

@@ -2,7 +2,6 @@
 
 import json
 import re
-import runpy
 import shlex
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 from botocore.session import Session
 from typer.testing import CliRunner
 
+from docs import generate
 from sandbox.__main__ import main as run_sandbox
 from sandbox.aws.stack import REGION
 from sandbox.scenario import Scenario, ScenarioInvalid
@@ -27,6 +27,9 @@ COMMANDS = [
     line.split("   #")[0].rstrip() for kind, text in BLOCKS if kind == "sh" for line in text.splitlines() if line
 ]
 DOCUMENTS = [text for kind, text in BLOCKS if kind == "json"]
+MAKEFILE = (ROOT / "Makefile").read_text(encoding="utf-8")
+MODULES = sorted(set(re.findall(r"\(BIN\)/python -m ([\w.]+)", MAKEFILE)))
+SCRIPTS = sorted(set(re.findall(r"\(BIN\)/python ([\w/]+\.py)", MAKEFILE)))
 MAKE_TARGETS = sorted(
     {*re.findall(r"`make (\w+)`", README), *(c.split()[1] for c in COMMANDS if c.startswith("make "))}
 )
@@ -46,8 +49,21 @@ def test_every_command_is_of_a_kind_that_is_run_here():
 
 @pytest.mark.parametrize("target", MAKE_TARGETS)
 def test_a_make_target_exists(target):
-    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE)
+    assert re.search(rf"^{target}:.*## ", MAKEFILE, re.MULTILINE)
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_that_make_runs_is_found_from_the_project_s_folder(module):
+    """Not by pytest's path: the package is installed, and all else is there because the recipe runs here."""
+    found = "import importlib.util, sys; sys.exit(importlib.util.find_spec(sys.argv[1]) is None)"
+    subprocess.run([sys.executable, "-c", found, module], cwd=ROOT, check=True)  # noqa: S603 - Python itself
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_file_that_make_runs_needs_nothing_of_the_project(script):
+    """What is run by its path finds what lies beside it, and nothing of the project's folder."""
+    text = (ROOT / script).read_text(encoding="utf-8")
+    assert re.findall(r"^(?:from|import) (?:bench|docs|sandbox|tests|tools)\b", text, re.MULTILINE) == []
 
 
 def test_the_test_command_is_what_continuous_integration_runs():
@@ -202,5 +218,5 @@ def test_every_linked_file_exists():
 def test_the_generated_parts_are_what_the_code_says():
     schema = ROOT / "docs/request.schema.json"
     before = {path: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", schema)}
-    assert runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]() == before
+    assert generate.pages() == before
     assert json.loads(before[schema]) == json_schema()

@@ -4,7 +4,7 @@ import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 from pydantic import TypeAdapter
@@ -13,7 +13,8 @@ from sandbox.cloudformation import Declared
 from sandbox.scenario import SHIPPED, CallFault, Duration, MetricAlarm, Scenario, ScenarioInvalid, shipped
 from sandbox.scenario_words import FORMS
 from sandbox.target import OWN_TARGET
-from sandbox.timeline import StopExecution
+from sandbox.timeline import Command, StopExecution
+from tidegate.control.commands import KINDS
 
 
 def reasons(raw: object) -> list[str]:
@@ -314,3 +315,7 @@ def test_what_a_text_must_look_like_is_said_in_words() -> None:
         "alarms.0.name: must not be empty, and must have no control character",
         "c\\nd: unknown key",
     ]
+
+
+def test_the_timeline_knows_every_command() -> None:
+    assert get_args(get_type_hints(Command)["command"]) == tuple(KINDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tidegate.application.telemetry import Document, best_effort
+from tidegate.alias import Alias
 from tidegate.aws import events, notices, settings
 from tidegate.ending.outcome import Outcome
 from tidegate.planning.plan import Plan
@@ -37,15 +38,19 @@ def tell_waiting(plan: Plan, candidate: str, reason: str) -> None:
 
 def _subject(name: str, detail: Document) -> str:
     """What happened stands in it however long the names are; the text holds them whole."""
-    target, room = f"{detail['function_name']}:{detail['alias_name']}", _SUBJECT_ROOM - len(_HEADLINES[name])
+    target, room = _target(detail), _SUBJECT_ROOM - len(_HEADLINES[name])
     return f"Tidegate: {target if len(target) <= room else target[: room - 3] + '...'} {_HEADLINES[name]}"
 
 
 def _text(name: str, detail: Document) -> str:
-    target = f"{detail['function_name']}:{detail['alias_name']}"
+    target = _target(detail)
     to = f", version {detail['to_version']} is the candidate" if detail["to_version"] else ""
     versions = f"Version {detail['from_version']} is the stable one{to}." if detail["from_version"] else "It is new."
     said = [f"{target}: {_HEADLINES[name]}.", versions, detail.get("cause"), f"Execution: {detail['execution_arn']}"]
     if name == "ApprovalNeeded":
         said.append(f"Approve: tidegate approve {target}\nReject: tidegate reject {target}")
     return "\n\n".join(line for line in said if line)
+
+
+def _target(detail: Document) -> str:
+    return str(Alias(detail["function_name"], detail["alias_name"]))

@@ -1,4 +1,4 @@
-"""Asking the user's own function for its word on a rollout: what it is told, and what a no becomes."""
+"""Asking the user's own function about a rollout: what it is sent, and what a no becomes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,9 @@ def ask(
     hook = plan.hooks.at(moment)
     if hook is None:
         return None
-    about = {"step": step, "steps": len(plan.steps), "weight_percent": weight_percent}
-    why = failure(hook, hooks.invoke(hook, {"hook": moment, **_versions(plan, candidate), **about, **_rollout(plan)}))
+    progress = {"step": step, "steps": len(plan.steps), "weight_percent": weight_percent}
+    asked = {"hook": moment, **_versions(plan, candidate), **progress, **_rollout(plan)}
+    why = failure(hook, hooks.invoke(hook, asked))
     if why is not None:
         raise HookFailed(f"hook {hook.function_name} ({moment}) {why}")
     logger.info("hook passed", hook=moment, hook_function=hook.function_name)

@@ -13,7 +13,7 @@ from tidegate.application.finalize import finalize, tell, tell_refused
 from tidegate.application.restoration import IsAlone, attempt, begin
 from tidegate.aws import history
 from tidegate.aws.executions import Execution
-from tidegate.ending.conclusion import Known, Reason, conclude, own_word
+from tidegate.ending.conclusion import Known, Reason, conclude, ending_of_execution
 from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Ending, Outcome
@@ -42,7 +42,7 @@ def reconcile(snapshot: RolloutSnapshot, end: ExecutionEnd, is_alone: IsAlone = 
         RolloutError: the alias could not be restored, the end not recorded, or a handler of the execution was still
             in flight: whoever asked asks again.
     """
-    said = own_word(snapshot, end)
+    said = ending_of_execution(snapshot, end)
     known = Known(snapshot, Reason(end.cause), end) if said else _restored(snapshot, end, is_alone)
     ending = conclude(known)
     if isinstance(known.restoration, Failed):

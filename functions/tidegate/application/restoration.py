@@ -135,7 +135,7 @@ def restore(
             raise AwsUnavailable(f"whose {plan.target} is cannot be said while the ledger is silent: nothing is undone")
         whole = intent.whole(alias.routing)
         if _write(intent, alias, whole):
-            return _told(restored(plan.stable, plan.target, alias.routing, whole))
+            return _logged(restored(plan.stable, plan.target, alias.routing, whole))
     raise AwsUnavailable(f"{plan.target} changes faster than it can be restored")
 
 
@@ -197,7 +197,7 @@ def _write(intent: RestoreIntent, alias: AliasState, whole: Routing) -> bool:
         raise
 
 
-def _told(done: Restored) -> Restored:
+def _logged(done: Restored) -> Restored:
     if done.theirs is None:
         logger.info("stable version restored")
     else:

@@ -56,7 +56,7 @@ def roll_back(rollback: Rollback) -> Ending:
     if ending.outcome is Outcome.ROLLED_BACK and not ending.recorded:
         measure("RollbackSeconds", max(0.0, time.time() - rollback.entered_at))
     if ending.recorded and ending.outcome.is_success:
-        return _told(rollback, ending)
+        return _announced(rollback, ending)
     return _finalized(rollback, known, ending)
 
 
@@ -137,12 +137,12 @@ def _finalized(rollback: Rollback, known: Known, ending: Ending) -> Ending:
     if not found.outcome.is_success:
         return found
     if not rollback.snapshot.traffic_shifted:
-        return _told(rollback, found)
+        return _announced(rollback, found)
     logger.error("recorded as a success while the alias was restored", recorded=found.outcome, found=ending.outcome)
     return ending
 
 
-def _told(rollback: Rollback, ending: Ending) -> Ending:
+def _announced(rollback: Rollback, ending: Ending) -> Ending:
     """The task that failed had recorded the success, and may not have told."""
     proven = rollback.proven if ending.outcome is Outcome.PROMOTED else None
     tell(rollback.plan, rollback.snapshot.candidate or rollback.plan.stable, replace(ending, proven=proven))

@@ -48,7 +48,7 @@ class Execution:
         return cls(arn, region, account, name)
 
 
-def told(event: object) -> dict[str, Any] | None:
+def end_of_event(event: object) -> dict[str, Any] | None:
     """What an event says of an execution; None where it is no such event."""
     detail = event.get("detail") if isinstance(event, dict) else None
     if not isinstance(detail, dict) or not isinstance(detail.get("status"), str):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from tidegate.aws import history, sdk, table
 from tidegate.control.commands import GivenCommand
 from tidegate.ending.outcome import Outcome
-from tidegate.ending.record import HISTORY, RolloutRecord, plain
+from tidegate.ending.record import RolloutRecord, newest_first, plain
 from tidegate.planning.plan import Plan
 
 #: So many rollouts back a promotion is looked for; those after it left its alias alone.
@@ -41,14 +40,7 @@ def record_revert(promotion: RolloutRecord, plan: Plan, given: GivenCommand) -> 
 
 
 def _newest_first(target: str, limit: int) -> Iterator[RolloutRecord]:
-    request: dict[str, Any] = {
-        "TableName": table.name(),
-        "KeyConditionExpression": "target = :target AND begins_with(#record, :history)",
-        "ExpressionAttributeNames": {"#record": "record"},
-        "ExpressionAttributeValues": {":target": table.text(target), ":history": table.text(HISTORY)},
-        "ScanIndexForward": False,
-        "ConsistentRead": True,
-    }
+    request = {"TableName": table.name(), **newest_first(target)}
     seen = 0
     while seen < limit:
         # A page holds 1 MB, which may be a few rollouts only.

@@ -168,7 +168,7 @@ def _finalized_before(plan: Plan, ending: Ending, error: AwsRefused, *, ours: bo
 def _record(snapshot: RolloutSnapshot, ending: Ending, lock: Lock | None, now: float) -> RolloutRecord:
     """What is kept of the rollout; where the lock is its own, that knows best."""
     plan = snapshot.plan
-    verdicts, commands = _told(plan, lock) if lock else ((), ())
+    verdicts, commands = _kept_of(plan, lock) if lock else ((), ())
     return RolloutRecord(
         target=plan.target,
         key=history_key(plan.started_at, plan.rollout_id),
@@ -184,7 +184,7 @@ def _record(snapshot: RolloutSnapshot, ending: Ending, lock: Lock | None, now: f
     )
 
 
-def _told(plan: Plan, lock: Lock) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _kept_of(plan: Plan, lock: Lock) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Verdicts and commands, as far as there is room: commands before verdicts, and verdicts that led to a step before
     those that only waited.
     """

@@ -27,7 +27,8 @@ def once(
         AwsUnavailable: Lambda did not run the function (throttled, not ready), or the connection broke.
     """
     patience_seconds = limit_seconds + _ANSWER_GRACE_SECONDS
-    client, qualified = sdk.patient_client("lambda", patience_seconds), {"Qualifier": qualifier} if qualifier else {}
+    client = sdk.patient_client("lambda", patience_seconds)
+    qualified = {"Qualifier": qualifier} if qualifier else {}
     started = time.time()
     try:
         with sdk.refusals(f"invoke {':'.join((function_name, *qualified.values()))}"):

@@ -23,7 +23,7 @@ from tidegate.alias import Alias
 from tidegate.cli.aws_errors import NO_REGION, NO_REGION_NO_CREDENTIALS, sentence
 from tidegate.cli.target import EXECUTION_NAME_RULE, parse_target
 from tidegate.ending.lock import Lock
-from tidegate.ending.record import HISTORY, INDEX, LOCK, RUNNING, RolloutRecord, plain
+from tidegate.ending.record import INDEX, LOCK, RUNNING, RolloutRecord, newest_first, plain
 from tidegate.errors import TROUBLES, LedgerUnreadable
 from tidegate.terminal.exit_codes import AwsFailed, NothingThere, Unusable, WouldBeRejected, stopping
 
@@ -178,15 +178,8 @@ class Account:
 
     def finished(self, target: Alias, limit: int) -> list[RolloutRecord]:
         """The newest finished rollouts of an alias, newest first."""
-        asked = {
-            "KeyConditionExpression": "target = :target AND begins_with(#record, :history)",
-            "ExpressionAttributeNames": {"#record": "record"},
-            "ExpressionAttributeValues": {":target": {"S": str(target)}, ":history": {"S": HISTORY}},
-            "ScanIndexForward": False,
-            "ConsistentRead": True,
-        }
         found = []
-        for item in self._query(asked):
+        for item in self._query(newest_first(str(target))):
             found.append(_read(RolloutRecord.parse, item))
             if len(found) == limit:
                 break

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli import options
-from tidegate.cli.options import MadeOfOptions, as_document, exit_code, print_json, say, told
+from tidegate.cli.options import MadeOfOptions, as_document, exit_code, exits_with_code, print_json, say
 from tidegate.cli.simulate import Sandbox
 from tidegate.cli.target import named_by, parse_target
 from tidegate.control.commands import KINDS
@@ -107,7 +107,7 @@ def _options(
 
 
 @app.command()
-@told
+@exits_with_code
 def validate(request: RequestArgument, as_json: JsonOption = False) -> int:
     """Whether a request can be understood: at once, without AWS."""
     document = options.understood(request)
@@ -120,7 +120,7 @@ def validate(request: RequestArgument, as_json: JsonOption = False) -> int:
 
 
 @app.command()
-@told
+@exits_with_code
 def plan(
     request: RequestArgument, sandbox: SandboxOptions, account: AccountOptions, as_json: JsonOption = False
 ) -> int:
@@ -143,7 +143,7 @@ def plan(
 
 
 @app.command()
-@told
+@exits_with_code
 def start(
     request: RequestArgument,
     *,
@@ -188,7 +188,7 @@ def _play(sandbox: Sandbox, request: object, *, watch: bool, as_json: bool) -> i
 
 
 @app.command()
-@told
+@exits_with_code
 def watch(target: TargetArgument, account: AccountOptions, as_json: JsonOption = False) -> int:
     """Follow the running rollout of an alias to its end: weights, errors of both versions, verdicts, the next look."""
     named = parse_target(target)
@@ -210,10 +210,10 @@ def _watch(account: Account, arn: str, *, as_json: bool) -> int:
 
 
 @app.command()
-@told
+@exits_with_code
 def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption = False) -> int:
     """How the rollout of an alias stands now; or how the last one ended."""
-    view = watching.look(account, parse_target(target))
+    view = watching.current(account, parse_target(target))
     if as_json:
         print_json(as_document(view))
         return exit_code(view)
@@ -232,7 +232,7 @@ def status(target: TargetArgument, account: AccountOptions, as_json: JsonOption 
 
 
 @app.command("list")
-@told
+@exits_with_code
 def list_running(account: AccountOptions, as_json: JsonOption = False) -> int:
     """Every rollout that runs now."""
     seen = [records.running_view(lock, accounts.now()) for lock in account.running()]
@@ -248,7 +248,7 @@ def list_running(account: AccountOptions, as_json: JsonOption = False) -> int:
 
 
 @app.command()
-@told
+@exits_with_code
 def history(
     target: TargetArgument,
     *,
@@ -274,7 +274,7 @@ def history(
 
 
 @app.command()
-@told
+@exits_with_code
 def report(
     target: TargetArgument,
     *,
@@ -287,7 +287,7 @@ def report(
     named = parse_target(target)
     if out is not None:
         documents.require_place(out)
-    view = watching.look(account, named) if rollout is None else watching.finished(account, named, rollout)
+    view = watching.current(account, named) if rollout is None else watching.finished(account, named, rollout)
     # A file's name holds 255 bytes, and a rollout's id takes 80 of them.
     names = f"{named.function_name[:64]}-{named.name[:64]}"
     page = f"tidegate-{names}-{view.rollout_id}.html" if out is None else out
@@ -333,11 +333,11 @@ def _command(given: str) -> Callable[..., int]:
 
 
 for _given, _kind in KINDS.items():
-    app.command(_given, help=_kind.does)(told(_command(_given)))
+    app.command(_given, help=_kind.does)(exits_with_code(_command(_given)))
 
 
 @app.command()
-@told
+@exits_with_code
 def schema(as_json: JsonOption = False) -> int:  # noqa: ARG001 - it is JSON either way
     """The request's JSON Schema."""
     typer.echo(request_schema(), nl=False)

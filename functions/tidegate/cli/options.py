@@ -35,7 +35,7 @@ class MadeOfOptions(NamedTuple):
     maker: Callable[..., object]
 
 
-def told(command: Callable[..., int]) -> Callable[..., None]:
+def exits_with_code(command: Callable[..., int]) -> Callable[..., None]:
     """A command that returns its exit code, or raises why it has none; failures are sentences, or one JSON object.
 
     On the command line, the options of a `MadeOfOptions` stand where that parameter stands in the command.

@@ -52,7 +52,7 @@ def follow(account: Account, arn: str, every_seconds: float = EVERY_SECONDS) -> 
         time.sleep(every_seconds)
 
 
-def look(account: Account, target: Alias) -> RolloutView:
+def current(account: Account, target: Alias) -> RolloutView:
     """The running rollout of an alias as it is now, or the last one.
 
     Raises:

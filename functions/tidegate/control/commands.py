@@ -38,9 +38,8 @@ KINDS = {
     "abort": Kind("aborted", "Restore the stable version, at once."),
     "revert": Kind("reverted", "Take the last promotion back: return to the version before it."),
 }
-APPLIED_ONCE = ("approve", "advance", "finish")
+APPLIED_ONCE = tuple(name for name, kind in KINDS.items() if kind.kept_as == "pending")
 RESTORING = ("abort", "reject")
-COMMANDS = ("pause", "resume", *APPLIED_ONCE, *RESTORING, "revert")
 
 _MAX_NAME_CHARACTERS = 300
 _TARGET_KEYS = ("function_name", "alias_name")
@@ -113,8 +112,8 @@ class Command:
         if not isinstance(document, Mapping):
             raise ValueError("the command must be an object such as " + _EXAMPLE)  # noqa: TRY004 - bad input
         wrong = [f"{one_line(key)[:80]}: unknown key" for key in sorted(map(str, document.keys() - _KEYS))]
-        if document.get("command") not in COMMANDS:
-            wrong.append(f"command: must be one of {', '.join(COMMANDS)}")
+        if document.get("command") not in tuple(KINDS):
+            wrong.append(f"command: must be one of {', '.join(KINDS)}")
         named = (*_TARGET_KEYS, *["rollout_id"] * (document.get("rollout_id") is not None))
         wrong += [f"{key}: {why}" for key in named if (why := _fault(document.get(key), steers=False))]
         wrong += [f"{key}: {why}" for key in ("author", "reason") if (why := _fault(document.get(key)))]

@@ -61,7 +61,7 @@ class Known:
     holder: Holder = Holder.UNKNOWN
 
 
-def own_word(snapshot: RolloutSnapshot, end: ExecutionEnd | None) -> Ending | None:
+def ending_of_execution(snapshot: RolloutSnapshot, end: ExecutionEnd | None) -> Ending | None:
     """How the rollout ended by its execution's own word: then the alias is as it should be, or was.
 
     None where the execution runs or did not come to such an end; and where somebody restores what it has promoted, for
@@ -83,7 +83,7 @@ def conclude(known: Known) -> Ending:
     Raises:
         RolloutError: it does not end yet: it could not be restored, and trying again may help.
     """
-    if said := own_word(known.snapshot, known.end):
+    if said := ending_of_execution(known.snapshot, known.end):
         return said
     match known.restoration:
         case Ending() as recorded:

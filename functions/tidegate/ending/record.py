@@ -45,6 +45,17 @@ def bad_key(version: str) -> str:
     return f"{BAD}{version}"
 
 
+def newest_first(target: str) -> dict[str, Any]:
+    """What a Query of the finished rollouts of an alias asks for, beside the table's name; DynamoDB's own JSON."""
+    return {
+        "KeyConditionExpression": "target = :target AND begins_with(#record, :history)",
+        "ExpressionAttributeNames": {"#record": "record"},
+        "ExpressionAttributeValues": {":target": {"S": target}, ":history": {"S": HISTORY}},
+        "ScanIndexForward": False,
+        "ConsistentRead": True,
+    }
+
+
 def plain(item: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """An item's attributes as plain values, from DynamoDB's own JSON."""
     return {name: _value(typed) for name, typed in item.items()}

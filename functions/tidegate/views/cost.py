@@ -66,19 +66,19 @@ class Cost:
 
 def of_plan(plan: Plan) -> Cost:
     """Where all goes well: each step once, no extension, nobody waited for."""
-    return _cost(len(plan.steps), sum(looks(step.bake_seconds, plan.poll_seconds) for step in plan.steps))
+    return _cost(len(plan.steps), sum(health_checks(step.bake_seconds, plan.poll_seconds) for step in plan.steps))
 
 
 def at_most(plan: Plan) -> Cost:
     """Where everything takes as long as it may: steps back, extension, approvals and pauses."""
     shifts = len(plan.steps) * (plan.max_step_backs + 1)
-    watched = looks(plan.watched_seconds, plan.poll_seconds)
+    watched = health_checks(plan.watched_seconds, plan.poll_seconds)
     waiting = math.ceil(plan.approval_seconds / plan.hold_poll_seconds)
     paused = pause_polls(plan.max_pause_seconds, plan.poll_seconds)
     return _cost(shifts, shifts + watched + waiting + paused)
 
 
-def looks(bake_seconds: float, poll_seconds: float) -> int:
+def health_checks(bake_seconds: float, poll_seconds: float) -> int:
     """How often a bake is looked at: at its end even if it is empty."""
     return max(1, math.ceil(bake_seconds / poll_seconds))
 

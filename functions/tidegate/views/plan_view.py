@@ -59,7 +59,7 @@ def _steps(plan: Plan) -> Table:
             views.percent(step.weight_percent),
             ("approved " if step.approval else "") + f"+{views.timer(begins)}",
             format_duration(step.bake_seconds),
-            str(cost.looks(step.bake_seconds, plan.poll_seconds)),
+            str(cost.health_checks(step.bake_seconds, plan.poll_seconds)),
             f"{expected.candidate_requests:,}" if expected else "–",
             _seen(plan, step.weight_percent, expected),
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidegate.alias import Alias
 from tidegate.ending.lock import Lock
 from tidegate.ending.record import RolloutRecord
 from tidegate.planning.plan import Plan
@@ -29,7 +30,7 @@ NO_VERSION = "–"
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class LoggedRollout:
     """What lock and record alike say of a rollout; verdicts and commands as JSON."""
 
     plan: Plan | None = None
@@ -38,12 +39,12 @@ class Told:
     commands: Sequence[Record] = ()
 
     @classmethod
-    def by_record(cls, record: RolloutRecord) -> Told:
+    def of_record(cls, record: RolloutRecord) -> LoggedRollout:
         """What is kept of a finished rollout."""
         return cls(record.plan, record.candidate, record.verdicts, record.commands)
 
     @classmethod
-    def by_lock(cls, lock: Lock) -> Told:
+    def of_lock(cls, lock: Lock) -> LoggedRollout:
         """What its lock says of a running one; the last verdict is beside the others where there was no room."""
         verdicts = [json.loads(verdict) for verdict in lock.verdicts]
         last = json.loads(lock.last_verdict) if lock.last_verdict else None
@@ -72,7 +73,7 @@ class Told:
 class Live:
     """How far the running rollout is, by its lock, and who holds it up."""
 
-    told: Told = Told()
+    log: LoggedRollout = LoggedRollout()
     step: int = 0
     weight_percent: float = 0.0
     holding: str | None = None
@@ -81,24 +82,14 @@ class Live:
     @classmethod
     def of(cls, lock: Lock) -> Live:
         """From the lock, which says nearly nothing until there is a plan."""
-        told = Told.by_lock(lock)
+        log = LoggedRollout.of_lock(lock)
         return cls(
-            told,
+            log,
             step=lock.step or 0,
             weight_percent=0.0 if lock.restoring else lock.weight_percent,
-            holding=_holding(lock, lock.plan, told.verdicts) if lock.plan else None,
-            next_at=_next_at(lock, lock.plan, told.verdicts) if lock.plan else None,
+            holding=_holding(lock, lock.plan, log.verdicts) if lock.plan else None,
+            next_at=_next_at(lock, lock.plan, log.verdicts) if lock.plan else None,
         )
-
-
-def live(item: Record) -> Live:
-    """From the lock's item, as plain values."""
-    return Live.of(Lock.parse(item))
-
-
-def finished(item: Record) -> RolloutRecord:
-    """The record in a history item, as plain values."""
-    return RolloutRecord.parse(item)
 
 
 def running_view(lock: Lock, now: float) -> RolloutView:
@@ -106,7 +97,7 @@ def running_view(lock: Lock, now: float) -> RolloutView:
     live = Live.of(lock)
     return _view(
         lock.target,
-        live.told,
+        live.log,
         started_at=lock.plan.started_at if lock.plan else lock.started_at,
         now=now,
         step=live.step,
@@ -124,7 +115,7 @@ def finished_view(record: RolloutRecord) -> RolloutView:
     weight = ending.outcome.candidate_percent
     return _view(
         record.target,
-        Told.by_record(record),
+        LoggedRollout.of_record(record),
         started_at=record.plan.started_at if record.plan else record.ended_at,
         now=record.ended_at,
         step=int(last["step"]),
@@ -138,26 +129,27 @@ def finished_view(record: RolloutRecord) -> RolloutView:
 
 def planning_view(target: str, rollout_id: str, started_at: float, now: float) -> RolloutView:
     """A rollout that has no plan yet, and perhaps never will."""
-    return _view(target, Told(), started_at=started_at, now=now, rollout_id=rollout_id)
+    return _view(target, LoggedRollout(), started_at=started_at, now=now, rollout_id=rollout_id)
 
 
-def _view(target: str, told: Told, *, started_at: float, now: float, rollout_id: str, **more: Any) -> RolloutView:
-    function_name, _, alias_name = target.rpartition(":")
-    plan = told.plan
+def _view(
+    target: str, log: LoggedRollout, *, started_at: float, now: float, rollout_id: str, **more: Any
+) -> RolloutView:
+    alias, plan = Alias.parse(target), log.plan
     return RolloutView(
-        function_name=function_name,
-        alias_name=alias_name,
+        function_name=alias.function_name,
+        alias_name=alias.name,
         stable=(plan and plan.stable) or NO_VERSION,
-        candidate=told.candidate,
-        steps=told.steps(),
+        candidate=log.candidate,
+        steps=log.steps(),
         started_at=started_at,
         now=now,
-        minutes=tuple(_minutes(told.verdicts, started_at)),
-        verdicts=told.verdict_views(started_at),
-        shifts=tuple(_shifts(told.verdicts, plan, started_at)),
+        minutes=tuple(_minutes(log.verdicts, started_at)),
+        verdicts=log.verdict_views(started_at),
+        shifts=tuple(_shifts(log.verdicts, plan, started_at)),
         warnings=plan.warnings if plan else (),
         rollout_id=rollout_id,
-        commands=told.command_views(started_at),
+        commands=log.command_views(started_at),
         restore_command=plan.restore_command if plan else None,
         **{"step": 0, "weight_percent": 0.0, **more},
     )

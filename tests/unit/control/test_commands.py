@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.control.commands import COMMANDS, Command, GivenCommand, Situation, refusal
+from tidegate.control.commands import KINDS, Command, GivenCommand, Situation, refusal
 
 SAID = {
     "command": "pause",
@@ -78,4 +78,4 @@ COUNT = {
 @pytest.mark.parametrize("where", COUNT)
 def test_a_command_counts_where_it_can_do_something(where):
     situation, count = COUNT[where]
-    assert {command for command in COMMANDS if refusal(command, situation) is None} == count
+    assert {command for command in KINDS if refusal(command, situation) is None} == count

@@ -11,7 +11,7 @@ from itertools import product
 import pytest
 
 from tests.plans import PLAN
-from tidegate.ending.conclusion import Known, Reason, conclude, own_word
+from tidegate.ending.conclusion import Known, Reason, conclude, ending_of_execution
 from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.restore_intent import Failed, Holder, LeftAsFound, RestoreIntent, restored
@@ -106,7 +106,7 @@ class Left:
 
 def end_of(case):
     """What is done and concluded in that case."""
-    said, end = own_word(case.snapshot, ENDS[case.end]), ENDS[case.end]
+    said, end = ending_of_execution(case.snapshot, ENDS[case.end]), ENDS[case.end]
     found = ALIASES[case.alias]
     if said:
         return Left(conclude(Known(case.snapshot, WHY, end)), found, wrote=False)
@@ -202,7 +202,7 @@ def test_an_alias_that_another_rollout_has_is_not_written():
 
 def test_what_is_recorded_counts_for_who_has_lost_the_lock():
     for case, left in those(holder={Holder.ANOTHER, Holder.NOBODY}, record={"rolled back", "promoted"}):
-        by_its_own_word = own_word(case.snapshot, ENDS[case.end])
+        by_its_own_word = ending_of_execution(case.snapshot, ENDS[case.end])
         assert left.ending == (by_its_own_word or RECORDS[case.record]), case
         assert not left.wrote, case
 

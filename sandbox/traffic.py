@@ -18,7 +18,7 @@ from statistics import NormalDist
 from typing import Final
 
 from sandbox.aws.clock import Clock
-from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch, Samples
+from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch, LambdaMinutes, Samples, lambda_minutes
 from sandbox.aws.lambda_rules import Routing
 from sandbox.scenario import Counts, Outage, ReplayMinute
 
@@ -124,7 +124,7 @@ class Traffic:
         self._replaying = False
         self._random = Random()
         self._warmed: Counter[str] = Counter()
-        self._remembered: set[int] = set()
+        self._remembers = False
 
     # The course of time.
 
@@ -185,7 +185,7 @@ class Traffic:
         return _Served(requests, errors, slow, errors if blamed else 0, durations)
 
     def _generate(self, minute: int, elapsed: float, routing: Routing) -> None:
-        in_all = self._due_in(minute)
+        in_all = _due_in(self._per_minute, minute)
         due = min(in_all, math.ceil(in_all * elapsed - 1e-9))
         version, weights = routing
         other, weight = next(iter(weights.items()), (version, 0.0))
@@ -202,14 +202,6 @@ class Traffic:
             duration_ms = self._behaviour(name).duration_ms(pace or 0.5) + self._cold_start_ms(name)
             self._count(served[name], failed, blamed, duration_ms)
         self._in_minute = max(self._in_minute, due)
-
-    def _due_in(self, minute: int) -> int:
-        """How many requests a minute brings: a rate below one a minute brings one every so many minutes."""
-        return self._due_before(minute + 1) - self._due_before(minute)
-
-    def _due_before(self, minute: int) -> int:
-        """The number of a minute's first request: those before the start have negative ones."""
-        return math.floor(self._per_minute * minute + 1e-9)
 
     def _count(self, served: _Served, failed: bool, blamed: bool, duration_ms: float) -> None:
         served.requests += 1
@@ -251,28 +243,19 @@ class Traffic:
     def _at_alias(self) -> dict[str, str]:
         return {"FunctionName": self._function, "Resource": f"{self._function}:{self._alias}"}
 
-    def _fill(self, start: float, end: float) -> None:
-        """Record what is missing from `start` up to `end`: what callers did since, and the day before the start."""
+    def _fill(self, start: float, _end: float) -> None:
+        """Record what is missing: what callers did since, and, once somebody asks for it, the day before the start."""
         self.catch_up(self._clock.now())
-        first = max(int(start) // MINUTE_SECONDS * MINUTE_SECONDS, int(self._started_at) - HISTORY_SECONDS)
-        for at in range(first, min(int(end), int(self._started_at)), MINUTE_SECONDS):
-            if self._stable is not None and at not in self._remembered:
-                self._remembered.add(at)
-                self._remember(at, self._stable)
-
-    def _remember(self, at: int, stable: str) -> None:
-        minutes_before = (int(self._started_at) - at) // MINUTE_SECONDS
-        requests = self._due_in(-minutes_before)
-        if requests == 0:
+        if start >= self._started_at or self._remembers or self._stable is None:
             return
-        errors = _past_errors(self._seed, -minutes_before, requests, self._stable_behaviour.error_rate)
-        durations_ms = _usual_ms(self._stable_behaviour, requests, _turn(self._due_before(-minutes_before), requests))
+        self._remembers = True
+        past = _past(self._seed, self._per_minute, self._stable_behaviour, self._started_at)
         for dimensions in (
-            {**self._at_alias, "ExecutedVersion": stable},
+            {**self._at_alias, "ExecutedVersion": self._stable},
             self._at_alias,
             {"FunctionName": self._function},
         ):
-            self._cloudwatch.record(at, dimensions, errors=errors, durations_ms=durations_ms)
+            self._cloudwatch.record_all(dimensions, past)
 
     # What others ask.
 
@@ -333,6 +316,29 @@ class Traffic:
         return next((other for other, weight in weights.items() if weight > FAILS_SMOKE_TESTS_FROM), version)
 
 
+def _due_in(per_minute: float, minute: int) -> int:
+    """How many requests a minute brings: a rate below one a minute brings one every so many minutes."""
+    return _due_before(per_minute, minute + 1) - _due_before(per_minute, minute)
+
+
+def _due_before(per_minute: float, minute: int) -> int:
+    """The number of a minute's first request: those before the start have negative ones."""
+    return math.floor(per_minute * minute + 1e-9)
+
+
+@lru_cache(maxsize=64)
+def _past(seed: int, per_minute: float, stable: Behaviour, started_at: float) -> LambdaMinutes:
+    """What the day before left of each metric, by the minute: the same in every story of a seed, and never changed."""
+    minutes: dict[int, tuple[int, Samples]] = {}
+    for minute in range(-HISTORY_SECONDS // MINUTE_SECONDS, 0):
+        requests = _due_in(per_minute, minute)
+        if requests:
+            errors = _successes(Random(f"{seed} minute {minute}"), requests, stable.error_rate)
+            durations_ms = _usual_ms(stable, requests, _turn(_due_before(per_minute, minute), requests))
+            minutes[int(started_at) + minute * MINUTE_SECONDS] = errors, durations_ms
+    return lambda_minutes(minutes)
+
+
 def _turns(requests: int) -> int:
     """How many minutes of so many requests show a distribution's p99; at most an hour."""
     return max(1, min(60, math.ceil(_SHOW_P99 / requests)))
@@ -356,12 +362,6 @@ def _usual_ms(behaviour: Behaviour, requests: int, turn: int) -> Samples:
 
 def _whole(duration_ms: float) -> int:
     return max(1, round(duration_ms))
-
-
-@lru_cache(maxsize=4096)
-def _past_errors(seed: int, minute: int, requests: int, rate: float) -> int:
-    """How many requests failed in a minute before the start: the same in every story of a seed."""
-    return _successes(Random(f"{seed} minute {minute}"), requests, rate)
 
 
 def _successes(random: Random, trials: int, rate: float) -> int:

@@ -25,6 +25,8 @@ QUERIES_PER_CALL: Final = 500
 LAMBDA_UNITS: Final = {"Invocations": "Count", "Errors": "Count", "Throttles": "Count", "Duration": "Milliseconds"}
 
 Samples = Mapping[float, int]
+#: The datapoints of each of Lambda's metrics, by the second at which their minute begins.
+LambdaMinutes = Mapping[str, Mapping[int, Samples]]
 Statistic = Callable[[Samples], float | None]
 Fill = Callable[[float, float], None]
 
@@ -66,13 +68,16 @@ class CloudWatch:
         `durations_ms` holds one sample per invocation. Each invocation counts 1 in Invocations and 0 or 1 in Errors,
         so Errors is 0 where everything went well and absent where nothing was invoked. AWS Lambda, "Types of metrics".
         """
-        invocations = sum(durations_ms.values())
-        if not invocations:
-            return
         named = frozenset(dimensions.items())
-        self._keep("AWS/Lambda", "Invocations", named, minute_start, _ones(invocations, 0))
-        self._keep("AWS/Lambda", "Errors", named, minute_start, _ones(errors, invocations - errors))
-        self._keep("AWS/Lambda", "Duration", named, minute_start, durations_ms)
+        for metric, minutes in lambda_minutes({int(minute_start): (errors, durations_ms)}).items():
+            for at, samples in minutes.items():
+                self._keep("AWS/Lambda", metric, named, at, samples)
+
+    def record_all(self, dimensions: Mapping[str, str], minutes: LambdaMinutes) -> None:
+        """Many minutes at once, at which nothing has been recorded of these dimensions."""
+        named = frozenset(dimensions.items())
+        for metric, datapoints in minutes.items():
+            self._series.setdefault(("AWS/Lambda", metric, named), {}).update(datapoints)
 
     def _keep(
         self, namespace: str, metric: str, dimensions: frozenset[tuple[str, str]], at: float, samples: Samples
@@ -147,6 +152,17 @@ class CloudWatch:
             if samples:
                 self._keep(params["Namespace"], each["MetricName"], frozenset(dimensions.items()), at, samples)
         return {}
+
+
+def lambda_minutes(minutes: Mapping[int, tuple[int, Samples]]) -> LambdaMinutes:
+    """What Lambda sends of each of its metrics, from the errors and the durations of the invocations of each minute."""
+    invoked = {at: (sum(durations.values()), errors) for at, (errors, durations) in minutes.items()}
+    counted = {at: counts for at, counts in invoked.items() if counts[0]}
+    return {
+        "Invocations": {at: _ones(invocations, 0) for at, (invocations, _) in counted.items()},
+        "Errors": {at: _ones(errors, invocations - errors) for at, (invocations, errors) in counted.items()},
+        "Duration": {at: minutes[at][1] for at in counted},
+    }
 
 
 @lru_cache(maxsize=4096)

@@ -231,6 +231,8 @@ class Runtime:
         return str(uuid.UUID(int=self._random.getrandbits(128), version=4))
 
 
+#: Our modules outside of any process, by code, and how many modules there were with them.
+_OUTSIDE: dict[str, tuple[dict[str, ModuleType], int]] = {}
 #: Warm processes of accounts that are gone, by code and function.
 _IDLE: dict[tuple[str, str, frozenset[tuple[str, str]]], list[_Process]] = {}
 
@@ -345,9 +347,17 @@ class _Code:
         self._names = {entry.stem for entry in entries if entry.suffix == ".py" or entry.is_dir()}
         self._foreign: set[str] = set()
 
-    def take_modules(self) -> dict[str, ModuleType]:
-        """Take our modules out of `sys.modules`; what was there."""
-        # Processes are entered and left at every call: what is known not to be ours is not looked at again.
+    def take_modules(self, known: Mapping[str, ModuleType], expected: int) -> dict[str, ModuleType]:
+        """Take our modules out of `sys.modules`; what was there.
+
+        Processes are entered and left at every call, and few import anything: where there are as many modules as were
+        `expected`, ours are those that are `known`.
+        """
+        if len(sys.modules) == expected and all(sys.modules.get(name) is module for name, module in known.items()):
+            for name in known:
+                del sys.modules[name]
+            return dict(known)
+        # What is known not to be ours is not looked at again.
         unknown = sys.modules.keys() - self._foreign
         ours = {name for name in unknown if name.partition(".")[0] in self._names}
         self._foreign |= unknown - ours
@@ -363,6 +373,7 @@ class _Process:
         self._output = _Lines([])
         self._variables = function.variables()
         self._modules: dict[str, ModuleType] = {}
+        self._expected = -1
         self._loggers: dict[str, Any] = {}
         self._outside: tuple[dict[str, str], dict[str, ModuleType], dict[str, Any], Any] | None = None
 
@@ -371,11 +382,13 @@ class _Process:
         self._output.lines = lines
 
     def enter(self) -> None:
-        variables, modules = _wear(self._variables), self._code.take_modules()
+        variables, modules = _wear(self._variables), self._code.take_modules(*_OUTSIDE.get(self._code.path, ({}, -1)))
+        _OUTSIDE[self._code.path] = modules, len(sys.modules) + len(modules)
         self._outside = variables, modules, dict(_LOGGERS), sys.stdout
         for name in [name for name, logger in _LOGGERS.items() if _is_powertools(logger)]:
             del _LOGGERS[name]  # made by whoever imported our modules outside
         sys.modules.update(self._modules)
+        self._expected = len(sys.modules)
         _LOGGERS.update(self._loggers)
         sys.path.insert(0, self._code.path)
         sys.stdout = self._output
@@ -385,7 +398,7 @@ class _Process:
             raise RuntimeError("A process is left that nobody entered.")
         variables, modules, loggers, sys.stdout = self._outside
         sys.path.remove(self._code.path)
-        self._modules = self._code.take_modules()
+        self._modules = self._code.take_modules(self._modules, self._expected)
         self._loggers = {name: logger for name, logger in _LOGGERS.items() if loggers.get(name) is not logger}
         for name in self._loggers:
             del _LOGGERS[name]

@@ -24,7 +24,7 @@ from tests.aws.records import (
 from tidegate.analysis.check import Check, Finding
 from tidegate.aws import history, ledger, locks
 from tidegate.ending.snapshot import Restored
-from tidegate.errors import AwsUnavailable, LockLost
+from tidegate.errors import AwsRefused, AwsUnavailable, LockLost
 
 # The lock.
 
@@ -253,3 +253,11 @@ def test_the_last_verdict_is_kept_also_where_the_list_leaves_it_out(inhabit, ite
     lock = items(world)["lock"]
     assert "verdicts" not in lock
     assert json.loads(lock["last_verdict"])["at"] == STARTED_AT + 60
+
+
+def test_a_verdict_that_is_refused_for_another_reason_than_room_is_no_verdict(inhabit, items):
+    world = inhabit(**fault("UpdateItem", "ResourceNotFoundException", skip=1))
+    take()
+    with pytest.raises(AwsRefused):
+        record_verdict()
+    assert "last_verdict" not in items(world)["lock"]

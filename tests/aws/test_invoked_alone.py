@@ -267,7 +267,7 @@ def test_without_a_promotion_there_is_nothing_to_revert(inhabit):
     ("more", "faults", "why"),
     [
         ({"rollout_id": "another"}, [], "the last promotion is rollout"),
-        ({}, [{"call": "lambda.UpdateAlias", "error": "AccessDeniedException", "times": "always"}], "AccessDenied"),
+        ({}, [{"call": "lambda.GetFunctionConfiguration", "error": "ResourceNotFoundException"}], "no version 1"),
     ],
 )
 def test_a_revert_that_is_refused_says_why(inhabit, more, faults, why):

@@ -124,7 +124,7 @@ def test_once_somebody_restores_no_forward_write_is_recorded_and_the_first_reaso
     inhabit()
     take()
     ledger.record_plan(PLAN)
-    ledger.record_intent(TARGET, FIRST, "the first reason", convicts=True)
+    ledger.record_intent(TARGET, FIRST, "the first reason", convicts_if_shifted_by=STARTED_AT)
     lock = ledger.record_intent(TARGET, FIRST, "another")
     assert (lock.restoring, lock.convicted, lock.traffic_shifted) == ("the first reason", True, False)
     for record in ("shift", "promotion"):

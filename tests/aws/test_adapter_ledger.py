@@ -76,7 +76,7 @@ def test_a_lock_is_taken_over_only_from_the_execution_that_is_known_to_have_ende
 def promoted_and_restored():
     for record in RECORDS.values():
         record()
-    ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts=True)
+    ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts_if_shifted_by=STARTED_AT)
     ledger.record_restored(TARGET, FIRST, Restored())
 
 
@@ -144,6 +144,25 @@ def test_a_weight_is_recorded_before_it_is_set(inhabit, items):
     lock = items(world)["lock"]
     assert (lock["step"], float(lock["weight_percent"])) == (0, 12.34)
     assert locks.read(TARGET).traffic_shifted
+
+
+@pytest.mark.parametrize(("by", "convicted"), [(STARTED_AT + 9.9, False), (STARTED_AT + 10, True)])
+def test_an_alarm_convicts_only_a_candidate_that_had_its_first_traffic_in_time(inhabit, by, convicted):
+    inhabit()
+    take()
+    ledger.record_shift(PLAN, 0, 10.0, at=STARTED_AT + 10)
+    ledger.record_shift(PLAN, 1, 50.0, at=STARTED_AT + 310)
+    held = ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts_if_shifted_by=by)
+    assert (held.convicted, locks.read(TARGET).convicted) == (convicted, convicted)
+    later = ledger.record_intent(TARGET, FIRST, "alarm slow is in ALARM", convicts_if_shifted_by=STARTED_AT + 500)
+    assert (later.restoring, later.convicted) == ("alarm errors is in ALARM", convicted), "the first reason counts"
+
+
+def test_an_alarm_convicts_where_an_earlier_tidegate_kept_no_moment_of_the_first_shift(inhabit):
+    inhabit()
+    take()
+    ledger.record_shift(PLAN, 0, 10.0)
+    assert ledger.record_intent(TARGET, FIRST, "alarm", convicts_if_shifted_by=STARTED_AT).convicted
 
 
 def test_a_pause_keeps_the_next_weight_away_from_all_but_a_step_back(inhabit, items):

@@ -203,14 +203,14 @@ def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standin
         return _wait(
             plan, progress, unsettled, f"has baked; its last minutes settle for {format_duration(unsettled)} more"
         )
-    suspect, unknown = observed.found(Finding.SUSPECT), observed.found(Finding.UNKNOWN)
+    suspect, unknown = observed.found(Finding.SUSPECT), _unproven(observed)
     enough = observed.in_step.requests >= plan.health.minimum_invocations
     behind = observed.seen_until < baked_until
     if not suspect and not unknown and enough and not behind:
         healthy = observed.found(Finding.HEALTHY)
         if healthy:
             compared = [check for check in healthy if check.sentence] or healthy
-            return _decided("promote", f"every gate is healthy: {_said(compared)}", progress, proven=True)
+            return _decided("promote", _proof(compared, observed.found(Finding.UNSEEN)), progress, proven=True)
         if ignored := observed.found(Finding.IGNORED):
             why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
             return _inconclusive(plan, progress, observed, why)
@@ -226,6 +226,17 @@ def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standin
     if suspect:
         return _give_up(progress, suspect)
     return _inconclusive(plan, progress, observed, missing)
+
+
+def _unproven(observed: Observation) -> list[Check]:
+    """The gates that have yet to speak; where the judge proves, no alarm is waited for that cannot have fired yet."""
+    judged = any(check.finding is Finding.HEALTHY for check in observed.comparison.checks())
+    return [*observed.found(Finding.UNKNOWN), *([] if judged else observed.found(Finding.UNSEEN))]
+
+
+def _proof(compared: list[Check], unseen: list[Check]) -> str:
+    gates = "every gate that could speak is healthy" if unseen else "every gate is healthy"
+    return f"{gates}: {_said([*compared, *unseen])}"
 
 
 def _ungated(plan: Plan, progress: Progress) -> Standing:

@@ -35,8 +35,8 @@ def handler(event: Document) -> Document:
             rule.name: plan.started_at for rule in plan.alarms if rule.if_already_firing == "ignore_until_ok"
         },
     )
-    minutes, blind = _minutes(plan, candidate, progress, now)
-    observed = Observation.of(plan, progress, minutes, [readings[rule.name] for rule in plan.alarms], now, blind)
+    minutes, failed = _minutes(plan, candidate, progress, now)
+    observed = Observation.of(plan, progress, minutes, [readings[rule.name] for rule in plan.alarms], now, failed)
     standing = _decide(plan, progress.seeing(readings), observed, revision_id)
     decision = standing.decision
     if standing.progress.approval_step not in {None, progress.approval_step}:

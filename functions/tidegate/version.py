@@ -37,6 +37,7 @@ class Version:
     """One version's configuration. `number` is "$LATEST" for the unpublished one; states are Lambda's own words.
 
     `configuration_sha256` is a digest of all that makes a version, but for its code: what its environment holds, too.
+    `timeout_seconds` is for how long a request of it may run.
     """
 
     function_name: str
@@ -51,6 +52,7 @@ class Version:
     dead_letter_arn: str | None
     snap_start_pending: bool
     configuration_sha256: str = ""
+    timeout_seconds: int | None = None
 
     def is_same_as(self, other: Version) -> bool:
         """Whether publishing it gives the same code and configuration, whatever was written to it meanwhile."""

@@ -31,6 +31,10 @@ def history(before=STARTED_AT, alias="live"):
     return metrics.read_baseline(Alias("checkout", alias), before=before)
 
 
+def counted(found):
+    return found.requests, found.errors, found.requests_per_minute, found.p99_ms
+
+
 @pytest.fixture
 def count(somebody):
     """`count("Errors", STARTED_AT, {1: 5, 0: 95})` adds samples to a metric of the alias, or of a version behind it."""
@@ -342,13 +346,14 @@ def test_the_day_before_is_the_aliass_own(inhabit):
     assert found.p99_ms == pytest.approx(400, rel=0.05)
 
 
-def test_the_day_before_is_one_call_for_whole_hours(inhabit):
+def test_the_day_before_is_one_call_for_whole_hours_and_one_for_their_silences(inhabit):
     """API reference, GetMetricData, StartTime: align both times with the period and the hour."""
     world = inhabit()
     asked = []
     world.boundary.listen(asked.append)
     history(STARTED_AT + 90)
-    (call,) = asked
+    call, fives = asked
+    assert [query["MetricStat"]["Period"] for query in fives.params["MetricDataQueries"]] == [300]
     times = [call.params[key].timestamp() for key in ("StartTime", "EndTime")]
     assert times == [STARTED_AT - 24 * HOUR, STARTED_AT + HOUR]
     for query in call.params["MetricDataQueries"]:
@@ -408,7 +413,7 @@ def test_requests_that_nobody_timed_have_no_p99(inhabit, count):
     inhabit(requests_per_minute=0)
     count("Invocations", STARTED_AT - HOUR, {1: 60})
     count("Errors", STARTED_AT - HOUR, {1: 2, 0: 58})
-    assert history() == TrafficBaseline(60, 2, 1.0, None)
+    assert counted(history()) == (60, 2, 1.0, None)
 
 
 def test_a_p99_of_nobody_knows_how_many_requests_says_nothing(inhabit):
@@ -421,7 +426,25 @@ def test_an_hour_whose_errors_are_missing_does_not_pass_for_one_without_any(inha
     count("Invocations", STARTED_AT - HOUR, {1: 60})
     count("Invocations", STARTED_AT - 2 * HOUR, {1: 60})
     count("Errors", STARTED_AT - 2 * HOUR, {1: 6, 0: 54})
-    assert history() == TrafficBaseline(60, 6, 1.0, None)
+    assert counted(history()) == (60, 6, 1.0, None)
+
+
+def test_each_hour_of_the_day_before_is_kept_but_for_one_that_knew_silences(inhabit, count):
+    inhabit(requests_per_minute=0)
+    for minute in range(60):
+        count("Invocations", STARTED_AT - 2 * HOUR + 60 * minute, {1: 7})
+    count("Invocations", STARTED_AT - HOUR, {1: 6000})
+    found = history()
+    assert (found.since, found.hourly) == (STARTED_AT - 24 * HOUR, (*[0] * 22, 420, None))
+    assert found.expected(STARTED_AT + 22 * HOUR, STARTED_AT + 22.5 * HOUR) == 210
+    assert found.expected(STARTED_AT + 23 * HOUR, STARTED_AT + 23.5 * HOUR) is None
+
+
+def test_throttles_of_the_day_before_are_counted(inhabit, count):
+    inhabit(requests_per_minute=0)
+    count("Invocations", STARTED_AT - HOUR, {1: 60})
+    count("Throttles", STARTED_AT - HOUR, {1: 5})
+    assert history().throttled == 5
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 12, 600])

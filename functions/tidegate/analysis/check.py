@@ -14,6 +14,7 @@ from tidegate.duration import format_duration
 class Finding(Enum):
     """What a gate says of the candidate, from least to most severe."""
 
+    NOTED = "noted"
     IGNORED = "ignored"
     UNSEEN = "unseen"
     HEALTHY = "healthy"

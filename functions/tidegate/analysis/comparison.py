@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
@@ -43,7 +44,7 @@ _UNJUDGED: Final = Check(
     None,
     "-",
     "",
-    Finding.UNKNOWN,
+    Finding.NOTED,
     sentence="slow: there is no p99 of the day before, so nothing can be called slow",
 )
 
@@ -89,7 +90,7 @@ class Comparison:
         return next((_compared(one) for one in self.evidence if one.metric == "errors"), "")
 
     def checks(self) -> tuple[Check, ...]:
-        """One gate per metric; unknown for one that is asked about and cannot be judged."""
+        """One gate per metric; one that is asked about and cannot be judged is noted, and is no gate."""
         checks = tuple(self._check(one) for one in self.evidence)
         return (*checks, _UNJUDGED) if self.unjudged else checks
 
@@ -153,7 +154,12 @@ class Comparison:
 
 
 def compare(
-    judge: Judge, minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline
+    judge: Judge,
+    minutes: Sequence[Minute],
+    shifts: Sequence[Shift],
+    now: float,
+    baseline: TrafficBaseline,
+    missing: int = 0,
 ) -> Comparison:
     """The verdict of one poll.
 
@@ -163,6 +169,7 @@ def compare(
         shifts: every weight of the candidate so far.
         now: seconds since the epoch.
         baseline: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
+        missing: requests of the candidate that were not counted, and may yet fail.
     """
     unjudged = judge.slow is not None and baseline.p99_ms is None
     if unjudged:
@@ -174,18 +181,27 @@ def compare(
         rows = [_row(name, minute, shifts, now) for minute in over]
         known = _usual(name, over, rows, shifts, baseline)
         last = [row for row in rows if row.in_step] if alone else []
-        compared = list(_together(over, rows, shifts))
         before = _before(name, baseline)
-        floors = [rate.at_least for rate in (known, before) if rate]
-        # Slow is by definition one in a hundred of the day before; failures are held against the lower of both rates.
-        floor = (max if name == "slow" else min)(floors, default=0.0)
-        settled = [Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence and known]
-        evidence.append(judging.examine(name, compared, judge, before, settled))
+        settled = list(_uncompared(name, last, known, before, missing))
+        evidence.append(judging.examine(name, list(_together(over, rows, shifts)), judge, before, settled))
         if alone and known:
             last_step.append(check_last_step(name, last, judge, known))
         elif alone:
             unguarded.append(name)
     return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged)
+
+
+def _uncompared(
+    name: MetricName, last: Iterable[Row], known: Rate | None, before: Rate | None, missing: int
+) -> Iterator[Tally]:
+    """What bounds the excess beside the compared rows: the last weight, and all that is missing as if it had failed."""
+    floors = [rate.at_least for rate in (known, before) if rate]
+    # Slow is by definition one in a hundred of the day before; failures are held against the lower of both rates.
+    floor = (max if name == "slow" else min)(floors, default=0.0)
+    if known:
+        yield from (Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence)
+    if missing and name == "errors":
+        yield Tally(math.inf, missing, 0, missing, floor)
 
 
 def _row(name: MetricName, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:

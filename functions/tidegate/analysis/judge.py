@@ -200,7 +200,7 @@ def examine(
         judge: tolerances and error budgets.
         baseline: the stable version's rate before the rollout.
         last: the settled minutes at weight 100, each against the stable version's rate; they bound the
-            excess, and convict nobody.
+            excess, and convict nobody. So do requests that are missing, as if all of them had failed.
     """
     tolerance = judge.tolerances()[name]
     share = math.log(1 / len(judge.tolerances()))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from tidegate.stored import known_fields
+
+_HOUR_SECONDS = 3600
 
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
@@ -106,17 +109,40 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 @dataclass(frozen=True, slots=True)
 class TrafficBaseline:
-    """The alias's traffic in the day before the rollout; `p99_ms` is None where nothing was timed."""
+    """The alias's traffic in the day before the rollout; `p99_ms` is None where nothing was timed.
+
+    `hourly` are the requests of each hour from `since` on, in seconds since the epoch; None of one that knew silences.
+    """
 
     requests: int = 0
     errors: int = 0
     requests_per_minute: float = 0.0
     p99_ms: float | None = None
+    throttled: int = 0
+    since: float = 0.0
+    hourly: tuple[int | None, ...] = ()
+
+    def expected(self, begins: float, ends: float) -> float | None:
+        """How many requests the same hours of the day before had as have passed between two moments.
+
+        None where those hours knew silences, such as of a job that runs once an hour: then nothing is to be expected.
+        """
+        requests, at = 0.0, begins
+        while self.hourly and at < ends:
+            hour = math.floor(at / _HOUR_SECONDS)
+            until = min(ends, (hour + 1) * _HOUR_SECONDS)
+            usual = self.hourly[(hour - round(self.since / _HOUR_SECONDS)) % len(self.hourly)]
+            if usual is None:
+                return None
+            requests += (until - at) / _HOUR_SECONDS * usual
+            at = until
+        return requests
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The history of `to_json`."""
-        return cls(**known_fields(cls, document))
+        fields = known_fields(cls, document)
+        return cls(**{**fields, "hourly": tuple(fields.get("hourly", ()))})
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

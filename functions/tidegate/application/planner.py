@@ -12,7 +12,7 @@ from tidegate.aws import alarms, aliases, hooks, metrics, profiles, stacks, vers
 from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
 from tidegate.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
-from tidegate.planning import preflight
+from tidegate.planning import out_of_sight, preflight
 from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
 from tidegate.planning.forecast import Forecast, forecast
 from tidegate.planning.pace import pace
@@ -75,19 +75,19 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     """
     request = resolved.request
     alias = resolved.alias
-    versions.read_latest(alias.function_name)
+    timeout_seconds = versions.read_latest(alias.function_name).timeout_seconds
     found = _found(request, alias)
     provisioning = versions.read_provisioning(alias) if found else None
     if found:
         preflight.require_ready_alias(resolved.target, found.routing, provisioning)
         _require_stable(alias.function_name, found.routing.version, execution.region)
-    rules = _ready_alarms(request)
+    rules, hooked = _ready_alarms(request), request.hooks.hooks()
     steps, health = _steps(request, rules) if found else FIRST_RELEASE, request.health.policy()
-    hooked = request.hooks.hooks()
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
     paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
     traffic, expected = _expect(request, alias, steps, health, started_at) if found else _expect_nothing(request)
     stable = found.routing.version if found else ""
+    unseen = *alarm_warnings(rules, steps[-1]), *out_of_sight.warnings(steps, traffic, health, timeout_seconds)
     return Plan(
         rollout_id=execution.name,
         execution_arn=execution.arn,
@@ -119,10 +119,11 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         revert_window_seconds=request.revert_window_seconds,
         baseline=traffic,
         expectations=expected.steps,
+        timeout_seconds=timeout_seconds,
         warnings=(
             *expected.warnings,
-            *(alarm_warnings(rules, steps[-1]) if found else ()),
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
+            *(unseen if found else ()),
             *(_moved_by_a_stack(resolved.target, execution) if found else ()),
         ),
     )

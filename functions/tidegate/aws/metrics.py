@@ -22,6 +22,8 @@ from tidegate.errors import AwsUnavailable, PermissionDenied
 _MINUTE_SECONDS = 60
 _HOUR_SECONDS = 3600
 _DAY_SECONDS = 24 * _HOUR_SECONDS
+#: An hour in which so many of its twelve times five minutes had a request knew no silence worth the name.
+_SHORT_SECONDS, _FEWEST_BUSY = 300, 10
 #: GetMetricData returns at most as many datapoints a call. It takes 500 queries, of which nothing here needs a dozen.
 _MAX_DATAPOINTS = 100_800
 
@@ -187,6 +189,7 @@ def read_baseline(alias: Alias, *, before: float) -> TrafficBaseline:
         _Query("errors", "Errors", "Sum"),
         _Query("p99", "Duration", "p99"),
         _Query("timed", "Duration", "SampleCount"),
+        _Query("throttled", "Throttles", "Sum"),
     ]
     # On whole hours, since hourly datapoints begin there (API reference, GetMetricData, StartTime).
     first = math.floor((before - _DAY_SECONDS) / _HOUR_SECONDS) * _HOUR_SECONDS
@@ -203,7 +206,21 @@ def read_baseline(alias: Alias, *, before: float) -> TrafficBaseline:
         errors=round(sum(found["errors"] for found in known)),
         requests_per_minute=sum(found["requests"] for _, found in busy) / minutes,
         p99_ms=_weighted_median([(found["p99"], found.get("timed", 0)) for _, found in busy if "p99" in found]),
+        throttled=round(sum(found.get("throttled", 0.0) for _, found in periods)),
+        since=first,
+        hourly=_steady_hours(alias, first),
     )
+
+
+def _steady_hours(alias: Alias, first: float) -> tuple[int | None, ...]:
+    """The requests of each of 24 whole hours; None of an hour that had some, and in which silence was usual."""
+    fives = _read(alias, [_Query("requests", "Invocations", "Sum")], first, first + _DAY_SECONDS, _SHORT_SECONDS)
+    hours: dict[int, list[float]] = defaultdict(list)
+    for at, found in fives:
+        if found["requests"]:
+            hours[int(at - first) // _HOUR_SECONDS].append(found["requests"])
+    usual = {hour: round(sum(counts)) if len(counts) >= _FEWEST_BUSY else None for hour, counts in hours.items()}
+    return tuple(usual.get(hour, 0) for hour in range(_DAY_SECONDS // _HOUR_SECONDS))
 
 
 def _weighted_median(weighed: Sequence[tuple[float, float]]) -> float | None:

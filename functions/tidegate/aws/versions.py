@@ -219,6 +219,7 @@ def _read(function_name: str, qualifier: dict[str, str], *, hasty: bool = False)
         snap_start_pending=snap_start.get("ApplyOn") == "PublishedVersions"
         and snap_start.get("OptimizationStatus") != "On",
         configuration_sha256=_digest(found),
+        timeout_seconds=found.get("Timeout"),
     )
 
 

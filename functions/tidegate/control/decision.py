@@ -7,6 +7,7 @@ held, then decided by the request's `when_inconclusive`, and marked.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
 
 from tidegate.analysis.check import Check, Finding
@@ -37,9 +38,6 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     if isinstance(held, Standing):
         return held
     progress = held
-    if observed.blind:
-        reason = f"nothing could be seen: {observed.blind}"
-        return _extend(plan, progress, reason) or _decided("roll_back", reason, progress)
     if plan.is_last(progress.step):
         return _last_step(plan, progress, observed)
     return _between_steps(plan, progress, observed)
@@ -62,7 +60,8 @@ def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str
     baked = observed.now - progress.shifted_at
     may = plan.health.advance_early and not plan.is_last(progress.step) and baked >= plan.health.min_bake_seconds
     held = progress.pause is not None or _approval_after(plan, progress) is not None
-    if not may or held or not observed.comparison.step_cleared or observed.found(Finding.SUSPECT):
+    doubted = observed.found(Finding.SUSPECT) or observed.sight.reasons
+    if not may or held or not observed.comparison.step_cleared or doubted:
         return None
     return _said(observed.comparison.checks())
 
@@ -77,12 +76,46 @@ def _between_steps(plan: Plan, progress: Progress, observed: Observation) -> Sta
         return _extend(plan, progress, reason) or _decided("roll_back", reason, progress)
     if observed.comparison.burst and (held := _extend(plan, progress, "both versions fail just now")):
         return held
+    if out_of_sight := _out_of_sight(plan, progress, observed):
+        return out_of_sight
     following = _approval_after(plan, progress)
     if following is not None:
         return _ask_approval(plan, progress, following, observed.now)
-    compared = observed.comparison.compared
-    baked = f"{progress.weight_percent:g} % has baked{compared and f': {compared}'}"
-    return _decided("advance", baked if progress.shifts else "the first weight may be set", progress)
+    return _advance(progress, observed)
+
+
+def _advance(progress: Progress, observed: Observation) -> Standing:
+    if not progress.shifts:
+        return _decided("advance", "the first weight may be set", progress)
+    unseen, compared = "; ".join(observed.sight.reasons), observed.comparison.compared
+    reason = (
+        f"{progress.weight_percent:g} % has baked{compared and f': {compared}'}{unseen and f' (unproven: {unseen})'}"
+    )
+    going = replace(progress, unseen_approved=progress.unseen_approved or progress.approved > progress.step)
+    return _decided("advance", reason, going if unseen else progress)
+
+
+# --- What could not be seen -------------------------------------------------------------------------------------------
+
+
+def _out_of_sight(plan: Plan, progress: Progress, observed: Observation) -> Standing | None:
+    """What is made of a step of which a part was out of sight: it is held, and then the policy decides.
+
+    None where the rollout goes on, unproven. Throttled requests reached neither version: they alone end no rollout but
+    one that is to be proven.
+    """
+    sight, policy = observed.sight, plan.health.when_inconclusive
+    if not sight.reasons or not progress.shifts:
+        return None
+    unseen = "; ".join(sight.reasons)
+    if extended := _extend(plan, progress, unseen):
+        return extended
+    following = progress.step + 1
+    if policy == "hold" and progress.approved < following and not progress.unseen_approved:
+        return _ask_approval(plan, progress, following, observed.now, because=unseen)
+    if policy == "roll_back" or (policy == "extend" and sight.hides_harm):
+        return _decided("roll_back", f"out of sight to the end of the extension: {unseen}", progress)
+    return None
 
 
 # --- Held by people ---------------------------------------------------------------------------------------------------
@@ -95,7 +128,7 @@ def _held(plan: Plan, progress: Progress, observed: Observation) -> Standing | P
     """
     if progress.pause is not None:
         return _paused(plan, progress, progress.pause)
-    waits_for_proof = progress.approval_step == len(plan.steps) and not observed.blind
+    waits_for_proof = progress.approval_step == len(plan.steps) and not observed.sight.blind
     if progress.approval_step is None or waits_for_proof:
         return progress
     return _awaiting_approval(plan, progress, progress.approval_step, observed.now)
@@ -142,8 +175,9 @@ def _unapproved(plan: Plan, progress: Progress, step: int) -> Standing:
 
 
 def _approval_seconds(plan: Plan, step: int) -> int:
+    """How long a step waits for its approval, or for a person's word on what could not be seen."""
     approval = plan.approval_of(step)
-    return approval.timeout_seconds if approval else 0
+    return approval.timeout_seconds if approval else plan.health.max_hold_seconds
 
 
 def _what_waits(plan: Plan, step: int) -> str:
@@ -189,6 +223,7 @@ def _step_back(plan: Plan, progress: Progress, observed: Observation) -> Standin
         approval_step=None,
         approved=approved,
         finish=None,
+        unseen_approved=False,
     )
     weight = plan.step_at(plan.first_step).weight_percent
     return _decided("step_back", f"back to {weight:g} % to compare: {saw}", stepped)
@@ -203,29 +238,55 @@ def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standin
         return _wait(
             plan, progress, unsettled, f"has baked; its last minutes settle for {format_duration(unsettled)} more"
         )
-    suspect, unknown = observed.found(Finding.SUSPECT), _unproven(observed)
-    enough = observed.in_step.requests >= plan.health.minimum_invocations
-    behind = observed.seen_until < baked_until
-    if not suspect and not unknown and enough and not behind:
-        healthy = observed.found(Finding.HEALTHY)
-        if healthy:
-            compared = [check for check in healthy if check.sentence] or healthy
-            return _decided("promote", _proof(compared, observed.found(Finding.UNSEEN)), progress, proven=True)
-        if ignored := observed.found(Finding.IGNORED):
-            why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
-            return _inconclusive(plan, progress, observed, why)
-        return _ungated(plan, progress)
-    reasons = [*map(str, suspect or unknown)]
-    if not enough:
-        reasons.append(f"fewer than minimum_invocations ({plan.health.minimum_invocations:,}) at the last weight")
-    if behind:
-        reasons.append("the metrics of its last minutes are missing")
-    missing = "; ".join(reasons)
+    missing = "; ".join(_missing_proof(plan, observed, baked_until))
+    return _unproven_yet(plan, progress, observed, missing) if missing else _proven(plan, progress, observed)
+
+
+def _missing_proof(plan: Plan, observed: Observation, baked_until: float) -> Iterator[str]:
+    """What keeps the last step from being proven, and may come with more time."""
+    if observed.sight.blind:
+        yield f"nothing could be seen: {observed.sight.blind}"
+    yield from map(str, observed.found(Finding.SUSPECT) or _unproven(observed))
+    if observed.in_step.requests < plan.health.minimum_invocations:
+        yield f"fewer than minimum_invocations ({plan.health.minimum_invocations:,}) at the last weight"
+    if observed.seen_until < baked_until:
+        yield "the metrics of its last minutes are missing"
+
+
+def _unproven_yet(plan: Plan, progress: Progress, observed: Observation, missing: str) -> Standing:
     if extended := _extend(plan, progress, missing):
         return extended
-    if suspect:
+    if suspect := observed.found(Finding.SUSPECT):
         return _give_up(progress, suspect)
+    if observed.sight.hides_harm and plan.health.when_inconclusive == "extend":
+        return _decided("roll_back", f"out of sight to the end of the extension: {missing}", progress)
     return _inconclusive(plan, progress, observed, missing)
+
+
+def _proven(plan: Plan, progress: Progress, observed: Observation) -> Standing:
+    """Nothing is missing: promoted by the gates that are healthy, where there are any."""
+    healthy = observed.found(Finding.HEALTHY)
+    if healthy:
+        if hidden := _may_hang_unseen(plan, observed):
+            return _inconclusive(plan, progress, observed, hidden)
+        compared = [check for check in healthy if check.sentence] or healthy
+        return _decided("promote", _proof(compared, observed.found(Finding.UNSEEN)), progress, proven=True)
+    if ignored := observed.found(Finding.IGNORED):
+        why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
+        return _inconclusive(plan, progress, observed, why)
+    return _ungated(plan, progress)
+
+
+def _may_hang_unseen(plan: Plan, observed: Observation) -> str:
+    """Why requests that hang could not have been missed; "" where they could, or where none hangs for so long.
+
+    Lambda counts a request once it has ended, in the minute of its start ("Types of metrics"): at 100 % there is no
+    weight to hold the counts against.
+    """
+    if (plan.timeout_seconds or 0) <= SETTLE_SECONDS or observed.sight.missing.clean:
+        return ""
+    longest = format_duration(plan.timeout_seconds or 0)
+    return f"a request may run for {longest}, and too few were compared on the way up to tell whether any are missing"
 
 
 def _unproven(observed: Observation) -> list[Check]:

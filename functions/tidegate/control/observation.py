@@ -12,6 +12,7 @@ from tidegate.analysis import limits
 from tidegate.analysis.check import Check, Finding, alarm_check
 from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.measurement import AlarmReading, Counts, Minute, total
+from tidegate.analysis.sight import Sight
 from tidegate.control.progress import Progress
 from tidegate.planning.plan import Plan
 
@@ -24,7 +25,7 @@ class Observation:
 
     `in_step` are the candidate's requests at the present weight alone, `in_rollout` all of them, `stable_in_rollout`
     the stable version's. `seen_until` is up to when silence is no lack of metrics: the end of the newest minute that
-    has any, and the longest gap between two. `blind` says why nothing could be seen at all.
+    has any, and the longest gap between two. `sight` is what was out of sight.
     """
 
     now: float
@@ -34,7 +35,7 @@ class Observation:
     in_rollout: Counts = field(default_factory=Counts)
     stable_in_rollout: Counts = field(default_factory=Counts)
     seen_until: float = 0.0
-    blind: str = ""
+    sight: Sight = field(default_factory=Sight)
 
     def found(self, finding: Finding) -> list[Check]:
         """The checks that found this."""
@@ -48,15 +49,17 @@ class Observation:
         minutes: Sequence[Minute],
         readings: Iterable[AlarmReading],
         now: float,
-        blind: str = "",
+        failed: str = "",
     ) -> Self:
         """Everything that speaks for or against the candidate, from both versions' requests since the first shift."""
         # A minute that began before the last shift says nothing of this weight alone.
         in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
         in_rollout = total(minute.candidate for minute in minutes)
-        judge = plan.health.judge
+        judge, sight = plan.health.judge, _sight(plan, progress, minutes, now, failed)
         comparison = (
-            compare(judge, minutes, progress.shifts, now, plan.baseline) if judge and progress.shifts else Comparison()
+            compare(judge, minutes, progress.shifts, now, plan.baseline, sight.missing.requests)
+            if judge and progress.shifts
+            else Comparison()
         )
         silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + _MINUTE_SECONDS
         return cls(
@@ -65,13 +68,14 @@ class Observation:
                 *_alarm_checks(plan, progress, readings, now),
                 *limits.checks(plan.health, step=in_step, rollout=in_rollout),
                 *comparison.checks(),
+                *sight.checks(),
             ),
             comparison=comparison,
             in_step=in_step,
             in_rollout=in_rollout,
             stable_in_rollout=total(minute.stable for minute in minutes),
             seen_until=minutes[-1].end + silence if minutes else 0.0,
-            blind=blind,
+            sight=sight,
         )
 
 
@@ -83,3 +87,9 @@ def _alarm_checks(plan: Plan, progress: Progress, readings: Iterable[AlarmReadin
         alarm_check(reading, rules[reading.name], first_shift_at=first_shift_at, last_weight_seconds=at_last)
         for reading in readings
     ]
+
+
+def _sight(plan: Plan, progress: Progress, minutes: Sequence[Minute], now: float, failed: str) -> Sight:
+    """What was out of sight; a first release has no stable version that says what was to be expected."""
+    shifts = () if plan.creates_alias else progress.shifts
+    return Sight.of(minutes, shifts, now, plan.baseline, failed)

@@ -30,6 +30,7 @@ class Progress:
     bake. `known_commands` is how many commands of people are known, `pause` and `finish` those that last,
     `last_applied_command` the id of the last one that was applied once; `paused_seconds` is how long the pauses have
     held the rollout up. `final_hook_passed`: the hook that is asked last, before the promotion, has said yes.
+    `unseen_approved`: somebody let it go on although a step could not be seen; nobody is asked for that again.
     """
 
     step: int
@@ -52,6 +53,7 @@ class Progress:
     last_applied_command: str = ""
     paused_seconds: int = 0
     final_hook_passed: bool = False
+    unseen_approved: bool = False
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

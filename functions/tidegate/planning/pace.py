@@ -103,7 +103,8 @@ def approvals_seconds(steps: tuple[Step, ...], health: HealthPolicy, step_backs:
     A step back ends such a wait, and the next ascent may have its own.
     """
     steps_seconds = [step.approval.timeout_seconds for step in steps if step.approval]
-    holds = [health.max_hold_seconds] * (step_backs + 1) if health.when_inconclusive == "hold" else []
+    # Once on each way up for a step that could not be seen, and once for the promotion.
+    holds = [health.max_hold_seconds] * (2 * (step_backs + 1)) if health.when_inconclusive == "hold" else []
     return (*steps_seconds, *holds)
 
 

@@ -22,7 +22,10 @@ from tidegate.stored import known_fields
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Everything about one rollout that does not change while it runs. Times are seconds since the epoch."""
+    """Everything about one rollout that does not change while it runs. Times are seconds since the epoch.
+
+    `timeout_seconds` is for how long a request of the function may run; None in a plan of an earlier Tidegate.
+    """
 
     rollout_id: str
     execution_arn: str
@@ -55,6 +58,7 @@ class Plan:
     baseline: TrafficBaseline = field(default_factory=TrafficBaseline)
     expectations: tuple[StepForecast, ...] = ()
     warnings: tuple[str, ...] = ()
+    timeout_seconds: int | None = None
 
     @property
     def alias(self) -> Alias:

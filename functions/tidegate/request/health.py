@@ -87,7 +87,7 @@ class HealthRequest(Part):
         None, ge=0, le=100, description="Errors in percent of the candidate's own invocations."
     )
     max_duration_p99_ms: float | None = Field(
-        None, gt=0, le=900_000, description="p99 of the candidate's own duration, in milliseconds."
+        None, gt=0, le=5_400_000, description="p99 of the candidate's own duration, in milliseconds."
     )
     minimum_invocations: int = Field(
         10, ge=1, description="Below this many invocations of the candidate nothing is concluded."

@@ -23,7 +23,15 @@ from tidegate.views.rollout_view import (
 )
 
 _MAX_STEPS = 12
-_FINDING_SIGNS = {"harmful": "✕", "suspect": "!", "unknown": "?", "healthy": "✓", "ignored": "–", "unseen": "–"}
+_FINDING_SIGNS = {
+    "harmful": "✕",
+    "suspect": "!",
+    "unknown": "?",
+    "healthy": "✓",
+    "ignored": "–",
+    "noted": "–",
+    "unseen": "–",
+}
 
 
 def html(view: RolloutView) -> str:

@@ -9,6 +9,7 @@ from tidegate.analysis.check import Finding
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.measurement import Counts
+from tidegate.analysis.sight import Sight
 from tidegate.control.decision import decide
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Progress
@@ -58,7 +59,7 @@ def test_while_an_approval_waits_harm_is_seen_and_a_look_that_sees_nothing_ends_
     waiting = {"approval_step": 1, "held_since": LATER}
     assert look_at(approved_plan, Finding.HARMFUL, step=0, now=LATER + 60, **waiting).decision.action == "roll_back"
     progress = at_step(0, **waiting)
-    assert decide(approved_plan, progress, Observation(LATER + 60, blind="denied")).decision.action == "hold"
+    assert decide(approved_plan, progress, Observation(LATER + 60, sight=Sight("denied"))).decision.action == "hold"
 
 
 def test_a_pause_lasts_as_long_as_the_plan_allows_and_then_goes_back(plan):
@@ -81,14 +82,17 @@ def test_neither_a_pause_nor_an_approval_is_passed_by_ending_a_bake_early(plan, 
 
 
 def test_what_cannot_be_seen_holds_for_the_extension_and_then_goes_back(plan):
-    blind = Observation(LATER, blind="GetMetricData was denied")
+    blind = Observation(LATER, sight=Sight("GetMetricData was denied"))
     held = decide(plan, at_step(0), blind)
     assert said(held) == (
         "wait",
         "bakes on for proof, 10 min at most (nothing could be seen: GetMetricData was denied)",
     )
     over = decide(plan, at_step(0, extended=600), blind)
-    assert said(over) == ("roll_back", "nothing could be seen: GetMetricData was denied")
+    assert said(over) == (
+        "roll_back",
+        "out of sight to the end of the extension: nothing could be seen: GetMetricData was denied",
+    )
     assert not over.decision.convicts
 
 

@@ -1,0 +1,216 @@
+"""What could be seen of the candidate: whether metrics have come at all, requests that are missing, and throttles.
+
+None of it convicts anybody. What is not seen is unknown, and unknown is never healthy: it holds the rollout, and
+nothing is proven of a candidate of which a part was out of sight.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final, Self
+
+from tidegate.analysis.check import Check, Finding
+from tidegate.analysis.measurement import Minute, Shift, TrafficBaseline
+from tidegate.analysis.rate import Rate
+from tidegate.routing import ALL_PERCENT
+
+#: A step is blind where so many requests of the candidate were to be expected, and none has been counted.
+FEWEST_EXPECTED: Final = 10.0
+#: CloudWatch is one to three minutes late: what is over for so long should have come, wherever anything comes.
+ARRIVED_SECONDS: Final = 180
+#: Both versions' counts of a minute are whole once it has been over for so long.
+WHOLE_SECONDS: Final = 120
+#: Standard deviations of the normal distribution that leave 0.001 above them,
+MISSING_DEVIATIONS: Final = 3.09
+#: and a part of the requests that matters: no weight is met to the last request.
+MISSING_SHARE: Final = 0.01
+#: A lack of so many requests could have been told: below this, a test of them says nothing.
+FEWEST_TESTED: Final = 30.0
+#: So few throttled requests are nobody's; of an alias without a day before, up to this share of them is usual.
+FEWEST_THROTTLED, USUAL_THROTTLED = 3, 0.001
+_MINUTE_SECONDS: Final = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """The candidate's requests held against its weight: `counted`, and how many were `expected`, on the way up.
+
+    `significant`: with p < 0.001 it was asked more than has been counted; those may still run, and may yet fail.
+    """
+
+    counted: int = 0
+    expected: float = 0.0
+    significant: bool = False
+
+    @classmethod
+    def of(cls, minutes: Iterable[Minute], shifts: Sequence[Shift], now: float) -> Self:
+        """From whole minutes at one weight below 100 %: which version a request goes to is chance, by the weight.
+
+        A normal approximation of the binomial test, its variance widened by the dispersion of the minutes around their
+        own mean (quasi-likelihood: Pearson's chi-squared over its degrees of freedom; McCullagh and Nelder, Generalized
+        Linear Models, 4.5): callers that keep to one environment come in clumps.
+        """
+        split = list(_split(minutes, shifts, now))
+        counted = sum(candidate for _, candidate, _ in split)
+        expected = sum(requests * weight for requests, _, weight in split)
+        variance = sum(requests * weight * (1 - weight) for requests, _, weight in split)
+        lack = expected - counted
+        beyond = MISSING_DEVIATIONS * math.sqrt(variance * _dispersion(split, counted, expected))
+        return cls(counted, expected, significant=lack > max(beyond, MISSING_SHARE * expected, 1.0))
+
+    @property
+    def requests(self) -> int:
+        """How many are out of sight; none where chance explains them."""
+        return round(self.expected - self.counted) if self.significant else 0
+
+    @property
+    def clean(self) -> bool:
+        """Whether the test could have told, and found nothing."""
+        return self.expected >= FEWEST_TESTED and not self.significant
+
+    def __str__(self) -> str:
+        return (
+            f"{self.counted:,} requests of the candidate were counted where its weight gives some {self.expected:,.0f}:"
+            " the others may still run"
+        )
+
+
+def _split(minutes: Iterable[Minute], shifts: Sequence[Shift], now: float) -> Iterator[tuple[int, int, float]]:
+    """Requests of both versions, those of the candidate, and its weight as a share, of each minute to be tested."""
+    for minute in minutes:
+        weights = [shift.weight_percent for shift in shifts if shift.at <= minute.at]
+        moved = any(minute.at < shift.at < minute.end for shift in shifts)
+        requests = minute.stable.requests + minute.candidate.requests
+        if weights and not moved and requests and weights[-1] < ALL_PERCENT and minute.end + WHOLE_SECONDS <= now:
+            yield requests, minute.candidate.requests, weights[-1] / 100
+
+
+def _dispersion(split: Sequence[tuple[int, int, float]], counted: int, expected: float) -> float:
+    """How much more than coin flips the minutes differ from each other; 1 is coin flips."""
+    met = counted / expected if expected else 0.0
+    chi_squared, minutes = 0.0, 0
+    for requests, candidate, weight in split:
+        share = min(weight * met, 1.0)
+        variance = requests * share * (1 - share)
+        if variance >= 1:
+            chi_squared += (candidate - requests * share) ** 2 / variance
+            minutes += 1
+    return max(1.0, chi_squared / (minutes - 1)) if minutes > 1 else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Requests that were turned away: so many `since` the first shift, of `of` that were sent, and the share `before`.
+
+    `new`: the day before did not know as many.
+    """
+
+    since: int = 0
+    of: int = 0
+    before: float = 0.0
+    new: bool = False
+
+    @classmethod
+    def of_rollout(cls, minutes: Iterable[Minute], baseline: TrafficBaseline) -> Self:
+        """From everything since the first shift: a throttled request counts for the alias alone."""
+        since = served = 0
+        for minute in minutes:
+            since += minute.throttled
+            served += minute.stable.requests + minute.candidate.requests
+        usual = Rate(baseline.throttled, baseline.requests + baseline.throttled)
+        at_most = usual.at_most if usual.requests else USUAL_THROTTLED
+        share = since / (served + since) if since else 0.0
+        return cls(since, served + since, usual.share, new=since >= FEWEST_THROTTLED and share > at_most)
+
+    def check(self) -> Check:
+        """The row beside errors, with its figures for before and since the shift."""
+        share = 100 * self.since / self.of if self.of else 0.0
+        before = 100 * self.before
+        sentence = f"{share:.2g} % of {self.of:,} requests were throttled since the shift, {before:.2g} % before"
+        finding = Finding.UNKNOWN if self.new else Finding.NOTED
+        return Check("throttled", share, round(before, 3), "%", finding, of=self.of, sentence=sentence)
+
+
+def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline) -> str:
+    """Why this step could not be seen; "" where it could, or where too few requests were to be expected.
+
+    What was to be expected goes by what the stable version was asked in the step itself; where neither version has a
+    datapoint of it, by the rollout so far, or else by the same hours of the day before. A silence that was usual is
+    no blindness.
+    """
+    shift = shifts[-1]
+    # Before the first weight the candidate had nothing: the minute of that shift is its own.
+    step = [minute for minute in minutes if minute.at >= shift.at or len(shifts) == 1]
+    if any(minute.candidate.requests for minute in step):
+        return ""
+    weight = shift.weight_percent / 100
+    stable = sum(minute.stable.requests for minute in step if minute.at >= shift.at)
+    if stable:
+        expected = stable * weight / (1 - weight) if weight < 1 else 0.0
+        seen = "the stable version's requests are counted, and none of the candidate's"
+    else:
+        expected = weight * _unseen_requests(minutes, shift.at, now, baseline)
+        seen = "no request of either version is counted"
+    return f"{seen}, where some {expected:,.0f} of the candidate's were to be expected" * (expected >= FEWEST_EXPECTED)
+
+
+def _unseen_requests(minutes: Sequence[Minute], since: float, now: float, baseline: TrafficBaseline) -> float:
+    """How many requests of both versions should have been counted since a moment at which nothing is."""
+    usual = baseline.expected(since, now)
+    if usual is None or not minutes:
+        return usual or 0.0
+    # Metrics have come before: then only those are missing that should be here, and beyond any gap so far.
+    gap = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0)
+    until = now - ARRIVED_SECONDS
+    if until <= max(since, minutes[-1].end + gap + _MINUTE_SECONDS):
+        return 0.0
+    served = sum(minute.stable.requests + minute.candidate.requests for minute in minutes)
+    return served / (minutes[-1].end - minutes[0].at) * (until - since)
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What was out of sight at one look. `blind` says why nothing could be seen of this step; "" where it could."""
+
+    blind: str = ""
+    missing: Missing = Missing()
+    throttled: Throttled = Throttled()
+
+    @classmethod
+    def of(
+        cls, minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline, failed: str = ""
+    ) -> Self:
+        """From all that was counted since the first shift; `failed` says why CloudWatch gave no answer."""
+        if failed or not shifts:
+            return cls(failed)
+        return cls(
+            blind(minutes, shifts, now, baseline),
+            Missing.of(minutes, shifts, now),
+            Throttled.of_rollout(minutes, baseline),
+        )
+
+    @property
+    def hides_harm(self) -> bool:
+        """Whether requests that the candidate may have failed are out of sight."""
+        return bool(self.blind) or self.missing.significant
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Everything that keeps the rollout from going on as if it had been seen, in words."""
+        seen_nothing = [f"nothing could be seen: {self.blind}"] * bool(self.blind)
+        missing = [str(self.missing)] * self.missing.significant
+        throttled = [self.throttled.check().sentence] * self.throttled.new
+        return (*seen_nothing, *missing, *throttled)
+
+    def checks(self) -> tuple[Check, ...]:
+        """Requests that are missing, and those that were throttled; nothing where there are none."""
+        missing = self.missing
+        share = 100 * missing.counted / missing.expected if missing.expected else None
+        return (
+            *[Check("requests counted", share, 100.0, "%", Finding.UNKNOWN, of=missing.counted, sentence=str(missing))]
+            * missing.significant,
+            *[self.throttled.check()] * bool(self.throttled.since),
+        )

@@ -1,0 +1,40 @@
+"""What a rollout will not be able to see, however it goes: said in its plan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from tidegate.analysis.health import HealthPolicy
+from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.analysis.sight import FEWEST_TESTED
+from tidegate.duration import format_duration
+from tidegate.planning.pace import SETTLE_SECONDS
+from tidegate.planning.strategy import Step
+from tidegate.routing import ALL_PERCENT
+
+SLOW_UNJUDGED = (
+    "slow requests cannot be judged: there is no p99 of the day before to call them slow by, so a promotion is proven"
+    " by errors alone; set health.max_duration_p99_ms"
+)
+
+
+def warnings(
+    steps: Sequence[Step], baseline: TrafficBaseline, health: HealthPolicy, timeout_seconds: int | None
+) -> Iterator[str]:
+    """A sentence for everything that the judge is asked about and will not see, from the day before.
+
+    `timeout_seconds` is the function's own; None where nobody knows it.
+    """
+    if health.judge and health.judge.slow and baseline.p99_ms is None:
+        yield SLOW_UNJUDGED
+    compared = sum(
+        baseline.requests_per_minute * step.bake_seconds / 60 * step.weight_percent / 100
+        for step in steps
+        if step.weight_percent < ALL_PERCENT
+    )
+    if health.judge and timeout_seconds and timeout_seconds > SETTLE_SECONDS and compared < FEWEST_TESTED:
+        yield (
+            f"a request may run for {format_duration(timeout_seconds)} (the function's time-out), and is counted once"
+            " it has ended: these steps compare too few requests to tell whether any hang, so a promotion will be"
+            " unproven; bake longer at a lower weight, or lower the time-out"
+        )

@@ -34,6 +34,7 @@ CONTRACT = [
     "lock_released",
     "history_recorded",
     "events",
+    "proven_by",
 ]
 
 

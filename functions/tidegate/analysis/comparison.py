@@ -34,6 +34,11 @@ FEWEST_USUAL: Final = 300
 LONG_MINUTES: Final = 15
 
 _SAYS: Final[Mapping[MetricName, tuple[str, str]]] = {"errors": ("fails", ""), "slow": ("is slow in", "in ")}
+#: The same where nothing is wrong: what stands before both rates, and after them.
+_SAW: Final[Mapping[MetricName, tuple[str, str]]] = {
+    "errors": ("", "requests failed"),
+    "slow": ("slow in ", "requests"),
+}
 _SMALLEST_P: Final = 1e-6
 
 
@@ -52,7 +57,7 @@ class Comparison:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 
     `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
-    `unjudged`: nobody can say what is slow.
+    `unjudged`: nobody can say what is slow. `stable` is what sentences call the stable version.
     """
 
     evidence: tuple[Evidence, ...] = ()
@@ -60,6 +65,7 @@ class Comparison:
     alone: bool = False
     unguarded: tuple[MetricName, ...] = ()
     unjudged: bool = False
+    stable: str = "the stable version"
 
     @property
     def tripped(self) -> tuple[LastStepCheck, ...]:
@@ -104,9 +110,12 @@ class Comparison:
             of=evidence.candidate,
             convicts=finding is Finding.HARMFUL,
             sentence=f"{evidence.metric}: {self._conclusion(evidence)}" if unknown else self._says(evidence),
+            covers=evidence.metric,
         )
 
     def _says(self, evidence: Evidence) -> str:
+        if self._finding(evidence) is Finding.HEALTHY:
+            return self._no_worse(evidence)
         return f"{self._seen(evidence)}; {self._conclusion(evidence)}"
 
     def _seen(self, evidence: Evidence) -> str:
@@ -114,6 +123,18 @@ class Comparison:
         last = next((one for one in self.last_step if one.metric == evidence.metric and one.candidate), None)
         compared = evidence.candidate and evidence.stable
         return _compared(evidence) if compared or last is None else f"{evidence.metric}: {last}"
+
+    def _no_worse(self, evidence: Evidence) -> str:
+        """What was seen of a metric that is healthy; what it may still hide is in the evidence's figures."""
+        if not evidence.candidate or not evidence.stable:
+            return self._seen(evidence)
+        candidate, stable = (
+            100 * bad / of
+            for bad, of in ((evidence.candidate_bad, evidence.candidate), (evidence.stable_bad, evidence.stable))
+        )
+        how, (before, after) = "no" if candidate <= stable else "hardly", _SAW[evidence.metric]
+        rates = f"{_figure(candidate)} % of {evidence.candidate:,} against {_figure(stable)} % of {evidence.stable:,}"
+        return f"{how} worse than {self.stable}: {before}{rates} {after}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:
@@ -130,8 +151,6 @@ class Comparison:
             return f"worse than tolerated with p {_p_value(evidence.p_intolerable)}"
         if finding is Finding.SUSPECT:
             return f"suspected to be worse, with p {_p_value(evidence.p_worse)}"
-        if finding is Finding.HEALTHY:
-            return f"at most {excess} beyond what is tolerated"
         if evidence.burst:
             return "both versions fail or requests are throttled, so neither can be told from the other"
         if not evidence.quiet or any(last.hinted for last in self.last_step):

@@ -10,6 +10,7 @@ import math
 from dataclasses import replace
 
 from tidegate.analysis.check import Check, Finding
+from tidegate.control import item_size
 from tidegate.control.commands import GivenCommand
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
@@ -51,10 +52,11 @@ def _decided(
     progress: Progress,
     *,
     wait_seconds: int = 0,
-    proven: bool = False,
+    proven_by: tuple[str, ...] = (),
     convicts: bool = False,
 ) -> Standing:
-    return Standing(progress, Decision(action, reason, wait_seconds, proven=proven, convicts=convicts))
+    proven = bool(proven_by)
+    return Standing(progress, Decision(action, reason, wait_seconds, proven, convicts, proven_by))
 
 
 def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str | None:
@@ -210,7 +212,8 @@ def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standin
         healthy = observed.found(Finding.HEALTHY)
         if healthy:
             compared = [check for check in healthy if check.sentence] or healthy
-            return _decided("promote", f"every gate is healthy: {_said(compared)}", progress, proven=True)
+            reason = f"every gate is healthy: {_said(compared)}"
+            return _decided("promote", reason, progress, proven_by=_names(healthy))
         if ignored := observed.found(Finding.IGNORED):
             why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
             return _inconclusive(plan, progress, observed, why)
@@ -226,6 +229,12 @@ def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standin
     if suspect:
         return _give_up(progress, suspect)
     return _inconclusive(plan, progress, observed, missing)
+
+
+def _names(healthy: list[Check]) -> tuple[str, ...]:
+    """What proves a promotion: what was judged, then limits, then alarms, as far as there is room for their names."""
+    ordered = sorted(healthy, key=lambda check: (isinstance(check.value, str), not check.sentence))
+    return item_size.first([check.proves for check in ordered], item_size.MAX_PROVEN_BYTES)
 
 
 def _ungated(plan: Plan, progress: Progress) -> Standing:

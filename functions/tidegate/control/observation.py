@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Self
 
@@ -54,9 +54,10 @@ class Observation:
         in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
         in_rollout = total(minute.candidate for minute in minutes)
         judge = plan.health.judge
-        comparison = (
-            compare(judge, minutes, progress.shifts, now, plan.baseline) if judge and progress.shifts else Comparison()
-        )
+        comparison = Comparison()
+        if judge and progress.shifts:
+            found = compare(judge, minutes, progress.shifts, now, plan.baseline)
+            comparison = replace(found, stable=f"version {plan.stable}")
         silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + _MINUTE_SECONDS
         return cls(
             now,

@@ -35,7 +35,7 @@ def handler(event: Document) -> Document:
         _require_provisioned(plan, candidate, alias.routing)
     decision = Decision.from_json(event["decision"])
     try:
-        ending = Ending(Outcome.PROMOTED, decision.reason, proven=decision.proven)
+        ending = Ending(Outcome.PROMOTED, decision.reason, decision.proven, proven_by=decision.proven_by)
         found = finalize(RolloutSnapshot(plan, candidate), ending)
     except LockLost:
         raise

@@ -23,14 +23,15 @@ def handler(event: Document) -> Document:
     Result: `outcome` (rolled_back, rejected or interrupted) and `cause`, for the end state that follows. Where the task
     that failed had recorded the end before, they say how it ended: promoted or unchanged.
     """
-    reason = _reason(event)
+    reason, decision = _reason(event), event["decision"] or {}
     ending = roll_back(
         Rollback(
             _snapshot(event, reason),
             reason,
             entered_at=datetime.fromisoformat(event["entered_at"]).timestamp(),
             redriven=bool(event["redrives"]),
-            proven=bool((event["decision"] or {}).get("proven")),
+            proven=bool(decision.get("proven")),
+            proven_by=tuple(decision.get("proven_by") or ()),
         )
     )
     return {"outcome": ending.outcome, "cause": ending.cause}

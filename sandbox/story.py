@@ -49,6 +49,7 @@ class Story:
     lock_released: bool
     history_recorded: bool
     events: tuple[str, ...]
+    proven_by: list[str]
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON, keys as the contract has them."""
@@ -114,6 +115,7 @@ def tell(world: World, arn: str, end: End, began: float) -> Story:
         lock_released=lock is None,
         history_recorded=len(finished) == 1,
         events=tuple(event["detail-type"] for event in world.eventbridge.put if event["source"] == SOURCE),
+        proven_by=output.get("proven_by", []),
     )
 
 
@@ -232,6 +234,7 @@ def rollout_view(world: World) -> RolloutView:
         cause=end.cause or (record.ending.cause if record and end.status != "SUCCEEDED" else None) if end else None,
         shifts=shifts,
         proven=record.ending.proven if record else None,
+        proven_by=record.ending.proven_by if record else (),
         warnings=log.plan.warnings if log.plan else (),
         rollout_id=arn.rpartition(":")[2],
         holding=None if end else live.holding,

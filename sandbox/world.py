@@ -22,6 +22,7 @@ from sandbox import timeline
 from sandbox.aws import faults, shortcuts
 from sandbox.aws.alarm_rule import ALARM_ARN
 from sandbox.aws.boundary import Boundary
+from sandbox.aws.callers import Callers
 from sandbox.aws.clock import Clock
 from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch
 from sandbox.aws.dynamodb_rules import DynamoDbRules
@@ -115,6 +116,7 @@ class World:
         self.cloudwatch.before_read(printed.catch_up)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
         EventSources(self.boundary, self.clock)
+        Callers(self.boundary)
         self._dynamodb_rules = DynamoDbRules(self.boundary, self.clock, plagues.stale_seconds("dynamodb"))
         AliasStack(self.boundary, self.target, Declared.by(scenario, self.target))
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)

@@ -24,6 +24,8 @@ from sandbox.aws.stack import ACCOUNT_ID, REGION, Stack
 _PREFIXES = {"stepfunctions": "states"}
 #: An action's name, where it is not the operation's.
 _ACTIONS = {"lambda.Invoke": "InvokeFunction"}
+#: Actions that have no resource to name, whatever their parameters.
+_ON_NOTHING = frozenset({"lambda.ListEventSourceMappings"})
 #: The actions that each part of a transaction needs (DynamoDB Developer Guide, "Using IAM with transactions").
 _IN_TRANSACTIONS = {
     "ConditionCheck": "ConditionCheckItem",
@@ -267,7 +269,7 @@ def asks(call: str, params: Params) -> Iterable[Ask]:
         return [Ask(f"dynamodb:{_IN_TRANSACTIONS[kind]}", _table(part)) for kind, part in parts]
     if call == "events.PutEvents":
         return [_event(entry) for entry in params["Entries"]]
-    find = _RESOURCES.get(service)
+    find = None if call in _ON_NOTHING else _RESOURCES.get(service)
     return [Ask(f"{prefix}:{_ACTIONS.get(call, operation)}", find(params) if find else "*")]
 
 

@@ -106,14 +106,18 @@ def test_an_end_is_read_alike_from_the_call_and_from_the_event(inhabit):
 
 
 def test_a_success_says_what_it_became_and_whether_it_was_proven():
-    end = ExecutionEnd.parse(event("SUCCEEDED", output='{"outcome": "promoted", "proven": true}'))
-    assert (end.outcome, end.proven, end.ended_cleanly) == ("promoted", True, True)
+    output = '{"outcome": "promoted", "proven": true, "proven_by": ["errors"]}'
+    end = ExecutionEnd.parse(event("SUCCEEDED", output=output))
+    assert (end.outcome, end.proven, end.proven_by, end.ended_cleanly) == ("promoted", True, ("errors",), True)
 
 
-@pytest.mark.parametrize("output", [None, "", "no JSON", "[]", '"promoted"', '{"outcome": 7, "proven": "yes"}'])
+NOT_USABLE = '{"outcome": 7, "proven": "yes", "proven_by": "errors"}'
+
+
+@pytest.mark.parametrize("output", [None, "", "no JSON", "[]", '"promoted"', NOT_USABLE])
 def test_a_success_without_a_usable_output_says_nothing_more(output):
     end = ExecutionEnd.parse(event("SUCCEEDED", output=output))
-    assert (end.status, end.outcome, end.proven) == ("succeeded", None, None)
+    assert (end.status, end.outcome, end.proven, end.proven_by) == ("succeeded", None, None, ())
 
 
 @pytest.mark.parametrize("error", ["Rejected", "Interrupted", "RolledBack"])

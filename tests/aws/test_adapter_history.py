@@ -37,7 +37,8 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     record_verdict()
     ledger.record_shift(PLAN, 0, 10.0)
     now = STARTED_AT + 600
-    assert history.finalize(*ended(outcome="promoted", cause="every gate is healthy", proven=True), now)
+    proof = {"proven": True, "proven_by": ("errors", "checkout-errors")}
+    assert history.finalize(*ended(outcome="promoted", cause="every gate is healthy", **proof), now)
     ((record, item),) = items(world).items()
     assert record == "history#2026-01-05T12:00:00Z#first"
     assert (item["target"], item["execution_arn"]) == (TARGET, FIRST)
@@ -47,6 +48,8 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     assert Plan.from_json(document["plan"]) == PLAN
     assert [verdict["at"] for verdict in document["verdicts"]] == [STARTED_AT + 60]
     assert (document["candidate"], document["proven"], document["ended_at"]) == ("2", True, now)
+    assert document["proven_by"] == ["errors", "checkout-errors"]
+    assert history.recorded(PLAN).proven_by == ("errors", "checkout-errors")
     assert document["weights"] == [10.0]
     assert world.boundary.calls["dynamodb.TransactWriteItems"] == 1
     assert not world.boundary.calls["dynamodb.DeleteItem"]

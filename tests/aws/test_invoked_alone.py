@@ -100,6 +100,7 @@ def test_an_execution_that_never_had_a_lock_is_written_down_and_told(inhabit):
     assert history.record_of(PLAN.target, Execution.parse(PLAN.execution_arn), STARTED_AT).ending.cause == cause
     versions = {"from_version": None, "to_version": None}
     detail = {**SMALLEST, **versions, "version": "1", "outcome": "rejected", "proven": None, "cause": cause}
+    detail["proven_by"] = []
     assert told(world) == [("RolloutRejected", {**detail, "execution_arn": PLAN.execution_arn})]
 
 

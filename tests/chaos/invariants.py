@@ -286,8 +286,8 @@ def _success_is_earned(case: Case, seen: Observation) -> Broken:
                 yield f"proven is {each.output['proven']!r}"
             continue
         proven = each.output.get("proven")
-        if proven not in {True, False}:
-            yield f"proven is {proven!r}"
+        if proven is not bool(each.output.get("proven_by")):
+            yield f"proven is {proven!r}, by {each.output.get('proven_by')!r}"
         verdicts = json.loads(each.history[0]["document"])["verdicts"] if each.history else []
         if verdicts and (verdicts[-1]["action"] != "promote" or verdicts[-1]["proven"] != proven):
             yield f"promoted, proven {proven}, on the verdict {verdicts[-1]['action']}: {verdicts[-1]['reason']}"

@@ -126,7 +126,7 @@ def test_only_the_good_ends_succeed():
         name: name for name in ("Rejected", "RolledBack", "Interrupted", "RollbackFailed")
     }
     for name in ("Promoted", "Unchanged"):
-        assert set(STATES[name]["Output"]) == {"outcome", "from_version", "to_version", "proven"}
+        assert set(STATES[name]["Output"]) == {"outcome", "from_version", "to_version", "proven", "proven_by"}
 
 
 def test_every_end_is_an_outcome_and_says_so():

@@ -35,6 +35,7 @@ CONTRACT = [
     "lock_released",
     "history_recorded",
     "events",
+    "proven_by",
 ]
 
 

@@ -6,7 +6,7 @@ from sandbox.scenario import Scenario
 from sandbox.story import tell
 from sandbox.world import World
 from tests.brief import BRIEF, THREE_MINUTES
-from tidegate.control.commands import COMMANDS
+from tidegate.control.commands import KINDS
 
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 ON_STABLE = {"function_version": "1", "weights": {}}
@@ -281,9 +281,9 @@ def test_a_promotion_that_was_told_is_not_aborted(converse):
     assert "is promoted, and its books are being closed" in answer["message"]
 
 
-@pytest.mark.parametrize("second", [61, 61.05, 61.1, 61.15, 61.2, 61.25])
+@pytest.mark.parametrize("second", [61.2, 61.25, 61.3, 61.35, 61.4, 61.45])
 def test_a_finish_around_a_shift_is_not_lost_to_who_advances_after(converse, second):
-    story, answers, _ = converse(THREE_MINUTES, say(second, "finish"), say(61.5, "advance"))
+    story, answers, _ = converse(THREE_MINUTES, say(second, "finish"), say(61.7, "advance"))
     assert [answer["accepted"] for answer in answers] == [True, False]
     assert "promoted" in answers[1]["message"]
     assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE)
@@ -379,7 +379,7 @@ def undisturbed(converse):
 def test_what_can_do_nothing_in_a_state_is_refused_and_changes_nothing_once_and_doubled(converse, undisturbed, state):
     """All in one story: where one of them changed something, neither the others nor the end would be as they are."""
     second, useful = STATES[state]
-    useless = sorted(set(COMMANDS) - useful)
+    useless = sorted(set(KINDS) - useful)
     said = [say(second + number / 10, command) for number, command in enumerate([*useless, *useless])]
     story, answers, routings = converse(SHORT, *said, candidate=PENDING)
     assert [(answer["accepted"], bool(answer["message"])) for answer in answers] == [(False, True)] * len(said)

@@ -41,6 +41,7 @@ def test_its_output_and_its_events_name_no_version_before():
         "from_version": None,
         "to_version": "2",
         "proven": False,
+        "proven_by": [],
     }
     assert details[-1]["from_version"] is None
     assert details[-1]["to_version"] == "2"

@@ -17,7 +17,7 @@ MOVED = (
     " see docs/infrastructure-as-code.md"
 )
 #: Whatever a dry run must not do begins otherwise.
-READS = ("Get", "Describe", "Query")
+READS = ("Get", "Describe", "List", "Query")
 
 
 def ask(world, request):

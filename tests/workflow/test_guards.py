@@ -53,7 +53,7 @@ def test_an_alarm_that_nobody_watches_restores_nothing(tell):
     assert tell(alarms=[ALARM], timeline=[fires(215)]).outcome == "promoted"
 
 
-@pytest.mark.parametrize("second", [300, 361.5, 362.75])
+@pytest.mark.parametrize("second", [300, 361.7, 362.95])
 def test_an_alarm_around_the_promotion_ends_on_one_version_and_says_which(tell, second):
     story = tell({**THREE_MINUTES, **WATCHED}, alarms=[ALARM], timeline=[fires(second)])
     expected = ON_CANDIDATE if story.outcome == "promoted" else ON_STABLE

@@ -78,6 +78,8 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
     "change the configuration": ("lambda.UpdateFunctionConfiguration", CHECKOUT),
     "read the code": ("lambda.GetFunction", CHECKOUT),
     "open the function to others": ("lambda.AddPermission", CHECKOUT),
+    "give it a URL": ("lambda.CreateFunctionUrlConfig", {**CHECKOUT, "Qualifier": "live"}),
+    "see who may call another function": ("lambda.GetPolicy", {"FunctionName": "payments"}),
     "change what is provisioned": ("lambda.PutProvisionedConcurrencyConfig", {**CHECKOUT, "Qualifier": "live"}),
     "invoke the function unqualified": ("lambda.Invoke", CHECKOUT),
     "invoke $LATEST": ("lambda.Invoke", {**CHECKOUT, "Qualifier": "$LATEST"}),
@@ -192,6 +194,13 @@ BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "see which stack has the alias": (
         "cloudformation.DescribeStackResources",
         {"PhysicalResourceId": f"{FUNCTION}checkout:live"},
+        {"plan_rollout"},
+    ),
+    "see who may call it": ("lambda.GetPolicy", {**CHECKOUT, "Qualifier": "live"}, {"plan_rollout"}),
+    "see whether it has a URL": ("lambda.GetFunctionUrlConfig", {**CHECKOUT, "Qualifier": "live"}, {"plan_rollout"}),
+    "see which event sources call it": (
+        "lambda.ListEventSourceMappings",
+        {"FunctionName": f"{FUNCTION}checkout:live"},
         {"plan_rollout"},
     ),
     "run a version": ("lambda.Invoke", {**CHECKOUT, "Qualifier": "7"}, {"verify_candidate"}),

@@ -8,7 +8,7 @@ from sandbox.world import STARTED_AT
 from tests.workflow.several import ON_STABLE, STEPS, at, ended, later, split, world_of
 
 
-@pytest.mark.parametrize(("second", "after"), [(20, 2), (61.4, 45), (80, 2), (121.6, 45)])
+@pytest.mark.parametrize(("second", "after"), [(20, 2), (61.6, 45), (80, 2), (121.8, 45)])
 def test_a_redriven_execution_changes_nothing_of_a_later_rollout(second, after):
     timeline = [
         at(second, do="stop_execution"),

@@ -12,7 +12,7 @@ from tests.workflow.several import ALARM, ON_STABLE, SMALLEST, call, items, late
 
 AT_ONCE = {"strategy": "AllAtOnce"}
 #: When a rollout that is AllAtOnce writes its promotion to the alias; half a second later where it has alarms.
-PROMOTED_AT = 542.7
+PROMOTED_AT = 542.9
 WATCHED = {"alarms": ["errors"]}
 ON_CANDIDATE = {"function_version": "2", "weights": {}}
 CLOSE = "dynamodb.TransactWriteItems"
@@ -170,8 +170,9 @@ def test_a_success_closed_later_says_whether_it_was_proven():
         end = world.follow(world.start())
         world.settle()
         (item,) = (item for item in items(world) if item["record"]["S"].startswith("history#"))
-        document = json.loads(item["document"]["S"])
-        assert (document["outcome"], document["proven"]) == ("promoted", json.loads(end.output)["proven"])
+        document, output = json.loads(item["document"]["S"]), json.loads(end.output)
+        assert document["outcome"] == "promoted"
+        assert (document["proven"], document["proven_by"]) == (output["proven"], output["proven_by"])
         assert document["proven"] is not None
 
 
@@ -276,7 +277,7 @@ def test_a_lock_that_cannot_be_read_keeps_nobody_from_the_others():
         assert "basket:live" in letters[0]["Body"]
 
 
-@pytest.mark.parametrize("second", [1038.33, 1040.33])
+@pytest.mark.parametrize("second", [1038.53, 1040.53])
 def test_a_promotion_that_is_closed_after_the_stop_is_told_all_the_same(tell, second):
     held = {"call": "dynamodb.TransactWriteItems", "error": "held", "seconds": 15, "times": 4}
     story = tell(timeline=[{"at_second": second, "do": "stop_execution"}], faults=[held])

@@ -33,7 +33,7 @@ class Check:
     """One gate's value beside its limit; `of` is how many requests it rests on, where it rests on any.
 
     `convicts`: where it is harmful, it speaks against the candidate, and not only against going on. `sentence` says it
-    all where the numbers alone do not.
+    all where the numbers alone do not. `covers` is what it is called in `proven_by`, where that is not its name.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Check:
     of: int | None = None
     convicts: bool = False
     sentence: str = ""
+    covers: str = ""
 
     def __str__(self) -> str:
         if self.sentence:
@@ -54,6 +55,11 @@ class Check:
             return f"no requests seen yet ({self.name})"
         share, limit = f"{self.value:.3g} {self.unit}", f"limit {self.limit:g} {self.unit}"
         return f"{share} of the candidate's {self.of:,} requests are {self.name} ({limit})"
+
+    @property
+    def proves(self) -> str:
+        """What it says of a promotion where it is healthy: a metric, a limit's key in the request, an alarm's name."""
+        return self.covers or self.name
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby, pairwise
+from itertools import pairwise
 from typing import Any, Final
 
 from tidegate.analysis import judge as judging
@@ -15,6 +15,7 @@ from tidegate.analysis.judge import Evidence, Judge, Row
 from tidegate.analysis.last_step import LastStepCheck, check_last_step
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.rows import long_enough
 from tidegate.routing import ALL_PERCENT
 
 #: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a
@@ -25,10 +26,6 @@ SETTLED_AGE_SECONDS: Final = 120
 #: Lambda's Duration leaves a cold start out, but not what a version loads at its first requests: after each increase of
 #: the weight the slow requests of this minute and the next do not count.
 WARM_UP_SECONDS: Final[Mapping[MetricName, int]] = {"errors": 0, "slow": 120}
-#: Evidence is spread anew after each row, at a price: so a row is closed once it has so many requests of both versions,
-#: which says nothing of how many failed, or has lasted so long.
-ROW_REQUESTS: Final = 10
-LONGEST_ROW_SECONDS: Final = 300
 #: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
 FEWEST_USUAL: Final = 300
 
@@ -36,8 +33,12 @@ FEWEST_USUAL: Final = 300
 LONG_MINUTES: Final = 15
 
 _SAYS: Final[Mapping[MetricName, tuple[str, str]]] = {"errors": ("fails", ""), "slow": ("is slow in", "in ")}
+#: The same where nothing is wrong: what stands before both rates, and after them.
+_SAW: Final[Mapping[MetricName, tuple[str, str]]] = {
+    "errors": ("", "requests failed"),
+    "slow": ("slow in ", "requests"),
+}
 _SMALLEST_P: Final = 1e-6
-
 
 _UNJUDGED: Final = Check(
     "slow compared",
@@ -54,7 +55,7 @@ class Comparison:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 
     `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
-    `unjudged`: nobody can say what is slow.
+    `unjudged`: nobody can say what is slow. `stable` is what sentences call the stable version.
     """
 
     evidence: tuple[Evidence, ...] = ()
@@ -62,6 +63,7 @@ class Comparison:
     alone: bool = False
     unguarded: tuple[MetricName, ...] = ()
     unjudged: bool = False
+    stable: str = "the stable version"
 
     @property
     def tripped(self) -> tuple[LastStepCheck, ...]:
@@ -106,9 +108,12 @@ class Comparison:
             of=evidence.candidate,
             convicts=finding is Finding.HARMFUL,
             sentence=f"{evidence.metric}: {self._conclusion(evidence)}" if unknown else self._says(evidence),
+            covers=evidence.metric,
         )
 
     def _says(self, evidence: Evidence) -> str:
+        if self._finding(evidence) is Finding.HEALTHY:
+            return self._no_worse(evidence)
         return f"{self._seen(evidence)}; {self._conclusion(evidence)}"
 
     def _seen(self, evidence: Evidence) -> str:
@@ -116,6 +121,18 @@ class Comparison:
         last = next((one for one in self.last_step if one.metric == evidence.metric and one.candidate), None)
         compared = evidence.candidate and evidence.stable
         return _compared(evidence) if compared or last is None else f"{evidence.metric}: {last}"
+
+    def _no_worse(self, evidence: Evidence) -> str:
+        """What was seen of a metric that is healthy; what it may still hide is in the evidence's figures."""
+        if not evidence.candidate or not evidence.stable:
+            return self._seen(evidence)
+        candidate, stable = (
+            100 * bad / of
+            for bad, of in ((evidence.candidate_bad, evidence.candidate), (evidence.stable_bad, evidence.stable))
+        )
+        how, (before, after) = "no" if candidate <= stable else "hardly", _SAW[evidence.metric]
+        rates = f"{_figure(candidate)} % of {evidence.candidate:,} against {_figure(stable)} % of {evidence.stable:,}"
+        return f"{how} worse than {self.stable}: {before}{rates} {after}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:
@@ -132,8 +149,6 @@ class Comparison:
             return f"worse than tolerated with p {_p_value(evidence.p_intolerable)}"
         if finding is Finding.SUSPECT:
             return f"suspected to be worse, with p {_p_value(evidence.p_worse)}"
-        if finding is Finding.HEALTHY:
-            return f"at most {excess} beyond what is tolerated"
         if evidence.burst:
             return "both versions fail or requests are throttled, so neither can be told from the other"
         if not evidence.quiet or any(last.hinted for last in self.last_step):
@@ -183,7 +198,7 @@ def compare(
         last = [row for row in rows if row.in_step] if alone else []
         before = _before(name, baseline)
         settled = list(_uncompared(name, last, known, before, missing))
-        evidence.append(judging.examine(name, list(_together(over, rows, shifts)), judge, before, settled))
+        evidence.append(judging.examine(name, list(long_enough(over, rows, shifts)), judge, before, settled))
         if alone and known:
             last_step.append(check_last_step(name, last, judge, known))
         elif alone:
@@ -241,52 +256,6 @@ def _tally(name: MetricName, minute: Minute) -> Tally | None:
 def _counted(name: MetricName, counts: Counts) -> tuple[int, int] | None:
     requests, bad = (counts.requests, counts.errors) if name == "errors" else (counts.timed, counts.slow)
     return None if requests is None or bad is None else (requests, bad)
-
-
-def _together(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[Shift]) -> Iterator[Row]:
-    """Rows of neighbouring minutes at one weight, each long enough; a minute with a count missing is a row of its own
-    kind.
-    """
-    begins = [0.0, *(shift.at - shift.at % 60 for shift in shifts)]
-
-    def place(pair: tuple[Minute, Row]) -> tuple[object, ...]:
-        minute, row = pair
-        return max(begin for begin in begins if begin <= minute.at), row.comparable, row.tally is None
-
-    for _, group in groupby(zip(minutes, rows, strict=True), key=place):
-        for part in _closed(group):
-            yield part[0] if len(part) == 1 else _one_row(part)
-
-
-def _closed(group: Iterable[tuple[Minute, Row]]) -> Iterator[list[Row]]:
-    """The rows of each stretch that is long enough; the last one may not be so yet."""
-    part: list[Row] = []
-    requests, began_at = 0, 0.0
-    for minute, row in group:
-        if part and (requests >= ROW_REQUESTS or minute.end - began_at > LONGEST_ROW_SECONDS):
-            yield part
-            part, requests = [], 0
-        began_at = began_at if part else minute.at
-        part.append(row)
-        requests += minute.stable.requests + minute.candidate.requests
-    yield part
-
-
-def _one_row(part: Sequence[Row]) -> Row:
-    tallies = [row.tally for row in part if row.tally]
-    together = Tally(
-        sum(one.stable for one in tallies),
-        sum(one.candidate for one in tallies),
-        sum(one.stable_bad for one in tallies),
-        sum(one.candidate_bad for one in tallies),
-    )
-    return replace(
-        part[-1],
-        tally=together if tallies else None,
-        throttled=any(row.throttled for row in part),
-        settled=all(row.settled for row in part),
-        minutes=len(part),
-    )
 
 
 def _usual(

@@ -7,6 +7,8 @@ test); a ratio above the limit that may still be chance is suspect, and holds th
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.health import HealthPolicy
@@ -28,17 +30,17 @@ def checks(health: HealthPolicy, step: Counts, rollout: Counts) -> tuple[Check, 
     found = []
     if health.max_error_percent is not None:
         both = [(counts.errors or 0, counts.requests) for counts in (step, rollout)]
-        found.append(_worse("errors", health.max_error_percent, both, health.minimum_invocations))
+        found.append(_worse("errors", "max_error_percent", health.max_error_percent, both, health.minimum_invocations))
     if health.max_duration_p99_ms is not None:
         both = [(counts.over_limit or 0, counts.requests) for counts in (step, rollout)]
         name = f"slower than {health.max_duration_p99_ms:g} ms"
-        found.append(_worse(name, P99_SLOW_PERCENT, both, health.minimum_invocations))
+        found.append(_worse(name, "max_duration_p99_ms", P99_SLOW_PERCENT, both, health.minimum_invocations))
     return tuple(found)
 
 
-def _worse(name: str, limit_percent: float, windows: list[tuple[int, int]], minimum: int) -> Check:
+def _worse(name: str, key: str, limit_percent: float, windows: list[tuple[int, int]], minimum: int) -> Check:
     shares = [_share(name, limit_percent, count, requests, minimum) for count, requests in windows]
-    return max(shares, key=lambda check: check.finding.severity)
+    return replace(max(shares, key=lambda check: check.finding.severity), covers=key)
 
 
 def _share(name: str, limit_percent: float, count: int, requests: int, minimum: int) -> Check:

@@ -47,6 +47,8 @@ def _text(name: str, detail: Document) -> str:
     to = f", version {detail['to_version']} is the candidate" if detail["to_version"] else ""
     versions = f"Version {detail['from_version']} is the stable one{to}." if detail["from_version"] else "It is new."
     said = [f"{target}: {_HEADLINES[name]}.", versions, detail.get("cause"), f"Execution: {detail['execution_arn']}"]
+    if detail.get("proven_by"):
+        said.insert(3, f"Proven by: {', '.join(detail['proven_by'])}.")
     if name == "ApprovalNeeded":
         said.append(f"Approve: tidegate approve {target}\nReject: tidegate reject {target}")
     return "\n\n".join(line for line in said if line)

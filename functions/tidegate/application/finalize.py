@@ -38,14 +38,20 @@ def tell(plan: Plan, candidate: str | None, ending: Ending) -> None:
     if ending.outcome is Outcome.ROLLBACK_FAILED:
         # At once; how many there are, and when there is none any more, is the sweeper's to say.
         gauge(OPEN_ROLLBACKS, 1)
-    detail = plan.about(candidate, outcome=ending.outcome, cause=ending.cause, proven=ending.proven)
+    detail = plan.about(
+        candidate,
+        outcome=ending.outcome,
+        cause=ending.cause,
+        proven=ending.proven,
+        proven_by=list(ending.proven_by),
+    )
     _announce(ending.outcome, detail)
 
 
 def tell_refused(execution_arn: str, request: object, cause: str) -> None:
     """The same for a rollout that never had a plan; `request` is any JSON."""
     asked = as_object(request)
-    detail = {
+    detail: Document = {
         "execution_arn": execution_arn,
         "function_name": _excerpt(asked.get("function_name")),
         "alias_name": _excerpt(asked.get("alias_name")),
@@ -54,6 +60,7 @@ def tell_refused(execution_arn: str, request: object, cause: str) -> None:
         "outcome": Outcome.REJECTED,
         "cause": cause,
         "proven": None,
+        "proven_by": [],
     }
     # Nobody was told that it had started.
     _announce(Outcome.REJECTED, detail, notice=False)

@@ -8,12 +8,13 @@ from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
 from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.aws import alarms, aliases, hooks, metrics, profiles, stacks, versions
+from tidegate.aws import alarms, aliases, callers, hooks, metrics, profiles, stacks, versions
 from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
 from tidegate.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
 from tidegate.planning import out_of_sight, preflight
 from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
+from tidegate.planning.callers import Caller
 from tidegate.planning.forecast import Forecast, forecast
 from tidegate.planning.pace import pace
 from tidegate.planning.plan import Plan
@@ -124,7 +125,7 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
             *expected.warnings,
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
             *(unseen if found else ()),
-            *(_moved_by_a_stack(resolved.target, execution) if found else ()),
+            *(_about(alias, execution) if found else ()),
         ),
     )
 
@@ -171,13 +172,27 @@ def _expect_nothing(request: RolloutRequest) -> tuple[TrafficBaseline, Forecast]
     return TrafficBaseline(), Forecast((), tuple(warnings))
 
 
-def _moved_by_a_stack(target: str, execution: Execution) -> tuple[str, ...]:
-    """A warning where a CloudFormation stack would undo this rollout; best effort, and in no hurry's way."""
+def _about(alias: Alias, execution: Execution) -> tuple[str, ...]:
+    """Warnings of the alias itself; best effort, and in no hurry's way."""
+    arn = f"arn:{execution.partition}:lambda:{execution.region}:{execution.account}:function:{alias}"
+    return (*_moved_by_a_stack(arn), *_unseen(alias, arn))
+
+
+def _moved_by_a_stack(arn: str) -> tuple[str, ...]:
+    """A warning where a CloudFormation stack would undo this rollout."""
     with best_effort("see whose alias it is"):
-        arn = f"arn:{execution.partition}:lambda:{execution.region}:{execution.account}:function:{target}"
         declared = stacks.read_alias(arn)
         return declared.warnings() if declared else ()
     return ()
+
+
+def _unseen(alias: Alias, arn: str) -> tuple[str, ...]:
+    """Warnings of callers whose failures Lambda does not count; one that cannot be asked costs its own."""
+    found = list[Caller]()
+    for read in callers.READS:
+        with best_effort("see who calls the alias"):
+            found += read(alias, arn)
+    return tuple(caller.warning for caller in dict.fromkeys(found))
 
 
 def _require_stable(function_name: str, version: str, region: str) -> None:

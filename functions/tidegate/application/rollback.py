@@ -22,8 +22,8 @@ class Rollback:
     """A rollout that is to be taken back, as its execution knows it; the lock, where it answers, knows better.
 
     `entered_at` is when the state machine began, in seconds since the epoch. `redriven`: somebody has redriven the
-    execution: with the ledger silent, only one that never was may say that the alias is still its own. `proven` is what
-    the last verdict said of a promotion.
+    execution: with the ledger silent, only one that never was may say that the alias is still its own. `proven` and
+    `proven_by` are what the last verdict said of a promotion.
     """
 
     snapshot: RolloutSnapshot
@@ -31,6 +31,7 @@ class Rollback:
     entered_at: float
     redriven: bool
     proven: bool
+    proven_by: tuple[str, ...] = ()
 
     @property
     def plan(self) -> Plan:
@@ -143,6 +144,8 @@ def _finalized(rollback: Rollback, known: Known, ending: Ending) -> Ending:
 
 def _announced(rollback: Rollback, ending: Ending) -> Ending:
     """The task that failed had recorded the success, and may not have told."""
-    proven = rollback.proven if ending.outcome is Outcome.PROMOTED else None
-    tell(rollback.plan, rollback.snapshot.candidate or rollback.plan.stable, replace(ending, proven=proven))
+    promoted = ending.outcome is Outcome.PROMOTED
+    proven, proven_by = (rollback.proven, rollback.proven_by) if promoted else (None, ())
+    told = replace(ending, proven=proven, proven_by=proven_by)
+    tell(rollback.plan, rollback.snapshot.candidate or rollback.plan.stable, told)
     return ending

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from tidegate.aws import locks, sdk, settings, table
@@ -175,7 +176,7 @@ def _record(snapshot: RolloutSnapshot, ending: Ending, lock: Lock | None, now: f
         execution_arn=plan.execution_arn,
         plan=plan,
         candidate=snapshot.candidate,
-        ending=Ending(ending.outcome, item_size.cut(ending.cause, item_size.MAX_CAUSE_BYTES), ending.proven),
+        ending=replace(ending, cause=item_size.cut(ending.cause, item_size.MAX_CAUSE_BYTES)),
         ended_at=round(now, 1),
         promoting=lock.promoting if lock else snapshot.promoting,
         weights=lock.weights if lock else snapshot.weights,

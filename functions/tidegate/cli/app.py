@@ -265,7 +265,7 @@ def history(
         print_json({"target": str(named), "rollouts": [as_document(view) for view in seen]})
         return SUCCEEDED
     rows = [
-        (views.moment(view.started_at), view.rollout_id, _versions(view), tables.outcome(view), view.cause or "")
+        (views.moment(view.started_at), view.rollout_id, _versions(view), tables.outcome(view), _why(view))
         for view in seen
     ]
     table = tables.table(("started", "rollout", "versions", "outcome", "why"), rows)
@@ -301,6 +301,10 @@ def report(
 
 def _versions(view: RolloutView) -> str:
     return f"{view.stable} → {view.candidate or '…'}"
+
+
+def _why(view: RolloutView) -> str:
+    return view.cause or views.proof_words(view)
 
 
 def _progress(view: RolloutView) -> tuple[str, str, str]:

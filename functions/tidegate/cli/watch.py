@@ -131,6 +131,7 @@ def _with_end(view: RolloutView, execution: Execution | None) -> RolloutView:
         outcome=outcome,
         cause=None if outcome.is_success else why,
         proven=execution.output.get("proven"),
+        proven_by=tuple(execution.output.get("proven_by") or ()),
         weight_percent=100.0 if outcome is Outcome.PROMOTED else view.weight_percent,
         now=execution.ended_at or view.now,
         holding=None,

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tidegate.analysis.check import Check, Finding
+from tidegate.control import item_size
 from tidegate.control.commands import GivenCommand
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
@@ -49,10 +50,11 @@ def _decided(
     progress: Progress,
     *,
     wait_seconds: int = 0,
-    proven: bool = False,
+    proven_by: tuple[str, ...] = (),
     convicts: bool = False,
 ) -> Standing:
-    return Standing(progress, Decision(action, reason, wait_seconds, proven=proven, convicts=convicts))
+    proven = bool(proven_by)
+    return Standing(progress, Decision(action, reason, wait_seconds, proven, convicts, proven_by))
 
 
 def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str | None:
@@ -270,7 +272,8 @@ def _proven(plan: Plan, progress: Progress, observed: Observation) -> Standing:
         if hidden := _may_hang_unseen(plan, observed):
             return _inconclusive(plan, progress, observed, hidden)
         compared = [check for check in healthy if check.sentence] or healthy
-        return _decided("promote", _proof(compared, observed.found(Finding.UNSEEN)), progress, proven=True)
+        reason = _proof(compared, observed.found(Finding.UNSEEN))
+        return _decided("promote", reason, progress, proven_by=_names(healthy))
     if ignored := observed.found(Finding.IGNORED):
         why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
         return _inconclusive(plan, progress, observed, why)
@@ -298,6 +301,12 @@ def _unproven(observed: Observation) -> list[Check]:
 def _proof(compared: list[Check], unseen: list[Check]) -> str:
     gates = "every gate that could speak is healthy" if unseen else "every gate is healthy"
     return f"{gates}: {_said([*compared, *unseen])}"
+
+
+def _names(healthy: list[Check]) -> tuple[str, ...]:
+    """What proves a promotion: what was judged, then limits, then alarms, as far as there is room for their names."""
+    ordered = sorted(healthy, key=lambda check: (isinstance(check.value, str), not check.sentence))
+    return item_size.first([check.proves for check in ordered], item_size.MAX_PROVEN_BYTES)
 
 
 def _ungated(plan: Plan, progress: Progress) -> Standing:

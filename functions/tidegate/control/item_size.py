@@ -6,7 +6,9 @@ formats"). JSON is stored with everything beyond ASCII escaped, so that its leng
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from itertools import accumulate
 
 ITEM_BYTES = 400 * 1024
 #: For all that a lock or a history item holds beside its plan and its lists, and for what is said at the same moment.
@@ -17,6 +19,8 @@ MAX_COMMANDS = 50
 MAX_COMMANDS_BYTES = 48 * 1024
 MAX_REASON_BYTES = 1_200
 MAX_CAUSE_BYTES = 4_096
+#: Of the names by which a promotion is proven; a hundred alarms may have long ones.
+MAX_PROVEN_BYTES = 12 * 1024
 _MORE = "…"
 
 
@@ -31,6 +35,12 @@ def cut(text: str, most: int) -> str:
     if len(stored) <= most:
         return stored.decode()
     return stored[: most - len(_MORE.encode())].decode("utf-8", "ignore") + _MORE
+
+
+def first(texts: Sequence[str], most_bytes: int) -> tuple[str, ...]:
+    """As many of the first ones as take so many bytes in JSON."""
+    sizes = accumulate(len(json.dumps(text)) + 1 for text in texts)
+    return tuple(text for text, taken in zip(texts, sizes, strict=True) if taken <= most_bytes)
 
 
 def for_lists(plan_bytes: int) -> int:

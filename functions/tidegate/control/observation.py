@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Self
 
@@ -56,11 +56,10 @@ class Observation:
         in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
         in_rollout = total(minute.candidate for minute in minutes)
         judge, sight = plan.health.judge, _sight(plan, progress, minutes, now, failed)
-        comparison = (
-            compare(judge, minutes, progress.shifts, now, plan.baseline, sight.missing.requests)
-            if judge and progress.shifts
-            else Comparison()
-        )
+        comparison = Comparison()
+        if judge and progress.shifts:
+            found = compare(judge, minutes, progress.shifts, now, plan.baseline, sight.missing.requests)
+            comparison = replace(found, stable=f"version {plan.stable}")
         silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + _MINUTE_SECONDS
         return cls(
             now,

@@ -136,7 +136,8 @@ class Decision:
     """What happens next, and why in one sentence.
 
     `wait_seconds` is until the next look, where the action is to bake, wait or hold. `convicts` means a verdict spoke
-    against the candidate: it is remembered as bad. `proven` is whether a promotion rests on evidence.
+    against the candidate: it is remembered as bad. `proven` is whether a promotion rests on evidence, and `proven_by`
+    on what: metrics that were judged, the keys of limits, the names of alarms.
     """
 
     action: Action
@@ -144,15 +145,16 @@ class Decision:
     wait_seconds: int = 0
     proven: bool = False
     convicts: bool = False
+    proven_by: tuple[str, ...] = ()
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The decision of `to_json`."""
-        return cls(**known_fields(cls, document))
+        return cls(**{**known_fields(cls, document), "proven_by": tuple(document.get("proven_by") or ())})
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
-        return asdict(self)
+        return {**asdict(self), "proven_by": list(self.proven_by)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ def ending_of_execution(snapshot: RolloutSnapshot, end: ExecutionEnd | None) -> 
     if outcome is Outcome.PROMOTED and snapshot.restoring:
         return None
     if outcome.is_success:
-        return Ending(outcome, "closed after the execution had ended", proven=end.proven)
+        return Ending(outcome, "closed after the execution had ended", end.proven, proven_by=end.proven_by)
     return Ending(outcome, end.cause, convicts=snapshot.convicted)
 
 

@@ -53,6 +53,12 @@ class ExecutionEnd:
         return proven if isinstance(proven, bool) else None
 
     @property
+    def proven_by(self) -> tuple[str, ...]:
+        """On what proof; nothing where it does not say."""
+        names = self.output.get("proven_by")
+        return tuple(map(str, names)) if isinstance(names, list) else ()
+
+    @property
     def ended_cleanly(self) -> bool:
         """Whether the alias was where it should be when it ended: whatever happened to it since is not its business."""
         return self.status == "succeeded" or (self.outcome is not None and self.outcome.is_clean)

@@ -150,7 +150,8 @@ _SAID = {
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a rollout ended, and why. `proven` is whether a promotion rests on proof, None where nothing was promoted.
+    """How a rollout ended, and why. `proven` is whether a promotion rests on proof, None where nothing was promoted;
+    `proven_by` on which, as in a `Decision`.
 
     `convicts`: the candidate is to be remembered as bad. `recorded`: the history says so already, so that nobody needs
     to write it.
@@ -161,6 +162,7 @@ class Ending:
     proven: bool | None = None
     convicts: bool = False
     recorded: bool = False
+    proven_by: tuple[str, ...] = ()
 
     @property
     def keeps_lock(self) -> bool:

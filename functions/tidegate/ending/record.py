@@ -100,8 +100,9 @@ def ending_of(item: Item) -> Ending:
     Raises:
         LedgerUnreadable: no Tidegate of this version ends so.
     """
-    proven = json.loads(item["document"])["proven"]
-    return Ending(_outcome(item), item["cause"], proven, recorded=True)
+    document = json.loads(item["document"])
+    proven_by = tuple(map(str, document.get("proven_by") or ()))
+    return Ending(_outcome(item), item["cause"], document["proven"], recorded=True, proven_by=proven_by)
 
 
 def _outcome(item: Item) -> Outcome:
@@ -181,6 +182,7 @@ class RolloutRecord:
             "outcome": self.ending.outcome,
             "cause": self.ending.cause,
             "proven": self.ending.proven,
+            "proven_by": list(self.ending.proven_by),
             "ended_at": self.ended_at,
             "weights": sorted(self.weights),
             "promoting": self.promoting,

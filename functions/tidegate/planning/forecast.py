@@ -15,10 +15,11 @@ from typing import Any, Final, Self
 from tidegate.analysis import e_process
 from tidegate.analysis import judge as judging
 from tidegate.analysis.binomial import upper_tail
-from tidegate.analysis.comparison import LONGEST_ROW_SECONDS, ROW_REQUESTS, WARM_UP_SECONDS
+from tidegate.analysis.comparison import WARM_UP_SECONDS
 from tidegate.analysis.e_process import MetricName, Tally, Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
 from tidegate.planning.strategy import DEFAULT_STEPS, Step
 from tidegate.routing import ALL_PERCENT

@@ -124,6 +124,7 @@ def finished_view(record: RolloutRecord) -> RolloutView:
         outcome=ending.outcome,
         cause=_cause(record),
         proven=ending.proven,
+        proven_by=ending.proven_by,
     )
 
 

@@ -87,10 +87,10 @@ def _proof_badge(view: RolloutView) -> str:
 
 
 def _proof(view: RolloutView) -> str:
-    """What a promotion rests on, and by how much the candidate may still be worse than tolerated."""
+    """What a promotion rests on, or by how much a candidate that is not proven may be worse than tolerated."""
     if view.proven is None:
         return ""
-    evidence = view.verdicts[-1].evidence if view.verdicts else ()
+    evidence = view.verdicts[-1].evidence if view.verdicts and not view.proven else ()
     bounds = [
         f"{views.metric_title(one.metric)} at most {one.excess_at_most_percent:.2g} % of its requests"
         for one in evidence

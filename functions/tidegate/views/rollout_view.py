@@ -210,6 +210,7 @@ class RolloutView:
     next_at: float | None = None
     commands: tuple[CommandView, ...] = ()
     restore_command: str | None = None
+    proven_by: tuple[str, ...] = ()
 
     @property
     def target(self) -> str:
@@ -268,6 +269,11 @@ def _fields(shape: type[EvidenceView | LastStepView], record: Mapping[str, Any])
     return {name: TallyView(*value) if isinstance(value, list) else value for name, value in known.items()}
 
 
+#: So many names have room in a line.
+_NAMED = 4
+_UNCOVERED = "Failures that are answered, or come later elsewhere, are not covered."
+
+
 def outcome_title(view: RolloutView) -> str:
     """How the rollout ended, as a title: "Rolled back"; while it runs, that."""
     return view.outcome.label if view.outcome else "Running"
@@ -283,12 +289,20 @@ def proof_title(view: RolloutView) -> str:
     return "" if view.proven is None else "Proven" if view.proven else "Unproven"
 
 
+def proof_words(view: RolloutView) -> str:
+    """The same with what it rests on, the first names of it: there is one line."""
+    named, more = ", ".join(view.proven_by[:_NAMED]), len(view.proven_by) - _NAMED
+    by = f" by {named}{f' and {more} more' if more > 0 else ''}" if view.proven and named else ""
+    return f"{proof_title(view)}{by}"
+
+
 def proof(view: RolloutView) -> str:
-    """One sentence on what a promotion rests on; "" where nothing was promoted."""
+    """What a promotion rests on, and what that does not cover; "" where nothing was promoted."""
     if view.proven is None:
         return ""
     if view.proven:
-        return f"What was measured speaks for version {view.candidate}, and rules out harm worth mentioning."
+        by = f": {', '.join(view.proven_by)}" if view.proven_by else ""
+        return f"What was measured speaks for version {view.candidate}{by}. {_UNCOVERED}"
     return f"Nothing spoke against version {view.candidate}, but there was too little evidence to rule out harm."
 
 
@@ -319,7 +333,7 @@ def why(view: RolloutView) -> str:
 def closing_words(view: RolloutView) -> str:
     """How the rollout ended, who serves now, and why: one line for whoever reads no other, and the remedy below."""
     cause = f" {why(view).rstrip('.')}." if why(view) else ""
-    proven = f" {proof_title(view)}." if view.proven is not None else ""
+    proven = f" {proof_words(view)}." if view.proven is not None else ""
     below = f"\n{remedy_title(view)}\n{remedy(view)}" if remedy(view) else ""
     return f"{view.target}: {outcome_title(view)}. {ending(view)}{proven}{cause}{below}"
 

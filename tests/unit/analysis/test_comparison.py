@@ -56,7 +56,23 @@ def test_slow_requests_convict_too():
 
 def test_enough_good_minutes_are_proof():
     assert findings(heard(GOOD)) == {"errors": Finding.HEALTHY, "slow": Finding.HEALTHY}
-    assert "percentage points beyond what is tolerated" in str(heard(GOOD).checks()[0])
+
+
+def test_a_healthy_metric_says_what_was_seen_and_nothing_that_alarms():
+    errors, slow = (str(check) for check in replace(heard(GOOD), stable="version 1").checks())
+    assert errors == "hardly worse than version 1: 0.17 % of 7,200 against 0.093 % of 64,800 requests failed"
+    assert slow == "no worse than version 1: slow in 1 % of 6,000 against 1 % of 54,000 requests"
+    better = heard(minutes(*[(counts(5_400, 5), counts(600, 0))] * 12)).checks()[0]
+    assert str(better).startswith("no worse than the stable version: 0 % of 7,200 against 0.093 %")
+    assert (better.covers, better.proves) == ("errors", "errors")
+
+
+def test_a_last_weight_that_was_never_compared_says_what_it_has_shown():
+    alone = minutes(*[(0, counts(6_000, 6))] * 12)
+    (check,) = heard(alone, (Shift(0.5, 100.0),), judge=Judge(slow=None)).checks()
+    assert check.finding is Finding.HEALTHY
+    assert str(check).startswith("errors: candidate fails ")
+    assert str(check).endswith(" % were to be expected")
 
 
 def test_nothing_seen_is_unknown_and_says_so():

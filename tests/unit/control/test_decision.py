@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tidegate.analysis import limits
 from tidegate.analysis.check import Check, Finding, alarm_check
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
@@ -15,6 +16,7 @@ from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.last_step import LastStepCheck
 from tidegate.analysis.measurement import AlarmReading, AlarmTimes, Counts, Shift
+from tidegate.control import item_size
 from tidegate.control.commands import Controls, GivenCommand
 from tidegate.control.decision import bake_seconds, decide
 from tidegate.control.observation import Observation
@@ -81,6 +83,30 @@ def test_a_suspect_step_holds_and_then_rolls_back(plan):
 def test_proof_promotes(plan):
     decided = look_at(plan, Finding.HEALTHY)
     assert (decided.decision.action, decided.decision.proven) == ("promote", True)
+
+
+def test_a_promotion_names_what_proves_it_and_nothing_that_does_not(plan):
+    alarms = [asked(AlarmReading("calm", "OK")), asked(AlarmReading("odd", "ALARM", recovered=False))]
+    limited = limits.checks(replace(plan.health, max_error_percent=5.0, max_duration_p99_ms=900.0), SERVED, SERVED)
+    judged = Check("slow compared", 0.5, 1.2, "%", Finding.HEALTHY, of=900, sentence="no worse", covers="slow")
+    observed = Observation(SETTLED, (*alarms, *limited, judged), Comparison(), SERVED, SERVED, seen_until=SETTLED)
+    decision = decide(plan, at_step(2, 100.0), observed).decision
+    assert decision.proven_by == ("slow", "max_error_percent", "max_duration_p99_ms", "calm")
+    assert decision.reason == "every gate is healthy: no worse"
+
+
+def test_names_without_end_do_not_fill_the_record(plan):
+    alarms = tuple(asked(AlarmReading(f"{number:03}{'é' * 252}", "OK")) for number in range(100))
+    observed = Observation(SETTLED, alarms, Comparison(), SERVED, SERVED, seen_until=SETTLED)
+    names = decide(plan, at_step(2, 100.0), observed).decision.proven_by
+    assert names == tuple(alarm.name for alarm in alarms[: len(names)])
+    assert 0 < len(json.dumps(names)) <= item_size.MAX_PROVEN_BYTES + 2
+
+
+@pytest.mark.parametrize("finding", [Finding.UNKNOWN, Finding.IGNORED])
+def test_what_is_not_proven_is_proven_by_nothing(plan, finding):
+    decision = look_at(plan, finding, extended=600).decision
+    assert (decision.action, decision.proven, decision.proven_by) == ("promote", False, ())
 
 
 def test_what_earlier_steps_served_is_no_proof_of_the_last_one(plan):
@@ -362,7 +388,7 @@ def test_where_the_judge_proves_no_alarm_is_waited_for_and_the_reason_says_which
     observed = Observation(SETTLED, (*comparison.checks(), unseen), comparison, SERVED, SERVED, seen_until=SETTLED)
     decided = decide(plan, at_step(2, 100.0), observed).decision
     assert (decided.action, decided.proven) == ("promote", True)
-    assert decided.reason.startswith("every gate that could speak is healthy: candidate fails 0 %")
+    assert decided.reason.startswith("every gate that could speak is healthy: no worse than the stable version: 0 %")
     assert decided.reason.endswith("; alarm a is OK, and could not have fired yet: it needs 17 min at 100 %")
 
 
@@ -371,8 +397,14 @@ def test_progress_survives_the_journey_through_json():
     progress = Progress.after_shift(progress, 2, 100.0, "r3", 60.0)
     assert [shift.weight_percent for shift in progress.shifts] == [10.0, 100.0]
     assert Progress.from_json(progress.to_json()) == progress
-    standing = Standing(progress, Decision("promote", "every gate is healthy", proven=True))
+    standing = Standing(progress, Decision("promote", "every gate is healthy", proven=True, proven_by=("errors",)))
     assert Standing.from_json(json.loads(json.dumps(standing.to_json()))) == standing
+
+
+def test_a_decision_of_before_is_proven_by_nothing_that_it_names():
+    before = Decision("promote", "every gate is healthy", proven=True).to_json()
+    del before["proven_by"]
+    assert Decision.from_json(before).proven_by == ()
 
 
 def test_a_rollout_stands_nowhere_before_its_first_shift():

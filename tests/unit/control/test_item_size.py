@@ -27,6 +27,12 @@ def test_the_newest_are_kept_in_their_order():
     assert item_size.newest(["aaa", "bb", "ccc"], 2) == ()
 
 
+def test_the_first_ones_are_kept_by_their_size_in_json():
+    assert item_size.first(["aa", "b", "c"], 9) == ("aa", "b")
+    assert item_size.first(["é", "b"], 9) == ("é",)
+    assert item_size.first([], 1) == ()
+
+
 def test_turns_are_kept_before_what_only_waited_and_the_newest_of_each_first():
     turns = [True, False, False, True, False]
     texts = ["T1", "w1", "w2", "T2", "w3"]

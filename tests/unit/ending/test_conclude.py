@@ -42,7 +42,7 @@ def ended(status, **more):
 ENDS = {
     "runs": None,
     "redriven": ended("PENDING_REDRIVE"),
-    "promoted": ended("SUCCEEDED", output='{"outcome": "promoted", "proven": true}'),
+    "promoted": ended("SUCCEEDED", output='{"outcome": "promoted", "proven": true, "proven_by": ["errors"]}'),
     "unchanged": ended("SUCCEEDED", output='{"outcome": "unchanged"}'),
     "a success that says nothing": ended("SUCCEEDED", output=None),
     "rolled back": ended("FAILED", error="RolledBack", cause="harm"),
@@ -332,7 +332,8 @@ def test_an_interruption_is_told_with_what_had_led_to_it():
 
 def test_a_success_is_recorded_late_with_the_proof_that_it_told():
     ending = conclude(Known(SHIFTED, WHY, ENDS["promoted"]))
-    assert ending == Ending(Outcome.PROMOTED, "closed after the execution had ended", proven=True)
+    late = "closed after the execution had ended"
+    assert ending == Ending(Outcome.PROMOTED, late, proven=True, proven_by=("errors",))
     convicted = replace(SHIFTED, convicted=True)
     assert conclude(Known(convicted, WHY, ENDS["rolled back"])) == Ending(Outcome.ROLLED_BACK, "harm", convicts=True)
 

@@ -1,7 +1,7 @@
 """What an earlier Tidegate stored is still understood: guards are newer than the rollouts that they find.
 
-The files were written once, in the midst of a rollout that was paused by bo at its second approval, and stay as they
-are. What is added later has a default.
+The files were written once, plan and lock in the midst of a rollout that was paused by bo at its second approval, the
+record after a promotion, and stay as they are. What is added later has a default.
 """
 
 import json
@@ -9,8 +9,12 @@ from pathlib import Path
 
 from tidegate.analysis.health import AlarmRule
 from tidegate.ending.lock import Lock
+from tidegate.ending.outcome import Outcome
+from tidegate.ending.record import RolloutRecord
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
+from tidegate.views import rollout_view as views
+from tidegate.views.records import finished_view
 
 FROZEN = Path(__file__).parents[2] / "frozen"
 
@@ -34,6 +38,13 @@ def test_a_plan_of_then_is_read_whole():
         [10, 50, 100],
     )
     assert (plan.alarms, plan.hooks.names()) == ((AlarmRule("checkout-errors"),), ("check",))
+
+
+def test_a_record_of_then_is_proven_by_nothing_that_it_names():
+    record = RolloutRecord.parse(json.loads((FROZEN / "record.json").read_text()))
+    assert record.ending.outcome is Outcome.PROMOTED
+    assert (record.ending.proven, record.ending.proven_by) == (True, ())
+    assert views.closing_words(finished_view(record)).endswith("Version 2 serves all traffic. Proven.")
 
 
 def test_a_lock_of_then_says_what_to_restore_and_what_people_want():

@@ -93,15 +93,19 @@ def test_a_promoted_rollout_ticks_every_step():
 
 
 @pytest.mark.parametrize(
-    ("proven", "said"),
+    ("proven", "names", "said"),
     [
-        (None, "Promoted. Version 2 serves all traffic."),
-        (True, "Promoted. Version 2 serves all traffic. Proven."),
-        (False, "Promoted. Version 2 serves all traffic. Unproven: too little evidence."),
+        (None, "", "Promoted. Version 2 serves all traffic."),
+        (True, "", "Promoted. Version 2 serves all traffic. Proven."),
+        (True, "ab", "Promoted. Version 2 serves all traffic. Proven by a, b."),
+        (True, "abcd", "Promoted. Version 2 serves all traffic. Proven by a, b, c, d."),
+        (True, "abcdef", "Promoted. Version 2 serves all traffic. Proven by a, b, c, d and 2 more."),
+        (False, "", "Promoted. Version 2 serves all traffic. Unproven: too little evidence."),
     ],
 )
-def test_the_end_of_a_promotion_says_what_it_rests_on_without_another_line(proven, said):
-    promoted = replace(BAKING, weight_percent=100, step=1, outcome=Outcome.PROMOTED, proven=proven)
+def test_the_end_of_a_promotion_says_what_it_rests_on_without_another_line(proven, names, said):
+    at_the_end = {"weight_percent": 100, "step": 1, "outcome": Outcome.PROMOTED}
+    promoted = replace(BAKING, **at_the_end, proven=proven, proven_by=tuple(names))
     assert said in drawn(promoted, width=80)
     assert drawn(promoted, width=80).count("\n") == drawn(replace(promoted, proven=None), width=80).count("\n")
     assert lines(promoted, BAKING)[-1] == f"01:30  {said}"

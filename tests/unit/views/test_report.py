@@ -312,15 +312,25 @@ def test_a_p_value_is_told_shortly(p, told):
 @pytest.mark.parametrize(
     ("proven", "title", "sentence"),
     [
-        (True, "Promoted Proven", "What was measured speaks for version 2, and rules out harm worth mentioning."),
+        (
+            True,
+            "Promoted Proven",
+            "What was measured speaks for version 2: errors, <b>. Failures that are answered, or",
+        ),
         (False, "Promoted Unproven", "Nothing spoke against version 2, but there was too little evidence"),
     ],
 )
 def test_a_promotion_says_what_it_rests_on(proven, title, sentence):
-    text = Page(html(looked([SUSPECT], outcome=Outcome.PROMOTED, proven=proven))).text
+    names = ("errors", "<b>") if proven else ()
+    text = Page(html(looked([SUSPECT], outcome=Outcome.PROMOTED, proven=proven, proven_by=names))).text
     assert title in text
     assert sentence in text
-    assert "with 95 % confidence: errors at most 1.2 % of its requests." in text
+    assert ("with 95 % confidence: errors at most 1.2 % of its requests." in text) is not proven
+
+
+def test_a_promotion_of_before_has_no_names_to_say():
+    text = Page(html(looked([SUSPECT], outcome=Outcome.PROMOTED, proven=True))).text
+    assert "What was measured speaks for version 2. Failures" in text
 
 
 def test_what_was_not_promoted_is_neither_proven_nor_unproven():

@@ -21,6 +21,9 @@ BIN_313   = $(firstword $(foreach dir,$(PATHS_313),$(shell $(dir)/python3.13 -c 
 # SAM must neither phone home nor need one.
 SAM := SAM_CLI_TELEMETRY=0 __SAM_CLI_APP_DIR=$(abspath $(VENV))/sam $(BIN)/sam
 
+# What one of several prints at a time stays together, where make can do that (4.0 or later).
+SYNCED := $(addprefix --output-sync=,$(if $(findstring output-sync,$(.FEATURES)),target))
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup demo test check format lint types rendered template policies asl coverage unit fuzz chaos sweep mutants bench docs build deploy clean
@@ -46,7 +49,10 @@ $(STAMP): requirements-dev.txt functions/requirements.txt pyproject.toml
 demo: setup  ## two rollouts, one good and one bad, live in this terminal; no account needed
 	$(BIN)/python -m sandbox demo
 
-test: check build unit  ## everything that must hold before a change goes in
+# Each check is one process, so two go at a time; what `coverage` has run is not run once more.
+test: setup  ## everything that must hold before a change goes in
+	@$(MAKE) --no-print-directory --jobs=2 $(SYNCED) check build
+	@$(MAKE) --no-print-directory unit RUN_BEFORE="$(PURE)"
 
 check: format lint types template policies asl coverage  ## format, lint, types, template, policies, state machine, coverage
 
@@ -96,7 +102,7 @@ coverage: setup
 	$(BIN)/coverage report
 
 unit: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(addprefix --ignore=tests/unit/,$(RUN_BEFORE))
 
 fuzz: setup  ## bad input at every door: N=100000 of it, SEED=7 for other input
 	$(BIN)/python -m tests.fuzz --count $(or $(N),100000) $(addprefix --seed ,$(SEED))

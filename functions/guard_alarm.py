@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from tidegate.application.telemetry import Document, count, identify, logger, task
+from tidegate.analysis.health import AlarmRule
 from tidegate.application.restoration import attempt_at_once, has_ended_cleanly, intend
 from tidegate.aws import locks
 from tidegate.ending.conclusion import Known, Reason, conclude
@@ -39,11 +40,12 @@ def handler(event: Document) -> Document:
     failed: RolloutError | None
     watching, failed = locks.running(alarm=name)
     for lock in watching:
-        if not _counts(lock, name, before, fired_at):
+        rule = _rule(lock, name, before, fired_at)
+        if rule is None:
             continue
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
         try:
-            restored += _restore(lock, f"alarm {name} is in ALARM{since}")
+            restored += _restore(lock, f"alarm {name} is in ALARM{since}", fired_at - rule.times.soonest_seconds)
         except RolloutError as error:
             logger.warning("alias not restored", reason=str(error))
             failed = error
@@ -52,15 +54,15 @@ def handler(event: Document) -> Document:
     return {"restored": restored}
 
 
-def _counts(lock: Lock, alarm: str, before: str | None, fired_at: float) -> bool:
-    """Whether the alarm speaks in this rollout: one that is ignored until it is OK does so only from OK."""
+def _rule(lock: Lock, alarm: str, before: str | None, fired_at: float) -> AlarmRule | None:
+    """The alarm as this rollout watches it, where it counts; one that is ignored until it is OK does only from OK."""
     if lock.plan is None or fired_at < lock.plan.started_at:
-        return False
+        return None
     rule = next((rule for rule in lock.plan.alarms if rule.name == alarm), None)
-    return rule is not None and (rule.if_already_firing == "reject" or before == "OK")
+    return rule if rule and (rule.if_already_firing == "reject" or before == "OK") else None
 
 
-def _restore(lock: Lock, why: str) -> list[str]:
+def _restore(lock: Lock, why: str, convicts_if_shifted_by: float) -> list[str]:
     """The alias, where this rollout had moved any traffic and it is back on the stable version now.
 
     Raises:
@@ -69,14 +71,14 @@ def _restore(lock: Lock, why: str) -> list[str]:
     found = lock.snapshot
     if found is None or (found.promoting and has_ended_cleanly(lock)):
         return []
-    intent = intend(found, why, convicts=found.traffic_shifted)
+    intent = intend(found, why, convicts_if_shifted_by=convicts_if_shifted_by if found.traffic_shifted else None)
     if not intent.snapshot.traffic_shifted:
         return []
     done = attempt_at_once(intent, why)
     if isinstance(done, LeftAsFound):
         # Not ours any more: the state machine says so at its next poll.
         logger.warning("left as found", reason=done.why)
-    ending = conclude(Known(intent.snapshot, Reason(why, convicts=True), restoration=done))
+    ending = conclude(Known(intent.snapshot, Reason(why, intent.snapshot.convicted), restoration=done))
     if ending.recorded or ending.outcome is not Outcome.ROLLED_BACK:
         return []
     count("AlarmRestores")

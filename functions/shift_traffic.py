@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from tidegate.application.telemetry import Document, best_effort, logger, task
 from tidegate.application.announcement import tell_waiting
@@ -31,14 +32,15 @@ def handler(event: Document) -> Document:
     number = standing.next_step(plan) if standing else 0
     step = plan.step_at(number)
     steps_back = standing is not None and standing.decision.action == "step_back"
-    if not ledger.record_shift(plan, number, step.weight_percent, unless_paused=not steps_back):
+    record = partial(ledger.record_shift, plan, number, step.weight_percent, at=time.time())
+    if not record(unless_paused=not steps_back):
         return _held(plan, before, "the rollout is paused")
     alias = move(
         plan,
         Routing.split(plan.stable, candidate, step.weight_percent),
         left=before.routing(plan.stable, candidate) if before else Routing.alone(plan.stable),
         revision_id=before.revision_id if before else plan.revision_id,
-        record=lambda: ledger.record_shift(plan, number, step.weight_percent, unless_paused=False),
+        record=partial(record, unless_paused=False),
     )
     with best_effort("keep the alias's revision"):
         ledger.record_revision(plan, alias.revision_id)

@@ -7,9 +7,9 @@ rates are fractions of 1, durations are milliseconds.
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
-from dataclasses import fields
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from pathlib import Path
@@ -25,17 +25,28 @@ from sandbox.aws.faults import STALE_CALLS
 from sandbox.aws.settings import Setting
 from sandbox.aws.shapes import (
     AlarmName,
+    Comparison,
     Count,
     MissingDataTreatment,
     Name,
     Qualifier,
-    Rate,
     Second,
     VersionNumber,
     Weights,
     shape,
 )
 from sandbox.scenario_keys import nearest
+from sandbox.scenario_traffic import (
+    LONGEST_TIMEOUT_SECONDS,
+    SERVED,
+    Bursts,
+    DayBefore,
+    Outage,
+    ReplayMinute,
+    RequestsPerMinute,
+    Throttles,
+    Version,
+)
 from sandbox.scenario_words import plain
 from sandbox.timeline import Action, UpdateAlias
 from tidegate import json_text
@@ -52,53 +63,6 @@ class ScenarioInvalid(Exception):
     def __init__(self, reasons: list[str]) -> None:
         super().__init__("The scenario cannot be used: " + "; ".join(reasons))
         self.reasons = reasons
-
-
-@shape
-class Duration:
-    """How long an invocation takes: log-normal, given by two of its percentiles in milliseconds. None: as Version."""
-
-    median: Annotated[float, Field(gt=0)] | None = None
-    p99: Annotated[float, Field(gt=0)] | None = None
-
-    @validator(mode="after")
-    def _ordered(self) -> Self:
-        if self.median and self.p99 and self.p99 < self.median:
-            raise ValueError("p99 is below the median")
-        return self
-
-
-@shape
-class Version:
-    """How one version behaves and what Lambda says of it. None: as the other version, or as Lambda's default."""
-
-    error_rate: Rate | None = None
-    error_rate_by_minute: Annotated[tuple[Rate, ...], Field(min_length=1)] | None = None
-    duration_ms: Duration | None = None
-    cold_start_ms: Second | None = None
-    cold_starts: Count | None = None
-    role: Name | None = None
-    state: Name | None = None
-    active_after_seconds: Second | None = None
-
-    def over(self, base: Version) -> Version:
-        """This version, with `base`'s value for each key that it does not give.
-
-        A list of error rates speaks for the rollout's minutes, so it does not outlive a plain rate given here.
-        """
-        given, kept = _given(self), _given(base)
-        if "error_rate" in given:
-            kept.pop("error_rate_by_minute", None)
-        duration_ms = {**_given(base.duration_ms), **_given(self.duration_ms)}
-        return Version(**{**kept, **given, "duration_ms": Duration(**duration_ms)})
-
-
-def _given(shape: Version | Duration | None) -> dict[str, Any]:
-    values = {key.name: getattr(shape, key.name) for key in fields(shape)} if shape else {}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-_SERVED = Version(error_rate=0.001, duration_ms=Duration(median=80, p99=400), cold_start_ms=0, cold_starts=0)
 
 
 @shape
@@ -150,10 +114,23 @@ class StackTemplate:
 
 
 @shape
-class Code:
-    """What the target's code comes in."""
+class EventSource:
+    """What Lambda polls to invoke the alias, a batch at a time."""
 
+    type: Literal["sqs", "kinesis", "dynamodb"]
+    partial_batch_responses: bool = False
+
+
+@shape
+class TargetFunction:
+    """How the target is made. Without `timeout_seconds` it is as Lambda has it, or as long as a candidate hangs."""
+
+    timeout_seconds: Annotated[int, Field(ge=1, le=LONGEST_TIMEOUT_SECONDS)] | None = None
     package_type: Literal["Zip", "Image"] = "Zip"
+    durable: bool = False
+    capacity_provider: bool = False
+    tenant_isolation: bool = False
+    event_source: EventSource | None = None
 
 
 @shape
@@ -179,57 +156,26 @@ class Alias:
 
 
 @shape
-class Outage:
-    """A dependency of both versions fails: `error_rate` of their requests from one second up to another."""
-
-    from_second: Second
-    to_second: Second
-    error_rate: Rate
-
-    @validator(mode="after")
-    def _forward(self) -> Self:
-        if self.to_second <= self.from_second:
-            raise ValueError("to_second is not after from_second")
-        return self
-
-
-@shape
-class Counts:
-    """What one version did in one minute; `slow` requests are the ones over the request's latency limit."""
-
-    n: Count
-    errors: Count = 0
-    slow: Count = 0
-
-    @validator(mode="after")
-    def _within(self) -> Self:
-        if max(self.errors, self.slow) > self.n:
-            raise ValueError("more errors or slow requests than requests")
-        return self
-
-
-@shape
-class ReplayMinute:
-    """Minute `t` of the rollout as it was recorded: b the stable version, c the candidate."""
-
-    t: Count
-    b: Counts
-    c: Counts
-
-
-@shape
 class MetricAlarm:
-    """An alarm on one of the alias's metrics; it compares with GreaterThanThreshold."""
+    """An alarm on one of Lambda's metrics: the alias's, the whole function's, or, of the alias, the candidate's own."""
 
     name: AlarmName
     metric: Name = "Errors"
+    comparison: Comparison = "GreaterThanThreshold"
     threshold: float = 5.0
     statistic: Name = "Sum"
     period_seconds: Annotated[int, Field(ge=60, multiple_of=60)] = 60
     evaluation_periods: Annotated[int, Field(ge=1)] = 1
-    on: Literal["alias", "function"] = "alias"
+    datapoints_to_alarm: Annotated[int, Field(ge=1)] | None = None
+    on: Literal["alias", "function", "candidate"] = "alias"
     state: AlarmState = "OK"
     treat_missing_data: MissingDataTreatment = "missing"
+
+    @validator(mode="after")
+    def _within(self) -> Self:
+        if (self.datapoints_to_alarm or 1) > self.evaluation_periods:
+            raise ValueError("datapoints_to_alarm is more than evaluation_periods")
+        return self
 
 
 @shape
@@ -338,16 +284,19 @@ class Scenario:
     """Everything that a rollout meets. Both versions' behaviours are complete here: defaults are filled in."""
 
     description: str = ""
-    requests_per_minute: Annotated[float, Field(ge=0, le=1_000_000)] = 600
+    requests_per_minute: RequestsPerMinute = 600
+    bursts: Bursts | None = None
+    day_before: DayBefore = Field(default_factory=DayBefore)
     stable: Version = Field(default_factory=Version)
     candidate: Version = Field(default_factory=Version)
     versions: dict[VersionNumber, VersionState] = Field(default_factory=dict)
     publish: Publish = Field(default_factory=Publish)
-    function: Code = Field(default_factory=Code)
+    function: TargetFunction = Field(default_factory=TargetFunction)
     stack: StackTemplate | None = None
     alias: Alias = Field(default_factory=Alias)
     profiles: Profiles = Field(default_factory=dict)
     shared_outage: Outage | None = None
+    throttles: Throttles | None = None
     replay: tuple[ReplayMinute, ...] = ()
     metric_delay_seconds: Second = 90
     alarms: tuple[Alarm, ...] = ()
@@ -358,9 +307,15 @@ class Scenario:
     @validator(mode="after")
     def _complete(self) -> Self:
         # Frozen for everybody else: this is still construction, and nobody needs the incomplete versions.
-        object.__setattr__(self, "stable", self.stable.over(_SERVED))
+        object.__setattr__(self, "stable", self.stable.over(SERVED))
         object.__setattr__(self, "candidate", self.candidate.over(self.stable))
         return self
+
+    @property
+    def timeout_seconds(self) -> int | None:
+        """The function's Timeout; None: Lambda's default. Who hangs until it strikes says how long it is."""
+        hang = self.candidate.hang
+        return self.function.timeout_seconds or (math.ceil(hang.seconds) if hang else None)
 
     @classmethod
     def from_json(cls, text: str) -> Scenario:
@@ -429,8 +384,24 @@ def _contradictions(raw: object) -> Iterator[str]:
             yield f"faults.{index}.call: {unknown}"
     if isinstance(alias := raw.get("alias"), Mapping) and alias.get("stack") and raw.get("stack"):
         yield "stack: alias.stack is another one, and an alias has one at most"
+    yield from _impossible_hangs(raw)
     minutes = [minute.get("t") for minute in _objects(raw, "replay")]
     yield from (f"replay: minute {minute} is there twice" for minute in _repeated(minutes))
+
+
+def _impossible_hangs(raw: Mapping[str, Any]) -> Iterator[str]:
+    if _inside(raw, "stable", "hang") is not None:
+        yield "stable.hang: only a candidate's requests can hang"
+    hangs, timeout = _inside(raw, "candidate", "hang", "seconds"), _inside(raw, "function", "timeout_seconds")
+    if isinstance(hangs, int | float) and isinstance(timeout, int | float) and hangs > timeout:
+        yield "candidate.hang.seconds: is more than function.timeout_seconds"
+
+
+def _inside(value: Any, *keys: str) -> Any:
+    """What stands under keys of objects in objects; None where nothing does."""
+    for key in keys:
+        value = value.get(key) if isinstance(value, Mapping) else None
+    return value
 
 
 def _unknown_call(call: object) -> str | None:

@@ -11,9 +11,9 @@ from typing import Any
 from boto3.dynamodb.types import TypeDeserializer
 
 from sandbox.aws.cloudwatch import MINUTE_SECONDS
+from sandbox.aws.dynamodb_rules import items_of
 from sandbox.aws.execution_history import history
 from sandbox.aws.lambda_rules import Routing
-from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, End, World
 from tidegate.ending.lock import Lock
@@ -97,6 +97,7 @@ def tell(world: World, arn: str, end: End, began: float) -> Story:
     end = world.executions.get(arn) or end
     output = json.loads(end.output) if end.status == "SUCCEEDED" and end.output else {}
     events = history(arn)
+    lock, finished = _kept_of(world, arn)
     return Story(
         status=end.status,
         outcome=_outcome(world, end, output),
@@ -111,8 +112,8 @@ def tell(world: World, arn: str, end: End, began: float) -> Story:
         seconds_from_alarm_to_restored=_reaction(world),
         api_calls=dict(sorted(world.boundary.calls.items())),
         proven=output.get("proven"),
-        lock_released=_lock(world, arn) is None,
-        history_recorded=len(_finished(world, arn)) == 1,
+        lock_released=lock is None,
+        history_recorded=len(finished) == 1,
         events=tuple(event["detail-type"] for event in world.eventbridge.put if event["source"] == SOURCE),
         proven_by=output.get("proven_by", []),
     )
@@ -184,24 +185,15 @@ def _rounded(seconds: float) -> float:
 
 def ledger_records(world: World) -> list[dict[str, Any]]:
     """Every record of the ledger's table. Read from outside: faults strike handlers alone."""
-    pages = client("dynamodb").get_paginator("scan").paginate(TableName=world.table_name)
     plain = TypeDeserializer().deserialize
-    return [{key: plain(value) for key, value in item.items()} for page in pages for item in page["Items"]]
+    return [{key: plain(value) for key, value in item.items()} for item in items_of(world.table_name)]
 
 
-def _lock(world: World, arn: str) -> dict[str, Any] | None:
-    """The lock that an execution holds."""
-    held = (each for each in ledger_records(world) if each["record"] == "lock" and each.get("execution_arn") == arn)
-    return next(held, None)
-
-
-def _finished(world: World, arn: str) -> list[dict[str, Any]]:
-    """What the history says of an execution: one record, if all is well."""
-    return [
-        each
-        for each in ledger_records(world)
-        if each["record"].startswith("history#") and each.get("execution_arn") == arn
-    ]
+def _kept_of(world: World, arn: str) -> tuple[dict[str, Any] | None, list[dict[str, Any]]]:
+    """The lock that an execution holds, and what the history says of it: one record, if all is well."""
+    own = [each for each in ledger_records(world) if each.get("execution_arn") == arn]
+    lock = next((each for each in own if each["record"] == "lock"), None)
+    return lock, [each for each in own if each["record"].startswith("history#")]
 
 
 # --- For people -------------------------------------------------------------------------------------------------------
@@ -211,7 +203,7 @@ def rollout_view(world: World) -> RolloutView:
     """The rollout as people see it at this moment: the ledger's word on plan and verdicts, the callers' own counts."""
     arn = next(iter(world.executions))
     end = world.executions[arn]
-    lock, finished = _lock(world, arn), _finished(world, arn)
+    lock, finished = _kept_of(world, arn)
     live = records.Live.of(Lock.parse(lock)) if lock else records.Live()
     # One that was redriven runs on with a lock of its own.
     record = RolloutRecord.parse(finished[0]) if finished and (end or not lock) else None

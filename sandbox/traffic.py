@@ -2,7 +2,8 @@
 
 Requests are simulated lazily, up to the moment at which somebody looks or changes the alias. Each has its own random
 numbers, drawn whatever becomes of it, so the same seed asks the same of both versions: what the candidate failed and
-the stable version would have served is counted, not estimated.
+the stable version would have served is counted, not estimated. What only some scenarios have (hanging, answered errors,
+throttles) is drawn from sequences of its own, so that a scenario without it has the same requests.
 """
 
 from __future__ import annotations
@@ -11,62 +12,31 @@ import json
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from random import Random
-from statistics import NormalDist
-from typing import Final
+from typing import Final, NamedTuple
 
+from sandbox.arrivals import Arrivals
 from sandbox.aws.clock import Clock
 from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch, LambdaMinutes, Samples, lambda_minutes
 from sandbox.aws.lambda_rules import Routing
-from sandbox.scenario import Counts, Outage, ReplayMinute
+from sandbox.behaviour import Behaviour, Manner, turn_of, usual_ms, whole_ms
+from sandbox.scenario_traffic import Bursts, Counts, DayBefore, Outage, ReplayMinute, Throttles
 
 HISTORY_SECONDS: Final = 24 * 3600
 FAILS_SMOKE_TESTS_FROM: Final = 0.5
 """A direct invocation fails where the version fails at least this share of its requests: no smoke test is left to
 luck."""
 
-_SHOW_P99: Final = 600
-"""As many requests, evenly spread over a distribution, show its p99."""
-
-_GOLDEN: Final = (math.sqrt(5) - 1) / 2
-_NORMAL: Final = NormalDist()
-_Z99: Final = _NORMAL.inv_cdf(0.99)
-
-
-@dataclass(frozen=True, slots=True)
-class Behaviour:
-    """How a version serves: which share of requests fails (by minute of the rollout where given, the last value
-    holding on), log-normal durations, and how much longer its first requests take.
-    """
-
-    error_rate: float = 0.001
-    median_ms: float = 80.0
-    p99_ms: float = 400.0
-    error_rate_by_minute: tuple[float, ...] = ()
-    cold_start_ms: float = 0.0
-    cold_starts: int = 0
-
-    def rate_at(self, minute: int) -> float:
-        """The error rate in a minute of the rollout; before it, the plain one."""
-        if not self.error_rate_by_minute or minute < 0:
-            return self.error_rate
-        return self.error_rate_by_minute[min(minute, len(self.error_rate_by_minute) - 1)]
-
-    def duration_ms(self, quantile: float) -> float:
-        """The duration at a quantile between 0 and 1, both exclusive."""
-        return self.median_ms * math.exp(_spread(self.median_ms, self.p99_ms) * _NORMAL.inv_cdf(quantile))
-
-
-@lru_cache
-def _spread(median_ms: float, p99_ms: float) -> float:
-    return math.log(p99_ms / median_ms) / _Z99
-
 
 @dataclass(frozen=True, slots=True)
 class TrafficCounts:
-    """Requests to the alias since the start. `failed_by_candidate`: that the stable version would have served."""
+    """Requests to the alias since the start. `failed_by_candidate`: that the stable version would have served.
+
+    What hangs has failed from its start on, what is throttled is sent to no version, and an error that is answered
+    fails as any other does: these are the callers' numbers.
+    """
 
     requests: int
     to_candidate: int
@@ -74,15 +44,36 @@ class TrafficCounts:
     failed: int
 
 
+class _Luck(NamedTuple):
+    """What is drawn for one request, 0 to 1 each, beside where it goes; 1: nothing of the kind strikes it."""
+
+    failing: float
+    pace: float
+    hanging: float
+    answering: float
+
+
 @dataclass(slots=True)
 class _Served:
-    """What one version did in one minute."""
+    """What one version did in one minute. `errors` are Lambda's, those of what hung included; `answered` are none of
+    Lambda's. `durations_ms` are of all that did not hang.
+    """
 
     requests: int = 0
     errors: int = 0
+    hung: int = 0
+    answered: int = 0
     slow: int = 0
     blamed: int = 0
     durations_ms: Counter[float] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class _Minute:
+    """What became of one minute's requests: what each version served, and how many were throttled."""
+
+    served: dict[str, _Served] = field(default_factory=dict)
+    throttled: int = 0
 
 
 class Traffic:
@@ -102,7 +93,10 @@ class Traffic:
         requests_per_minute: float,
         stable: Behaviour,
         candidate: Behaviour,
+        bursts: Bursts | None = None,
+        day_before: DayBefore | None = None,
         shared_outage: Outage | None = None,
+        throttles: Throttles | None = None,
         replay: Sequence[ReplayMinute] = (),
         seed: int = 0,
     ) -> None:
@@ -111,18 +105,27 @@ class Traffic:
         self._alias_routing = alias_routing
         self._function = function
         self._alias = alias
-        self._per_minute = requests_per_minute
+        self._arrivals = Arrivals(requests_per_minute, bursts)
+        self._day_before = day_before or DayBefore()
         self._stable_behaviour = stable
         self._candidate_behaviour = candidate
         self._outage = shared_outage
+        self._throttles = throttles
         self._replay = {minute.t: minute for minute in replay}
         self._seed = seed
         self._started_at = 0.0
         self._stable: str | None = None
-        self._minutes: list[dict[str, _Served]] = []
+        self._minutes: list[_Minute] = []
         self._in_minute = 0
         self._replaying = False
         self._random = Random()
+        #: What only some scenarios have, and whether this one has.
+        self._words = {
+            "hanging": bool(stable.hang_share or candidate.hang_share),
+            "answering": bool(stable.answered_error_rate or candidate.answered_error_rate),
+            "throttled": throttles is not None,
+        }
+        self._drawn_too: Callable[[], tuple[float, float, float]] = _nothing
         self._warmed: Counter[str] = Counter()
         self._remembers = False
 
@@ -156,8 +159,14 @@ class Traffic:
             self._open_minute()
 
     def _open_minute(self) -> None:
-        self._random = Random(f"{self._seed} minute {len(self._minutes)}")
-        self._minutes.append({})
+        name = f"{self._seed} minute {len(self._minutes)}"
+        self._random = Random(name)
+        if any(self._words.values()):
+            hanging, answering, throttled = (
+                Random(f"{name} {word}").random if has else _never for word, has in self._words.items()
+            )
+            self._drawn_too = lambda: (hanging(), answering(), throttled())
+        self._minutes.append(_Minute())
         self._in_minute = 0
         self._replaying = False
 
@@ -168,47 +177,62 @@ class Traffic:
         if recorded and candidates and not self._replaying:
             # Nobody has seen this minute yet: metrics of a minute arrive after its end.
             self._replaying = True
-            self._minutes[minute] = {}
+            self._minutes[minute] = _Minute()
         if not recorded or not self._replaying:
             self._generate(minute, elapsed, routing)
             return
-        self._minutes[minute][self._stable or routing[0]] = self._replayed(recorded.b, elapsed, blamed=False)
+        served = self._minutes[minute].served
+        served[self._stable or routing[0]] = self._replayed(recorded.b, elapsed, blamed=False)
         for version in candidates:
-            self._minutes[minute][version] = self._replayed(recorded.c, elapsed, blamed=True)
+            served[version] = self._replayed(recorded.c, elapsed, blamed=True)
 
     def _replayed(self, counts: Counts, elapsed: float, *, blamed: bool) -> _Served:
         """The recorded counts up to now. Slow is slower than any limit that the stable version's past suggests."""
         due = (counts.n, counts.errors, counts.slow)
         requests, errors, slow = (math.floor(count * elapsed + 1e-9) for count in due)
-        quick_ms, slow_ms = _whole(self._stable_behaviour.median_ms), _whole(10 * self._stable_behaviour.p99_ms)
+        quick_ms, slow_ms = whole_ms(self._stable_behaviour.median_ms), whole_ms(10 * self._stable_behaviour.p99_ms)
         durations: Counter[float] = Counter({quick_ms: requests - slow, slow_ms: slow})
-        return _Served(requests, errors, slow, errors if blamed else 0, durations)
+        return _Served(requests, errors, slow=slow, blamed=errors if blamed else 0, durations_ms=durations)
 
     def _generate(self, minute: int, elapsed: float, routing: Routing) -> None:
-        in_all = _due_in(self._per_minute, minute)
-        due = min(in_all, math.ceil(in_all * elapsed - 1e-9))
+        due = self._arrivals.due(minute, elapsed)
         version, weights = routing
         other, weight = next(iter(weights.items()), (version, 0.0))
-        rates = {name: self._behaviour(name).rate_at(minute) for name in (version, other)}
-        usual_rate = self._stable_behaviour.rate_at(minute)
-        served = {name: self._minutes[minute].setdefault(name, _Served()) for name in (version, other)}
-        draw, outage = self._random.random, self._outage
+        served = {name: self._minutes[minute].served.setdefault(name, _Served()) for name in (version, other)}
+        manners = {name: self._behaviour(name).at(minute) for name in (version, other)}
+        usual = self._stable_behaviour.at(minute)
+        draw, drawn_too, timed = self._random.random, self._drawn_too, self._outage or self._throttles
         for index in range(self._in_minute, due):
             routed, failing, in_outage, pace = draw(), draw(), draw(), draw()
+            hanging, answering, throttled = drawn_too()
+            second = self._arrivals.second(minute, index) if timed else 0.0
+            if timed and throttled < self._throttled_share(second):
+                self._minutes[minute].throttled += 1
+                continue
             name = other if routed < weight else version
-            down = bool(outage) and in_outage < self._outage_rate((minute + index / in_all) * MINUTE_SECONDS)
-            failed = down or failing < rates[name]
-            blamed = failed and name != self._stable and not down and failing >= usual_rate
-            duration_ms = self._behaviour(name).duration_ms(pace or 0.5) + self._cold_start_ms(name)
-            self._count(served[name], failed, blamed, duration_ms)
+            down = bool(timed) and in_outage < self._outage_rate(second)
+            luck = _Luck(failing, pace or 0.5, hanging, answering)
+            self._count(served[name], name, manners[name], usual, luck, down=down)
         self._in_minute = max(self._in_minute, due)
 
-    def _count(self, served: _Served, failed: bool, blamed: bool, duration_ms: float) -> None:
+    def _count(self, served: _Served, version: str, manner: Manner, usual: Manner, luck: _Luck, *, down: bool) -> None:
+        """Count a request to a version that serves in this manner; `usual` is how the stable one does, `down`: in an
+        outage of both.
+        """
+        failing, pace, hanging, answering = luck
+        hung = hanging < manner.hang_share
+        failed = hung or down or failing < manner.error_rate
+        answered = not failed and answering < manner.answered_error_rate
+        if (failed or answered) and not down and version != self._stable:
+            served.blamed += usual.serves(failing, hanging, answering)
+        duration_ms = manner.duration_ms(pace) + self._cold_start_ms(version)
         served.requests += 1
         served.errors += failed
-        served.blamed += blamed
-        served.slow += duration_ms > self._stable_behaviour.p99_ms
-        served.durations_ms[_whole(duration_ms)] += 1
+        served.hung += hung
+        served.answered += answered
+        served.slow += hung or duration_ms > self._stable_behaviour.p99_ms
+        if not hung:
+            served.durations_ms[whole_ms(duration_ms)] += 1
 
     def _behaviour(self, version: str) -> Behaviour:
         return self._stable_behaviour if version == self._stable else self._candidate_behaviour
@@ -221,23 +245,46 @@ class Traffic:
         return self._candidate_behaviour.cold_start_ms
 
     def _outage_rate(self, second: float) -> float:
-        outage = self._outage
-        return outage.error_rate if outage and outage.from_second <= second < outage.to_second else 0.0
+        return self._outage.error_rate if self._outage and self._outage.lasts_at(second) else 0.0
+
+    def _throttled_share(self, second: float) -> float:
+        return self._throttles.share if self._throttles and self._throttles.lasts_at(second) else 0.0
 
     # What it leaves in CloudWatch.
 
     def _record(self, minute: int) -> None:
         """Leave a finished minute's metrics at all of AWS Lambda's dimensions for an alias."""
-        served = {version: cell for version, cell in self._minutes[minute].items() if cell.requests}
+        served = {version: cell for version, cell in self._minutes[minute].served.items() if cell.requests}
         at = self._started_at + minute * MINUTE_SECONDS
         together: Counter[float] = Counter()
         for version, cell in served.items():
             together.update(cell.durations_ms)
             dimensions = {**self._at_alias, "ExecutedVersion": version}
-            self._cloudwatch.record(at, dimensions, errors=cell.errors, durations_ms=cell.durations_ms)
-        errors = sum(cell.errors for cell in served.values())
-        for dimensions in (self._at_alias, {"FunctionName": self._function}):
+            self._cloudwatch.record(at, dimensions, errors=cell.errors - cell.hung, durations_ms=cell.durations_ms)
+            self._record_hung(version, cell.hung, at)
+        errors = sum(cell.errors - cell.hung for cell in served.values())
+        for dimensions in self._everywhere:
             self._cloudwatch.record(at, dimensions, errors=errors, durations_ms=together)
+            self._cloudwatch.record_throttles(at, dimensions, self._minutes[minute].throttled)
+
+    def _record_hung(self, version: str, hung: int, at: float) -> None:
+        """Leave what hung from a minute on: at that minute, and as late as it ended."""
+        if not hung:
+            return
+        seconds = self._behaviour(version).hang_seconds
+        for dimensions in ({**self._at_alias, "ExecutedVersion": version}, *self._everywhere):
+            self._cloudwatch.record(
+                at,
+                dimensions,
+                errors=hung,
+                durations_ms={whole_ms(1000 * seconds): hung},
+                ended_at=at + MINUTE_SECONDS + seconds,
+            )
+
+    @property
+    def _everywhere(self) -> tuple[dict[str, str], ...]:
+        """The dimensions under which everything counts, whichever version served it."""
+        return self._at_alias, {"FunctionName": self._function}
 
     @property
     def _at_alias(self) -> dict[str, str]:
@@ -249,12 +296,12 @@ class Traffic:
         if start >= self._started_at or self._remembers or self._stable is None:
             return
         self._remembers = True
-        past = _past(self._seed, self._per_minute, self._stable_behaviour, self._started_at)
-        for dimensions in (
-            {**self._at_alias, "ExecutedVersion": self._stable},
-            self._at_alias,
-            {"FunctionName": self._function},
-        ):
+        day, usual = self._day_before, self._arrivals
+        per_minute = usual.per_minute if day.requests_per_minute is None else day.requests_per_minute
+        arrivals = Arrivals(per_minute, None if day.requests_per_minute == 0 else usual.bursts)
+        error_rate = self._stable_behaviour.error_rate if day.error_rate is None else day.error_rate
+        past = _past(self._seed, arrivals, replace(self._stable_behaviour, error_rate=error_rate), self._started_at)
+        for dimensions in ({**self._at_alias, "ExecutedVersion": self._stable}, *self._everywhere):
             self._cloudwatch.record_all(dimensions, past)
 
     # What others ask.
@@ -262,50 +309,69 @@ class Traffic:
     @property
     def counts(self) -> TrafficCounts:
         """The totals since the start, up to the last `catch_up`."""
-        cells = [(version, cell) for minute in self._minutes for version, cell in minute.items()]
+        cells = [(version, cell) for minute in self._minutes for version, cell in minute.served.items()]
+        throttled = sum(minute.throttled for minute in self._minutes)
         return TrafficCounts(
-            requests=sum(cell.requests for _, cell in cells),
+            requests=throttled + sum(cell.requests for _, cell in cells),
             to_candidate=sum(cell.requests for version, cell in cells if version != self._stable),
             failed_by_candidate=sum(cell.blamed for _, cell in cells),
-            failed=sum(cell.errors for _, cell in cells),
+            failed=throttled + sum(cell.errors + cell.answered for _, cell in cells),
         )
 
     def minutes(self) -> list[tuple[int, dict[str, tuple[int, int, int]]]]:
         """Each minute of the rollout so far, the present one included: its number, and for each version that served
-        (requests, errors, slow), where slow is above the stable version's p99.
+        (requests, errors, slow), where slow is above the stable version's p99. Errors are Lambda's: what CloudWatch
+        will have in the end, once everything that hangs has ended.
         """
         return [
             (
                 number,
-                {version: (cell.requests, cell.errors, cell.slow) for version, cell in minute.items() if cell.requests},
+                {
+                    version: (cell.requests, cell.errors, cell.slow)
+                    for version, cell in minute.served.items()
+                    if cell.requests
+                },
             )
             for number, minute in enumerate(self._minutes)
         ]
 
     def initialises(self, version: str) -> bool:
         """Whether a new environment of a version comes up now: one that fails every request would not."""
-        minute = int(self._clock.now() - self._started_at) // MINUTE_SECONDS
-        return self._behaviour(version).rate_at(minute) < 1
+        return self._behaviour(version).rate_at(self._minute_of(self._clock.now())) < 1
 
     def answer(self, qualifier: str | None, payload: bytes) -> tuple[bytes, str | None]:
         """A direct invocation, such as a smoke test: (payload, function error). It counts in the metrics of what it
-        addressed and not as a caller's request, and fails where the version's error rate is high.
+        addressed and not as a caller's request. It fails, hangs or answers an error where most of the version's
+        requests do.
         """
         version = self._addressed(qualifier)
+        behaviour, began_at = self._behaviour(version), self._clock.now()
+        hangs = behaviour.hang_share >= FAILS_SMOKE_TESTS_FROM
+        manner = behaviour.at(self._minute_of(began_at))
+        took_ms = 1000 * behaviour.hang_seconds if hangs else behaviour.median_ms * manner.slowness
         if self._clock.current() is not None:
-            self._clock.sleep(self._behaviour(version).median_ms / 1000)
+            self._clock.sleep(took_ms / 1000)
         now = self._clock.now()
-        minute = int(now - self._started_at) // MINUTE_SECONDS
-        behaviour = self._behaviour(version)
-        failed = max(behaviour.rate_at(minute), self._outage_rate(now - self._started_at)) >= FAILS_SMOKE_TESTS_FROM
+        rate = max(behaviour.rate_at(self._minute_of(now)), self._outage_rate(now - self._started_at))
+        failed = hangs or rate >= FAILS_SMOKE_TESTS_FROM
+        self._record_direct(qualifier, began_at if hangs else now, now if hangs else None, failed, took_ms)
+        if failed:
+            return json.dumps(_error(version, behaviour.hang_seconds if hangs else None)).encode(), "Unhandled"
+        status = 500 if manner.answered_error_rate >= FAILS_SMOKE_TESTS_FROM else 200
+        return json.dumps({"statusCode": status, "version": version, "received_bytes": len(payload)}).encode(), None
+
+    def _record_direct(
+        self, qualifier: str | None, at: float, ended_at: float | None, failed: bool, took_ms: float
+    ) -> None:
         resource = {"Resource": f"{self._function}:{qualifier}"} if qualifier else {}
         whole_function = {"FunctionName": self._function}
         for dimensions in (whole_function, whole_function | resource)[: 1 + len(resource)]:
-            self._cloudwatch.record(now, dimensions, errors=failed, durations_ms={_whole(behaviour.median_ms): 1})
-        if failed:
-            error = {"errorMessage": f"Version {version} failed.", "errorType": "RuntimeError", "stackTrace": []}
-            return json.dumps(error).encode(), "Unhandled"
-        return json.dumps({"statusCode": 200, "version": version, "received_bytes": len(payload)}).encode(), None
+            self._cloudwatch.record(
+                at, dimensions, errors=failed, durations_ms={whole_ms(took_ms): 1}, ended_at=ended_at
+            )
+
+    def _minute_of(self, moment: float) -> int:
+        return int(moment - self._started_at) // MINUTE_SECONDS
 
     def _addressed(self, qualifier: str | None) -> str:
         """The version that a qualifier means; through the alias, the one with the most weight."""
@@ -316,52 +382,35 @@ class Traffic:
         return next((other for other, weight in weights.items() if weight > FAILS_SMOKE_TESTS_FROM), version)
 
 
-def _due_in(per_minute: float, minute: int) -> int:
-    """How many requests a minute brings: a rate below one a minute brings one every so many minutes."""
-    return _due_before(per_minute, minute + 1) - _due_before(per_minute, minute)
+def _never() -> float:
+    return 1.0
 
 
-def _due_before(per_minute: float, minute: int) -> int:
-    """The number of a minute's first request: those before the start have negative ones."""
-    return math.floor(per_minute * minute + 1e-9)
+def _nothing() -> tuple[float, float, float]:
+    return 1.0, 1.0, 1.0
+
+
+def _error(version: str, hung_seconds: float | None) -> dict[str, object]:
+    """What Lambda answers of an invocation that failed; as the runtime words a handler's time-out where it hung."""
+    if hung_seconds is not None:
+        return {
+            "errorMessage": f"Error: Task timed out after {hung_seconds:.2f} seconds",
+            "errorType": "Sandbox.Timedout",
+        }
+    return {"errorMessage": f"Version {version} failed.", "errorType": "RuntimeError", "stackTrace": []}
 
 
 @lru_cache(maxsize=64)
-def _past(seed: int, per_minute: float, stable: Behaviour, started_at: float) -> LambdaMinutes:
+def _past(seed: int, arrivals: Arrivals, stable: Behaviour, started_at: float) -> LambdaMinutes:
     """What the day before left of each metric, by the minute: the same in every story of a seed, and never changed."""
     minutes: dict[int, tuple[int, Samples]] = {}
     for minute in range(-HISTORY_SECONDS // MINUTE_SECONDS, 0):
-        requests = _due_in(per_minute, minute)
+        requests = arrivals.in_minute(minute)
         if requests:
             errors = _successes(Random(f"{seed} minute {minute}"), requests, stable.error_rate)
-            durations_ms = _usual_ms(stable, requests, _turn(_due_before(per_minute, minute), requests))
+            durations_ms = usual_ms(stable, requests, turn_of(arrivals.before(minute), requests))
             minutes[int(started_at) + minute * MINUTE_SECONDS] = errors, durations_ms
     return lambda_minutes(minutes)
-
-
-def _turns(requests: int) -> int:
-    """How many minutes of so many requests show a distribution's p99; at most an hour."""
-    return max(1, min(60, math.ceil(_SHOW_P99 / requests)))
-
-
-def _turn(first: int, requests: int) -> int:
-    """Whose turn a minute is, by the number of its first request: any few that follow each other are spread out."""
-    return int(_turns(requests) * (first // requests * _GOLDEN % 1))
-
-
-@lru_cache(maxsize=256)
-def _usual_ms(behaviour: Behaviour, requests: int, turn: int) -> Samples:
-    """What so many usual requests take, spread evenly over the behaviour's distribution.
-
-    A few would never reach its p99, so minutes take turns: each looks at quantiles of its own.
-    """
-    offset = (turn + 0.5) / _turns(requests)
-    usual = (behaviour.duration_ms((index + offset) / requests) for index in range(requests))
-    return Counter(_whole(duration) for duration in usual)
-
-
-def _whole(duration_ms: float) -> int:
-    return max(1, round(duration_ms))
 
 
 def _successes(random: Random, trials: int, rate: float) -> int:

@@ -27,6 +27,7 @@ from sandbox.aws.clock import Clock
 from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch
 from sandbox.aws.dynamodb_rules import DynamoDbRules
 from sandbox.aws.embedded_metrics import EmbeddedMetrics
+from sandbox.aws.event_sources import EventSources
 from sandbox.aws.eventbridge import EventBridge
 from sandbox.aws.iam import Iam
 from sandbox.aws.interpreter import Interpreter
@@ -34,11 +35,12 @@ from sandbox.aws.lambda_rules import LambdaRules, Routing
 from sandbox.aws.runtime import Runtime
 from sandbox.aws.snapshot import Snapshot
 from sandbox.aws.stack import Stack, Template, client
+from sandbox.behaviour import Behaviour
 from sandbox.cloudformation import AliasStack, Declared
 from sandbox.hooked import Hooked
 from sandbox.scenario import Scenario
-from sandbox.target import Target, create_alarms, create_target, set_alarm, store_profiles
-from sandbox.traffic import Behaviour, Traffic, TrafficCounts
+from sandbox.target import Target, candidate_of, create_alarms, create_target, set_alarm, store_profiles
+from sandbox.traffic import Traffic, TrafficCounts
 
 TEMPLATE = Path(__file__).parents[1] / "template.yaml"
 #: What somebody who deploys must choose; every other parameter has a default.
@@ -114,6 +116,7 @@ class World:
         self.cloudwatch.before_read(printed.catch_up)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
         Callers(self.boundary)
+        EventSources(self.boundary, self.clock)
         self._dynamodb_rules = DynamoDbRules(self.boundary, self.clock, plagues.stale_seconds("dynamodb"))
         AliasStack(self.boundary, self.target, Declared.by(scenario, self.target))
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
@@ -176,7 +179,7 @@ class World:
             self.target.function_name, self.traffic.initialises
         )
         self.hooked.create(self.scenario.functions, self.runtime)
-        create_alarms(self.target, self.scenario.alarms)
+        create_alarms(self.target, self.scenario.alarms, candidate_of(self.scenario, self.request))
         self.lambda_rules.on_alias_change(self._alias_changes)
         self.routings.append((STARTED_AT, self.routing))
         self.clock.sleep(STARTED_AT - self.clock.now())
@@ -210,9 +213,12 @@ class World:
             self.target.function_name,
             self.target.alias_name,
             requests_per_minute=scenario.requests_per_minute,
-            stable=_behaviour(scenario.stable),
-            candidate=_behaviour(scenario.candidate),
+            stable=Behaviour.of(scenario.stable),
+            candidate=Behaviour.of(scenario.candidate),
+            bursts=scenario.bursts,
+            day_before=scenario.day_before,
             shared_outage=scenario.shared_outage,
+            throttles=scenario.throttles,
             replay=scenario.replay,
             seed=seed,
         )
@@ -427,16 +433,3 @@ def _faults(scenario: Scenario) -> faults.Faults:
         else:
             events.append(faults.EventFault(fault.event, fault.error, fault.seconds or 0.0, fault.times, fault.skip))
     return faults.Faults(calls, handlers, events)
-
-
-def _behaviour(version: scenarios.Version) -> Behaviour:
-    """A version of the scenario, whose defaults are filled in, as the callers meet it."""
-    given = {
-        "error_rate": version.error_rate,
-        "median_ms": version.duration_ms and version.duration_ms.median,
-        "p99_ms": version.duration_ms and version.duration_ms.p99,
-        "error_rate_by_minute": version.error_rate_by_minute,
-        "cold_start_ms": version.cold_start_ms,
-        "cold_starts": version.cold_starts,
-    }
-    return Behaviour(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]

@@ -22,11 +22,11 @@ from sandbox.aws.alarm_actions import actions
 from sandbox.aws.alarm_rule import ALARM_ARN, STATES, AlarmRule
 from sandbox.aws.boundary import AwsError, Boundary
 from sandbox.aws.clock import Clock
-from sandbox.aws.shapes import MissingDataTreatment
+from sandbox.aws.shapes import Comparison, MissingDataTreatment
 
 NAMES_PER_CALL: Final = 100
 KINDS: Final = {"MetricAlarm": "MetricAlarms", "CompositeAlarm": "CompositeAlarms", "LogAlarm": "LogAlarms"}
-COMPARISONS: Final[Mapping[str, tuple[str, Callable[[float, float], bool]]]] = {
+COMPARISONS: Final[Mapping[Comparison, tuple[str, Callable[[float, float], bool]]]] = {
     "GreaterThanThreshold": ("greater than", operator.gt),
     "GreaterThanOrEqualToThreshold": ("greater than or equal to", operator.ge),
     "LessThanThreshold": ("less than", operator.lt),

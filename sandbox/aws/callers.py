@@ -1,7 +1,6 @@
-"""Who may call a function: resource policies, function URLs and event source mappings, each of one qualifier.
+"""Who may call a function: resource policies and function URLs, each of one qualifier.
 
-moto gives a policy to whatever version an alias points to, knows URLs of functions alone, and finds an event source by
-the very text that it was made with.
+moto gives a policy to whatever version an alias points to, and knows URLs of functions alone.
 """
 
 from __future__ import annotations
@@ -23,15 +22,12 @@ class Callers:
     def __init__(self, boundary: Boundary) -> None:
         self._statements: defaultdict[Qualified, list[dict[str, Any]]] = defaultdict(list)
         self._urls: dict[Qualified, Response] = {}
-        self._mappings: list[tuple[Qualified, Response]] = []
         self._numbers = count(1)
         for name, answer in (
             ("AddPermission", self._add_permission),
             ("GetPolicy", self._get_policy),
             ("CreateFunctionUrlConfig", self._create_url),
             ("GetFunctionUrlConfig", self._get_url),
-            ("CreateEventSourceMapping", self._create_mapping),
-            ("ListEventSourceMappings", self._list_mappings),
         ):
             boundary.serve(f"lambda.{name}", answer)
 
@@ -70,22 +66,6 @@ class Callers:
         if (url := self._urls.get(_named(params))) is None:
             raise _nothing("The resource you requested does not exist.")
         return url
-
-    def _create_mapping(self, params: Params) -> Response:
-        mapping = {
-            "UUID": f"mapping-{next(self._numbers)}",
-            "EventSourceArn": params["EventSourceArn"],
-            "FunctionArn": _arn(_named(params)),
-            "FunctionResponseTypes": params.get("FunctionResponseTypes", []),
-            "State": "Enabled" if params.get("Enabled", True) else "Disabled",
-        }
-        self._mappings.append((_named(params), mapping))
-        return mapping
-
-    def _list_mappings(self, params: Params) -> Response:
-        """ListEventSourceMappings: those of one ARN, where a function is named."""
-        asked = _named(params) if "FunctionName" in params else None
-        return {"EventSourceMappings": [mapping for named, mapping in self._mappings if asked in {None, named}]}
 
 
 def _named(params: Params) -> Qualified:

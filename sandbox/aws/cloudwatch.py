@@ -6,13 +6,15 @@ what CloudWatch calls raw datapoints, so percentiles and trimmed statistics come
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any, Final
+from heapq import heappop, heappush
+from typing import Any, Final, NamedTuple
 
 from botocore.utils import parse_to_aware_datetime
 
@@ -31,6 +33,17 @@ Statistic = Callable[[Samples], float | None]
 Fill = Callable[[float, float], None]
 
 
+class _Unsent(NamedTuple):
+    """A datapoint of Lambda's that is sent when its invocations have ended; sorted by that, then by `number`."""
+
+    ended_at: float
+    number: int
+    metric: str
+    dimensions: frozenset[tuple[str, str]]
+    at: int
+    samples: Samples
+
+
 class CloudWatch:
     """The account's metrics and alarms. Answers what the SDK asks once `serve` has been called."""
 
@@ -41,6 +54,8 @@ class CloudWatch:
         self._delay_seconds = metric_delay_seconds
         self._series: dict[tuple[str, str, frozenset[tuple[str, str]]], dict[int, Samples]] = {}
         self._fills: list[Fill] = []
+        self._unsent: list[_Unsent] = []
+        self._number = itertools.count()
         self.alarms = Alarms(clock, self.values, metric_delay_seconds, on_alarm_change)
 
     def serve(self, boundary: Boundary) -> None:
@@ -62,16 +77,42 @@ class CloudWatch:
         """Have `fill(start, end)` record whatever is still missing between two moments before anybody reads it."""
         self._fills.append(fill)
 
-    def record(self, minute_start: float, dimensions: Mapping[str, str], *, errors: int, durations_ms: Samples) -> None:
+    def record(
+        self,
+        minute_start: float,
+        dimensions: Mapping[str, str],
+        *,
+        errors: int,
+        durations_ms: Samples,
+        ended_at: float | None = None,
+    ) -> None:
         """A minute of a function's invocations, in the namespace AWS/Lambda.
 
         `durations_ms` holds one sample per invocation. Each invocation counts 1 in Invocations and 0 or 1 in Errors,
         so Errors is 0 where everything went well and absent where nothing was invoked. AWS Lambda, "Types of metrics".
+
+        A datapoint's time is that of the invocation's start, and Lambda sends it when the invocation has ended (the
+        same page, "Viewing metrics"): `ended_at` (epoch seconds) says when, where that is not by the minute's end. It
+        is received as much later as all others are, and adds to what the minute has.
         """
         named = frozenset(dimensions.items())
         for metric, minutes in lambda_minutes({int(minute_start): (errors, durations_ms)}).items():
             for at, samples in minutes.items():
-                self._keep("AWS/Lambda", metric, named, at, samples)
+                if ended_at is None:
+                    self._keep("AWS/Lambda", metric, named, at, samples)
+                else:
+                    heappush(self._unsent, _Unsent(ended_at, next(self._number), metric, named, at, samples))
+
+    def record_throttles(self, minute_start: float, dimensions: Mapping[str, str], throttles: int) -> None:
+        """A minute's throttled requests, which are no invocations; there is no datapoint of none (chosen)."""
+        if throttles:
+            self._keep("AWS/Lambda", "Throttles", frozenset(dimensions.items()), minute_start, {1: throttles})
+
+    def _receive(self) -> None:
+        """Keep what has ended, and has been on its way for as long as metrics are."""
+        while self._unsent and self._unsent[0].ended_at <= self._clock.now() - self._delay_seconds:
+            sent = heappop(self._unsent)
+            self._keep("AWS/Lambda", sent.metric, sent.dimensions, sent.at, sent.samples)
 
     def record_all(self, dimensions: Mapping[str, str], minutes: LambdaMinutes) -> None:
         """Many minutes at once, at which nothing has been recorded of these dimensions."""
@@ -96,6 +137,7 @@ class CloudWatch:
         """
         for fill in self._fills:
             fill(start, end)
+        self._receive()
         metric, unit = metric_stat["Metric"], metric_stat.get("Unit")
         named = frozenset((each["Name"], each["Value"]) for each in metric.get("Dimensions", ()))
         datapoints = self._series.get((metric["Namespace"], metric["MetricName"], named), {})

@@ -80,7 +80,11 @@ class LambdaRules:
 
     def change_setting(self, function: str, setting: Setting) -> None:
         """Have a setting of $LATEST differ from what was published."""
-        self._write_latest(function, {**self._of(function).configurations[LATEST], **changed(setting)})
+        self.give_settings(function, changed(setting))
+
+    def give_settings(self, function: str, settings: Mapping[str, Any]) -> None:
+        """Have $LATEST show these settings, and every version that is published of it."""
+        self._write_latest(function, {**self._of(function).configurations[LATEST], **settings})
 
     def on_alias_change(self, callback: AliasCallback) -> None:
         """Call `callback(function, alias)` right before each write to an alias takes effect, Lambda's own included, and

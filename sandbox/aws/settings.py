@@ -59,8 +59,20 @@ _CHANGED: Final[Mapping[Setting, Any]] = {
 }
 #: What an answer calls otherwise than a request does.
 _SHOWN_AS: Final = {"ImageConfig": "ImageConfigResponse"}
+#: What the words for the target's function mean, as it is shown.
+MADE: Final[Mapping[Literal["durable", "capacity_provider", "tenant_isolation"], Mapping[str, Any]]] = {
+    "durable": {"DurableConfig": {"RetentionPeriodInDays": 30, "ExecutionTimeout": 86_400}},
+    "capacity_provider": {
+        "CapacityProviderConfig": {
+            "LambdaManagedInstancesCapacityProviderConfig": {
+                "CapacityProviderArn": f"arn:aws:lambda:{_HERE}:capacity-provider:instances"
+            }
+        }
+    },
+    "tenant_isolation": {"TenancyConfig": {"TenantIsolationMode": "PER_TENANT"}},
+}
 #: What stays as the rules have it, whatever moto says.
-KEPT: Final = tuple(_SHOWN_AS.get(name, name) for name in _CHANGED)
+KEPT: Final = (*(_SHOWN_AS.get(name, name) for name in _CHANGED), "CapacityProviderConfig")
 
 
 def changed(name: Setting) -> dict[str, Any]:

@@ -28,4 +28,7 @@ AlarmName = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]+$")]
 VersionNumber = Annotated[str, StringConstraints(pattern=r"^[1-9][0-9]{0,2}$")]
 Qualifier = Annotated[str, StringConstraints(pattern=r"^([1-9][0-9]{0,2}|\$LATEST)$")]
 Weights = Annotated[dict[VersionNumber, Rate], Field(max_length=1)]
+Comparison = Literal[
+    "GreaterThanThreshold", "GreaterThanOrEqualToThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold"
+]
 MissingDataTreatment = Literal["missing", "ignore", "breaching", "notBreaching"]

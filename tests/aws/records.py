@@ -44,7 +44,7 @@ def say(command):
 RECORDS = {
     "plan": lambda: ledger.record_plan(PLAN),
     "candidate": lambda: ledger.record_candidate(PLAN, "2"),
-    "shift": lambda: ledger.record_shift(PLAN, 0, 10),
+    "shift": lambda: ledger.record_shift(PLAN, 0, 10, at=STARTED_AT),
     "promotion": lambda: ledger.record_promotion(PLAN),
     "verdict": record_verdict,
 }

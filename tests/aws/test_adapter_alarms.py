@@ -4,6 +4,7 @@ import pytest
 
 from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
+from tidegate.analysis.measurement import AlarmTimes
 from tidegate.aws import alarms
 from tidegate.errors import AwsUnavailable, PermissionDenied
 
@@ -49,7 +50,7 @@ def test_an_alarm_that_does_not_exist_is_a_reading_without_a_state(inhabit):
     inhabit(alarms=[ERRORS])
     readings = alarms.read(["typo", "errors"])
     assert readings["typo"].state is None
-    assert not readings["typo"].fired_since_shift
+    assert readings["typo"].fired_at is None
     assert readings["errors"].state == "OK"
 
 
@@ -111,7 +112,7 @@ def test_an_alarm_that_fired_and_recovered_between_two_looks_has_fired(inhabit, 
     world.clock.sleep(10)
     turn("errors", "OK")
     reading = read_one("errors", since=STARTED_AT, seen={"errors": STARTED_AT - 60})
-    assert (reading.state, reading.fired_since_shift) == ("OK", True)
+    assert (reading.state, reading.fired_at) == ("OK", STARTED_AT + 10)
     assert world.boundary.calls[HISTORY] == 1
 
 
@@ -120,7 +121,7 @@ def test_a_composite_alarm_that_flapped_has_fired(inhabit, turn):
     for state in ("ALARM", "OK"):
         world.clock.sleep(10)
         turn("errors", state)
-    assert read_one("any", since=STARTED_AT).fired_since_shift
+    assert read_one("any", since=STARTED_AT).fired_at
 
 
 def test_a_flap_is_found_behind_more_than_a_page_of_other_changes(inhabit, turn):
@@ -129,7 +130,7 @@ def test_a_flap_is_found_behind_more_than_a_page_of_other_changes(inhabit, turn)
     for state in states:
         world.clock.sleep(1)
         turn("errors", state)
-    assert read_one("errors", since=STARTED_AT).fired_since_shift
+    assert read_one("errors", since=STARTED_AT).fired_at
     assert world.boundary.calls[HISTORY] == 2
 
 
@@ -137,14 +138,14 @@ def test_an_alarm_that_fires_has_fired_and_needs_no_history(inhabit, turn):
     world = inhabit(**QUIET, alarms=[ERRORS])
     world.clock.sleep(10)
     turn("errors", "ALARM")
-    assert read_one("errors", since=STARTED_AT).fired_since_shift
+    assert read_one("errors", since=STARTED_AT).fired_at
     assert world.boundary.calls[HISTORY] == 0
 
 
 def test_an_alarm_that_did_not_move_needs_no_history(inhabit):
     world = inhabit(**QUIET, alarms=[ERRORS])
     world.clock.sleep(100)
-    assert not read_one("errors", since=STARTED_AT).fired_since_shift
+    assert read_one("errors", since=STARTED_AT).fired_at is None
     assert cloudwatch_calls(world) == {DESCRIBE: 1}
 
 
@@ -154,15 +155,15 @@ def test_history_is_read_once_for_each_move(inhabit, turn):
     turn("errors", "INSUFFICIENT_DATA")
     first = read_one("errors", since=STARTED_AT, seen={})
     seen = {"errors": first.transitioned_at}
-    assert not first.fired_since_shift
+    assert first.fired_at is None
     for _ in range(3):
         world.clock.sleep(60)
-        assert not read_one("errors", since=STARTED_AT, seen=seen).fired_since_shift
+        assert read_one("errors", since=STARTED_AT, seen=seen).fired_at is None
     assert world.boundary.calls[HISTORY] == 1
     turn("errors", "ALARM")
     world.clock.sleep(10)
     turn("errors", "OK")
-    assert read_one("errors", since=STARTED_AT, seen=seen).fired_since_shift
+    assert read_one("errors", since=STARTED_AT, seen=seen).fired_at
     assert world.boundary.calls[HISTORY] == 2
 
 
@@ -171,7 +172,7 @@ def test_a_flap_before_traffic_moved_does_not_count(inhabit, turn):
     for state in ("ALARM", "OK"):
         world.clock.sleep(10)
         turn("errors", state)
-    assert not read_one("errors", since=STARTED_AT + 30).fired_since_shift
+    assert read_one("errors", since=STARTED_AT + 30).fired_at is None
     assert world.boundary.calls[HISTORY] == 0
 
 
@@ -180,14 +181,39 @@ def test_an_alarm_that_fired_before_and_recovered_since_did_not_fire_since(inhab
     world.clock.sleep(10)
     turn("errors", "OK")
     reading = read_one("errors", since=STARTED_AT)
-    assert (reading.state, reading.fired_since_shift) == ("OK", False)
+    assert (reading.state, reading.fired_at) == ("OK", None)
 
 
 def test_without_a_shift_nothing_has_fired_since(inhabit):
     world = inhabit(alarms=[{**ERRORS, "state": "ALARM"}])
     reading = read_one("errors")
-    assert (reading.state, reading.fired_since_shift) == ("ALARM", False)
+    assert (reading.state, reading.fired_at) == ("ALARM", None)
     assert cloudwatch_calls(world) == {DESCRIBE: 1}
+
+
+# What it needs before it can speak.
+
+
+def test_an_alarm_is_read_with_its_times_where_they_are_asked_for(inhabit):
+    inhabit(alarms=[{**ERRORS, "period_seconds": 300, "evaluation_periods": 3}])
+    assert read_one("errors", timed=True).times == AlarmTimes(300, 3 * 300 + 120)
+    assert read_one("errors").times == AlarmTimes(60, None)
+
+
+def test_a_composite_alarm_is_as_slow_as_its_slowest_child_nested_ones_too_and_a_level_is_one_call(inhabit):
+    slow = {**ERRORS, "name": "slow", "period_seconds": 300, "evaluation_periods": 3}
+    both = {"name": "both", "rule": 'ALARM("any") AND NOT OK(slow)'}
+    world = inhabit(alarms=[ERRORS, slow, ANY, both])
+    assert read_one("both", timed=True).times == AlarmTimes(60, 1020)
+    assert world.boundary.calls[DESCRIBE] == 3
+    assert alarms.read(["any", "errors"], timed=True)["any"].times == AlarmTimes(60, 180)
+    assert world.boundary.calls[DESCRIBE] == 4, "what is read already is not asked for again"
+
+
+def test_how_long_a_composite_alarm_needs_is_not_known_where_a_child_is_gone(inhabit, somebody):
+    inhabit(alarms=[ERRORS, {**ERRORS, "name": "slow"}, {"name": "both", "rule": "ALARM(errors) OR ALARM(slow)"}])
+    somebody("cloudwatch.delete_alarms", AlarmNames=["slow"])
+    assert read_one("both", timed=True).times == AlarmTimes(60, None)
 
 
 # When CloudWatch does not answer.

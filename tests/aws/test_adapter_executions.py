@@ -258,15 +258,15 @@ def test_a_weight_that_was_about_to_be_set_counts_as_set(inhabit, stop):
 # Whether a later one may be at the alias.
 
 
-def later_than(inhabit, *inputs, **scenario):
-    """The plan of a rollout that was stopped, once executions with those inputs were started after it."""
+def later_than(inhabit, *inputs, seconds=1, **scenario):
+    """The plan of a rollout, so many seconds after executions with those inputs were started after it."""
     world = inhabit(**scenario)
     start(world)
     world.clock.sleep(10)
     plan = locks.read("checkout:live").plan
     for document in inputs:
         Context().run(world._start_execution, document)
-    world.clock.sleep(1)
+    world.clock.sleep(seconds)
     return plan
 
 
@@ -292,5 +292,5 @@ def test_an_execution_that_was_started_later_may_have_the_alias(inhabit, documen
 
 
 def test_too_many_later_executions_are_not_asked(inhabit):
-    plan = later_than(inhabit, *[{"function_name": "basket", "alias_name": "live"}] * 21)
+    plan = later_than(inhabit, *[{"function_name": "basket", "alias_name": "live"}] * 21, seconds=0)
     assert not executions.is_last(plan)

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from sandbox.aws.boundary import AwsError
 from sandbox.world import STARTED_AT
 from tests.aws.records import (
     CAUSE,
@@ -126,7 +127,7 @@ def test_once_somebody_restores_no_forward_write_is_recorded_and_the_first_reaso
     inhabit()
     take()
     ledger.record_plan(PLAN)
-    ledger.record_intent(TARGET, FIRST, "the first reason", convicts=True)
+    ledger.record_intent(TARGET, FIRST, "the first reason", convicts_if_shifted_by=STARTED_AT)
     lock = ledger.record_intent(TARGET, FIRST, "another")
     assert (lock.restoring, lock.convicted, lock.traffic_shifted) == ("the first reason", True, False)
     for record in ("shift", "promotion"):
@@ -296,3 +297,27 @@ def test_an_end_that_a_later_tidegate_recorded_hides_no_other(inhabit, somebody)
     rollouts, unreadable = history.ended()
     assert [rollout.target for rollout in rollouts] == [TARGET]
     assert "checkout:other" in str(unreadable)
+
+
+# Where a transaction was cancelled.
+
+
+def test_a_promotion_that_found_no_lock_and_could_not_be_written_is_to_be_tried_again(inhabit):
+    world = inhabit()
+
+    def cancel(_params, _proceed):
+        reasons = {"CancellationReasons": [{"Code": "TransactionConflict"}, {"Code": "None"}]}
+        raise AwsError("TransactionCanceledException", "specific reasons [TransactionConflict, None]", 400, reasons)
+
+    world.boundary.correct("dynamodb.TransactWriteItems", cancel)
+    with pytest.raises(AwsUnavailable):
+        history.finalize(*ended("promoted", "every gate is healthy"), STARTED_AT + 600)
+
+
+def test_a_lock_of_what_was_recorded_before_that_cannot_be_freed_is_told(inhabit):
+    inhabit(**fault("DeleteItem", "InternalServerError", times="always"))
+    take()
+    history.finalize(*ended(), STARTED_AT + 600)
+    take(now=STARTED_AT + 601)
+    with pytest.raises(AwsUnavailable, match="release the lock of checkout:live"):
+        history.finalize(*ended(), STARTED_AT + 602)

@@ -24,7 +24,7 @@ from tests.aws.records import (
 from tidegate.analysis.check import Check, Finding
 from tidegate.aws import history, ledger, locks
 from tidegate.ending.snapshot import Restored
-from tidegate.errors import AwsUnavailable, LockLost
+from tidegate.errors import AwsRefused, AwsUnavailable, LockLost
 
 # The lock.
 
@@ -76,7 +76,7 @@ def test_a_lock_is_taken_over_only_from_the_execution_that_is_known_to_have_ende
 def promoted_and_restored():
     for record in RECORDS.values():
         record()
-    ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts=True)
+    ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts_if_shifted_by=STARTED_AT)
     ledger.record_restored(TARGET, FIRST, Restored())
 
 
@@ -144,6 +144,25 @@ def test_a_weight_is_recorded_before_it_is_set(inhabit, items):
     lock = items(world)["lock"]
     assert (lock["step"], float(lock["weight_percent"])) == (0, 12.34)
     assert locks.read(TARGET).traffic_shifted
+
+
+@pytest.mark.parametrize(("by", "convicted"), [(STARTED_AT + 9.9, False), (STARTED_AT + 10, True)])
+def test_an_alarm_convicts_only_a_candidate_that_had_its_first_traffic_in_time(inhabit, by, convicted):
+    inhabit()
+    take()
+    ledger.record_shift(PLAN, 0, 10.0, at=STARTED_AT + 10)
+    ledger.record_shift(PLAN, 1, 50.0, at=STARTED_AT + 310)
+    held = ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts_if_shifted_by=by)
+    assert (held.convicted, locks.read(TARGET).convicted) == (convicted, convicted)
+    later = ledger.record_intent(TARGET, FIRST, "alarm slow is in ALARM", convicts_if_shifted_by=STARTED_AT + 500)
+    assert (later.restoring, later.convicted) == ("alarm errors is in ALARM", convicted), "the first reason counts"
+
+
+def test_an_alarm_convicts_where_an_earlier_tidegate_kept_no_moment_of_the_first_shift(inhabit):
+    inhabit()
+    take()
+    ledger.record_shift(PLAN, 0, 10.0)
+    assert ledger.record_intent(TARGET, FIRST, "alarm", convicts_if_shifted_by=STARTED_AT).convicted
 
 
 def test_a_pause_keeps_the_next_weight_away_from_all_but_a_step_back(inhabit, items):
@@ -253,3 +272,11 @@ def test_the_last_verdict_is_kept_also_where_the_list_leaves_it_out(inhabit, ite
     lock = items(world)["lock"]
     assert "verdicts" not in lock
     assert json.loads(lock["last_verdict"])["at"] == STARTED_AT + 60
+
+
+def test_a_verdict_that_is_refused_for_another_reason_than_room_is_no_verdict(inhabit, items):
+    world = inhabit(**fault("UpdateItem", "ResourceNotFoundException", skip=1))
+    take()
+    with pytest.raises(AwsRefused):
+        record_verdict()
+    assert "last_verdict" not in items(world)["lock"]

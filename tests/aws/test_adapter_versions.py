@@ -382,3 +382,18 @@ def test_a_configuration_older_than_the_newer_fields_is_read(inhabit):
     assert (told["package_type"], told["architectures"], told["ephemeral_storage"]) == ("Zip", ["x86_64"], 512)
     assert (told["snap_start"], found.environment, found.unknown) == ("None", {}, ())
     assert not {"runtime", "handler"} & set(told)
+
+
+def test_what_state_a_version_is_in_is_no_setting_and_no_layers_are_none(inhabit):
+    """GetFunctionConfiguration answers `Layers` of a function that has had some with an empty list (API reference)."""
+    world = inhabit()
+    world.boundary.correct(
+        "lambda.GetFunctionConfiguration", lambda _params, proceed: {**proceed(), "State": "Active", "Layers": []}
+    )
+    assert not {"State", "Layers", "layers"} & versions.read_configuration("checkout", "$LATEST").settings.keys()
+
+
+def test_provisioned_concurrency_that_may_not_be_read_is_not_taken_for_none(inhabit):
+    inhabit(**fault("GetProvisionedConcurrencyConfig", "InvalidParameterValueException", times="always"))
+    with pytest.raises(AwsRefused):
+        versions.read_provisioning(LIVE)

@@ -9,7 +9,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from sandbox.aws.boundary import caller
-from sandbox.aws.dynamodb_rules import MAX_ITEM_BYTES, item_bytes
+from sandbox.aws.dynamodb_rules import MAX_ITEM_BYTES, item_bytes, items_of
 from sandbox.aws.stack import client
 from sandbox.world import World
 
@@ -191,3 +191,11 @@ def test_index_is_queried_as_it_was(stale):
     assert _as_handler(database.query, **query)["Count"] == 0
     stale.clock.sleep(10)
     assert _as_handler(database.query, **query)["Count"] == 1
+
+
+def test_what_is_in_a_table_is_what_a_scan_answers(inhabit):
+    """No rule of AWS's: who shows a rollout reads the table at every frame, and a Scan takes its time."""
+    world = inhabit()
+    values = {"set": {"SS": ["a"]}, "list": {"L": [{"S": "b"}, {"N": "1"}]}, "map": {"M": {"deep": {"BOOL": True}}}}
+    client("dynamodb").put_item(TableName=world.table_name, Item={**ITEM, **values})
+    assert items_of(world.table_name) == client("dynamodb").scan(TableName=world.table_name)["Items"] != []

@@ -253,3 +253,60 @@ def test_a_revert_says_whether_the_version_before_must_be_provisioned_first(inha
     assert ("serves all traffic again as soon as it is provisioned, instead" in answer["message"]) is provisioned
     world.clock.sleep(600)
     assert world.routing == ("1", {})
+
+
+REVERT = {**SMALLEST, "command": "revert", "author": "ana", "reason": "odd"}
+
+
+def test_without_a_promotion_there_is_nothing_to_revert(inhabit):
+    answer = invoke(inhabit(), "Command", REVERT)
+    assert not answer["accepted"]
+    assert answer["message"] == "no promotion of checkout:live is known, so there is nothing to revert"
+
+
+@pytest.mark.parametrize(
+    ("more", "faults", "why"),
+    [
+        ({"rollout_id": "another"}, [], "the last promotion is rollout"),
+        ({}, [{"call": "lambda.GetFunctionConfiguration", "error": "ResourceNotFoundException"}], "no version 1"),
+    ],
+)
+def test_a_revert_that_is_refused_says_why(inhabit, more, faults, why):
+    world = inhabit(alias={"function_version": "2"}, faults=faults)
+    hold()
+    history.finalize(*ended("promoted", "every gate is healthy", proven=True, plan=PLAN), STARTED_AT)
+    answer = invoke(world, "Command", {**REVERT, **more})
+    assert (answer["accepted"], world.routing) == (False, ("2", {}))
+    assert answer["message"].startswith("checkout:live cannot be reverted: ")
+    assert why in answer["message"]
+
+
+# A sweep.
+
+
+def rolled_back():
+    """A rollout that has ended, whose candidate may still come to have a weight by a late write."""
+    hold()
+    ledger.record_shift(PLAN, 0, 10)
+    history.finalize(*ended("rolled_back", "alarm errors is in ALARM", plan=PLAN), STARTED_AT)
+
+
+def test_a_sweep_says_how_many_late_writes_it_took_back(inhabit, somebody):
+    world = inhabit(**PUBLISHED)
+    rolled_back()
+    somebody(
+        "lambda.update_alias",
+        FunctionName="checkout",
+        Name="live",
+        RoutingConfig={"AdditionalVersionWeights": {"2": 0.1}},
+    )
+    assert invoke(world, "Sweep", {}) == {"reconciled": 0, "restored": 1}
+    assert world.routing == ("1", {})
+    assert invoke(world, "Sweep", {}) == {"reconciled": 0, "restored": 0}
+
+
+def test_an_alias_that_is_gone_is_no_failure_of_a_sweep(inhabit, somebody):
+    world = inhabit(**PUBLISHED)
+    rolled_back()
+    somebody("lambda.delete_alias", FunctionName="checkout", Name="live")
+    assert invoke(world, "Sweep", {}) == {"reconciled": 0, "restored": 0}

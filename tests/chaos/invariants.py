@@ -298,7 +298,8 @@ def _success_is_earned(case: Case, seen: Observation) -> Broken:
             yield "promoted without a verdict in the books"
     first = seen.executions[0]
     # Without the judge, proven is by the request's own alarms and limits, which may be such that nothing crosses them.
-    judged = (case.request.get("health") or {}).get("judge") is not False
+    health = case.request.get("health") if isinstance(case.request, dict) else None
+    judged = not isinstance(health, dict) or health.get("judge") is not False
     if judged and len(seen.executions) == 1 and first.outcome == "promoted" and first.output.get("proven"):
         asked, failed = seen.traffic["to_candidate"], seen.traffic["failed_by_candidate"]
         if asked >= HARMFUL_REQUESTS and failed / asked >= HARMFUL_RATE:

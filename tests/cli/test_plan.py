@@ -49,6 +49,19 @@ def test_approvals_and_alarms_are_told_beside_the_steps(say, live):
     assert "alarms: checkout-errors" in said
 
 
+def test_an_alarm_that_needs_longer_than_the_last_step_is_watched_is_warned_of_with_its_time(say, live):
+    slow = {"name": "orders-failed", "period_seconds": 300, "evaluation_periods": 3}
+    request = {**REQUEST, "strategy": "Canary10Percent5Minutes", "alarms": ["orders-failed", "either"]}
+    with live(at_second=None, alarms=[slow, {"name": "either", "rule": "ALARM(orders-failed)"}]):
+        warned = " ".join(say("plan", "-", given=request).stdout.split())
+        baked = say("plan", "-", "--json", given={**request, "health": {"bake_for_alarms": True}})
+    assert "warning: alarm orders-failed needs 17 min, alarm either needs 17 min at 100 % before a bad" in warned
+    assert "is watched for 2 min" in warned
+    plan = json.loads(baked.stdout)["plan"]
+    assert [step["bake_seconds"] for step in plan["steps"]] == [300, 1020]
+    assert [text for text in plan["warnings"] if "alarm" in text] == []
+
+
 def test_as_json_the_plan_is_one_object_with_its_cost(say, live):
     with live(at_second=None):
         done = say("plan", "-", "--json", given=REQUEST)

@@ -25,7 +25,7 @@ GOOD = {
     "canary_with_alarm.json": {"alarms": [ALARM]},
     "rollout_with_profile.json": {"profiles": PROFILES},
     "approval_gate.json": {"timeline": [{"at_second": 1200, "do": "command", "command": "approve"}]},
-    "low_traffic.json": {"requests_per_minute": 20},
+    "low_traffic.json": {"requests_per_minute": 60},
 }
 
 

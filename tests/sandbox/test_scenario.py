@@ -10,7 +10,8 @@ import pytest
 from pydantic import TypeAdapter
 
 from sandbox.cloudformation import Declared
-from sandbox.scenario import SHIPPED, CallFault, Duration, MetricAlarm, Scenario, ScenarioInvalid, shipped
+from sandbox.scenario import SHIPPED, CallFault, MetricAlarm, Scenario, ScenarioInvalid, shipped
+from sandbox.scenario_traffic import Duration
 from sandbox.scenario_words import FORMS
 from sandbox.target import OWN_TARGET
 from sandbox.timeline import Command, StopExecution

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,12 @@ CONTRACT = [
 ]
 
 
+@cache
+def shipped_story(scenario: str) -> Story:
+    """REQUEST against a scenario that ships: played once for all who only read it."""
+    return story(scenario)
+
+
 def story(scenario: str | dict[str, Any], seed: int = 0, **more: Any) -> Story:
     """REQUEST, with more keys, against a scenario that ships or a scenario's JSON."""
     chosen = shipped()[scenario] if isinstance(scenario, str) else Scenario.of(scenario)
@@ -49,7 +56,7 @@ def without_wall_seconds(told: Story) -> dict[str, Any]:
 
 
 def test_a_good_release_is_promoted() -> None:
-    told = story("good_release")
+    told = shipped_story("good_release")
 
     assert (told.status, told.outcome, told.error) == ("SUCCEEDED", "promoted", None)
     assert told.alias == {"function_version": "2", "weights": {}}
@@ -63,7 +70,7 @@ def test_a_good_release_is_promoted() -> None:
 
 
 def test_the_story_has_the_keys_of_the_contract_and_is_json() -> None:
-    told = story("good_release").to_json()
+    told = shipped_story("good_release").to_json()
 
     assert list(told) == CONTRACT
     assert list(told["traffic"]) == ["requests", "to_candidate", "failed_by_candidate", "failed"]
@@ -80,7 +87,7 @@ def test_another_seed_gives_other_callers() -> None:
 
 
 def test_a_bad_release_is_rolled_back_and_its_blast_radius_counted() -> None:
-    told = story("fails_5_percent")
+    told = shipped_story("fails_5_percent")
 
     assert (told.status, told.outcome, told.error) == ("FAILED", "rolled_back", "RolledBack")
     assert told.alias == STABLE_ALONE
@@ -90,14 +97,14 @@ def test_a_bad_release_is_rolled_back_and_its_blast_radius_counted() -> None:
 
 
 def test_a_shared_outage_is_not_the_candidate_s_fault() -> None:
-    told = story("shared_outage")
+    told = shipped_story("shared_outage")
 
     assert told.traffic["failed"] > 100
     assert told.traffic["failed_by_candidate"] <= 2
 
 
 def test_a_stop_ends_on_the_stable_version() -> None:
-    told = story("stopped_mid_bake")
+    told = shipped_story("stopped_mid_bake")
 
     assert (told.status, told.outcome, told.virtual_seconds) == ("ABORTED", "stopped_and_restored", 200)
     assert told.alias == STABLE_ALONE
@@ -105,14 +112,14 @@ def test_a_stop_ends_on_the_stable_version() -> None:
 
 
 def test_somebody_else_s_alias_is_left_as_found() -> None:
-    told = story("alias_moved")
+    told = shipped_story("alias_moved")
 
     assert told.outcome == "interrupted"
     assert told.alias == {"function_version": "2", "weights": {}}
 
 
 def test_the_alarms_that_count_are_the_request_s() -> None:
-    assert story("alarm_flaps").seconds_from_alarm_to_restored is None
+    assert shipped_story("alarm_flaps").seconds_from_alarm_to_restored is None
 
     told = story("alarm_flaps", alarms=["checkout-errors"])
     assert told.outcome == "rolled_back"
@@ -121,14 +128,14 @@ def test_the_alarms_that_count_are_the_request_s() -> None:
 
 
 def test_retries_of_the_sdk_use_faults_up_and_are_counted() -> None:
-    told = story("throttled_update_alias")
+    told = shipped_story("throttled_update_alias")
 
     assert told.outcome == "promoted"
-    assert told.api_calls["lambda.UpdateAlias"] == story("good_release").api_calls["lambda.UpdateAlias"] + 6
+    assert told.api_calls["lambda.UpdateAlias"] == shipped_story("good_release").api_calls["lambda.UpdateAlias"] + 6
 
 
 def test_a_dead_ledger_does_not_keep_the_alias_from_being_restored() -> None:
-    told = story("dead_ledger")
+    told = shipped_story("dead_ledger")
 
     assert told.alias == STABLE_ALONE
     assert not told.history_recorded
@@ -153,7 +160,7 @@ def test_versions_that_a_scenario_names_are_published_first() -> None:
 
 
 def test_a_second_execution_runs_beside_the_first() -> None:
-    told = story("second_rollout")
+    told = shipped_story("second_rollout")
 
     assert told.outcome == "promoted"
     assert "RolloutRejected" in told.events

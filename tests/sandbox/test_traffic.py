@@ -13,8 +13,9 @@ import pytest
 
 from sandbox.aws.clock import Clock
 from sandbox.aws.cloudwatch import CloudWatch
-from sandbox.scenario import Counts, Outage, ReplayMinute
-from sandbox.traffic import Behaviour, Traffic
+from sandbox.behaviour import Behaviour
+from sandbox.scenario_traffic import Counts, Outage, ReplayMinute
+from sandbox.traffic import Traffic
 
 START = datetime(2026, 1, 5, 12, tzinfo=UTC).timestamp()
 ALIAS = {"FunctionName": "checkout", "Resource": "checkout:live"}

@@ -80,13 +80,13 @@ def staged(scenario=None, request=None):
 
 @contextmanager
 def rollback_failed(times="always"):
-    """Twenty minutes after a rollback that was refused, so many times in all."""
+    """Ten minutes after a rollback that was refused, so many times in all."""
     with staged({**HARMFUL, "faults": [denied(times)]}, SMALLEST) as stage:
         end = stage.world.follow(stage.world.start())
         assert end.error == "RollbackFailed"
         assert stage.world.routing != WHOLE
         ended_at = stage.world.clock.now()
-        stage.wait(20 * MINUTE)
+        stage.wait(10 * MINUTE)
         name = stage.world.stack.ref("RollbackFailedAlarm")
         (fired_at,) = [at for at, alarm, state in stage.world.alarm_changes if (alarm, state) == (name, "ALARM")]
         assert fired_at - ended_at < 4 * MINUTE
@@ -95,7 +95,7 @@ def rollback_failed(times="always"):
 
 def test_a_failed_rollback_is_red_until_a_person_has_run_the_command():
     with rollback_failed() as stage:
-        stage.wait(2 * HOUR)
+        stage.wait(20 * MINUTE)
         assert (stage.state("RollbackFailedAlarm"), stage.world.routing != WHOLE) == ("ALARM", True)
         stage.run_the_command()
         stage.wait(5 * MINUTE)
@@ -105,10 +105,10 @@ def test_a_failed_rollback_is_red_until_a_person_has_run_the_command():
 
 
 def test_a_failed_rollback_is_red_until_the_sweeper_could_restore():
-    with rollback_failed(times=200) as stage:
-        stage.wait(HOUR)
+    with rollback_failed(times=90) as stage:
+        stage.wait(15 * MINUTE)
         assert (stage.state("RollbackFailedAlarm"), stage.world.routing != WHOLE) == ("ALARM", True)
-        stage.wait(HOUR)
+        stage.wait(30 * MINUTE)
         assert (stage.state("RollbackFailedAlarm"), stage.world.routing) == ("OK", WHOLE)
         assert stage.changes("RollbackFailedAlarm") == ["OK", "ALARM", "OK"]
 
@@ -133,7 +133,7 @@ def test_a_sweep_that_cannot_find_out_does_not_say_that_all_is_well(call):
     with rollback_failed() as stage:
         with failing(stage.world, call):
             stage.run_the_command()
-            stage.wait(HOUR)
+            stage.wait(15 * MINUTE)
             assert stage.state("RollbackFailedAlarm") == "ALARM"
         stage.wait(5 * MINUTE)
         assert stage.changes("RollbackFailedAlarm") == ["OK", "ALARM", "OK"]
@@ -159,7 +159,7 @@ def test_a_lock_that_cannot_be_read_is_red_until_it_is_gone():
         key = {"target": {"S": "checkout:live"}, "record": {"S": "lock"}}
         damaged = {**key, "watched": {"S": "running"}, "plan": {"S": "{"}}
         client("dynamodb").put_item(TableName=stage.world.table_name, Item=damaged)
-        stage.wait(HOUR)
+        stage.wait(15 * MINUTE)
         assert stage.state("RollbackFailedAlarm") == "ALARM"
         client("dynamodb").delete_item(TableName=stage.world.table_name, Key=key)
         stage.wait(5 * MINUTE)
@@ -182,7 +182,7 @@ def test_a_schedule_that_is_off_is_told_of_once_after_ten_minutes():
         assert stage.notices() == []
         stage.wait(3 * MINUTE)
         assert stage.notices() == [("SweeperSilentAlarm", "INSUFFICIENT_DATA")]
-        stage.wait(5 * HOUR)
+        stage.wait(HOUR)
         assert (stage.notices(), stage.state("SweeperSilentAlarm")) == ([], "INSUFFICIENT_DATA")
         stage.schedule("ENABLED")
         stage.wait(5 * MINUTE)
@@ -203,5 +203,5 @@ def test_a_sweeper_that_never_gets_to_the_end_is_told_of_after_ten_minutes(error
 
 def test_a_sweeper_that_misses_some_minutes_is_told_of_by_nobody():
     with staged({"faults": [{"handler": "sweep", "error": "timeout", "skip": 10, "times": 6}]}) as stage:
-        stage.wait(HOUR)
+        stage.wait(30 * MINUTE)
         assert stage.changes("SweeperSilentAlarm") == ["OK"]

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from tidegate.analysis.health import AlarmRule
 from tidegate.analysis.measurement import AlarmReading
+from tidegate.duration import format_duration
 
 
 class Finding(Enum):
     """What a gate says of the candidate, from least to most severe."""
 
     IGNORED = "ignored"
+    UNSEEN = "unseen"
     HEALTHY = "healthy"
     UNKNOWN = "unknown"
     SUSPECT = "suspect"
@@ -70,8 +73,19 @@ class Check:
         }
 
 
-def alarm_check(reading: AlarmReading) -> Check:
-    """An alarm as a gate: it says harm when it fires, and also when it is gone or cannot be evaluated."""
+def alarm_check(reading: AlarmReading, rule: AlarmRule, *, first_shift_at: float, last_weight_seconds: float) -> Check:
+    """An alarm as a gate: it says harm when it fires, and also when it is gone or cannot be evaluated.
+
+    `last_weight_seconds` is for how long the last weight has been set. An alarm that needs longer, or nobody knows how
+    long, is unseen: that it is OK says nothing. One that fired before any period that began after the first shift can
+    have been evaluated says nothing of the candidate, nor does one that is gone; they speak against going on.
+    """
+    finding, value = _alarm_finding(reading, rule.times.needs_seconds, last_weight_seconds)
+    convicts = reading.fired_at is not None and reading.fired_at >= first_shift_at + rule.times.soonest_seconds
+    return Check(reading.name, value, "OK", "", finding, convicts=convicts)
+
+
+def _alarm_finding(reading: AlarmReading, needs_seconds: int | None, seconds: float) -> tuple[Finding, str]:
     finding, value = Finding.HEALTHY, str(reading.state)
     if reading.state is None:
         finding, value = Finding.HARMFUL, "missing"
@@ -81,11 +95,15 @@ def alarm_check(reading: AlarmReading) -> Check:
         finding = Finding.IGNORED
     elif reading.state == "ALARM":
         finding = Finding.HARMFUL
-    elif reading.fired_since_shift:
+    elif reading.fired_at is not None:
         finding, value = Finding.HARMFUL, f"{reading.state}, and was in ALARM since traffic moved"
     elif reading.state == "INSUFFICIENT_DATA":
         finding = Finding.UNKNOWN
     elif reading.stale:
         finding, value = Finding.UNKNOWN, f"{reading.state}, and could not be evaluated just now"
-    # An alarm that is gone, or fired before the candidate had any traffic, says nothing of the candidate.
-    return Check(reading.name, value, "OK", "", finding, convicts=reading.fired_since_shift)
+    elif needs_seconds is None:
+        finding, value = Finding.UNSEEN, "OK, and nobody knows how long it needs to fire"
+    elif seconds < needs_seconds:
+        needs = format_duration(needs_seconds)
+        finding, value = Finding.UNSEEN, f"OK, and could not have fired yet: it needs {needs} at 100 %"
+    return finding, value

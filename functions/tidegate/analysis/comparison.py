@@ -24,9 +24,10 @@ SETTLED_AGE_SECONDS: Final = 120
 #: Lambda's Duration leaves a cold start out, but not what a version loads at its first requests: after each increase of
 #: the weight the slow requests of this minute and the next do not count.
 WARM_UP_SECONDS: Final[Mapping[MetricName, int]] = {"errors": 0, "slow": 120}
-#: Below this many requests a minute the judge looks at longer rows: evidence is spread anew after each, at a price.
-SPARSE_REQUESTS_PER_MINUTE: Final = 10.0
-SPARSE_ROW_SECONDS: Final = 300
+#: Evidence is spread anew after each row, at a price: so a row is closed once it has so many requests of both versions,
+#: which says nothing of how many failed, or has lasted so long.
+ROW_REQUESTS: Final = 10
+LONGEST_ROW_SECONDS: Final = 300
 #: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
 FEWEST_USUAL: Final = 300
 
@@ -157,7 +158,7 @@ class Comparison:
             return "not quiet enough to acquit"
         if not evidence.settled_minutes:
             return "no requests of the candidate to go by yet"
-        if evidence.excess_at_most > judging.PROVEN_INCREASE:
+        if evidence.excess_at_most > evidence.provable_excess:
             return f"too few requests to rule out that it is {excess} worse"
         return "nothing is known to hold the last weight against" if self.unguarded else "not settled yet"
 
@@ -186,14 +187,13 @@ def compare(
     if unjudged:
         judge = replace(judge, slow=None)
     over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
-    sparse = 0 < baseline.requests_per_minute < SPARSE_REQUESTS_PER_MINUTE
     alone = shifts[-1].weight_percent == ALL_PERCENT
     evidence, last_step, unguarded = [], [], []
     for name in judge.tolerances():
         rows = [_row(name, minute, shifts, now) for minute in over]
         known = _usual(name, over, rows, shifts, baseline)
         last = [row for row in rows if row.in_step] if alone else []
-        compared = list(_together(over, rows, shifts)) if sparse else rows
+        compared = list(_together(over, rows, shifts))
         before = _before(name, baseline)
         floors = [rate.at_least for rate in (known, before) if rate]
         # Slow is by definition one in a hundred of the day before; failures are held against the lower of both rates.
@@ -247,30 +247,49 @@ def _counted(name: MetricName, counts: Counts) -> tuple[int, int] | None:
 
 
 def _together(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[Shift]) -> Iterator[Row]:
-    """Rows of neighbouring minutes at one weight, taken together; a minute with a count missing is left out of them."""
+    """Rows of neighbouring minutes at one weight, each long enough; a minute with a count missing is a row of its own
+    kind.
+    """
     begins = [0.0, *(shift.at - shift.at % 60 for shift in shifts)]
 
     def place(pair: tuple[Minute, Row]) -> tuple[object, ...]:
         minute, row = pair
-        since = max(begin for begin in begins if begin <= minute.at)
-        return since, (minute.at - since) // SPARSE_ROW_SECONDS, row.comparable, row.tally is None
+        return max(begin for begin in begins if begin <= minute.at), row.comparable, row.tally is None
 
     for _, group in groupby(zip(minutes, rows, strict=True), key=place):
-        part = [row for _, row in group]
-        tallies = [row.tally for row in part if row.tally]
-        yield replace(
-            part[-1],
-            tally=Tally(
-                sum(one.stable for one in tallies),
-                sum(one.candidate for one in tallies),
-                sum(one.stable_bad for one in tallies),
-                sum(one.candidate_bad for one in tallies),
-            )
-            if tallies
-            else None,
-            throttled=any(row.throttled for row in part),
-            settled=all(row.settled for row in part),
-        )
+        for part in _closed(group):
+            yield part[0] if len(part) == 1 else _one_row(part)
+
+
+def _closed(group: Iterable[tuple[Minute, Row]]) -> Iterator[list[Row]]:
+    """The rows of each stretch that is long enough; the last one may not be so yet."""
+    part: list[Row] = []
+    requests, began_at = 0, 0.0
+    for minute, row in group:
+        if part and (requests >= ROW_REQUESTS or minute.end - began_at > LONGEST_ROW_SECONDS):
+            yield part
+            part, requests = [], 0
+        began_at = began_at if part else minute.at
+        part.append(row)
+        requests += minute.stable.requests + minute.candidate.requests
+    yield part
+
+
+def _one_row(part: Sequence[Row]) -> Row:
+    tallies = [row.tally for row in part if row.tally]
+    together = Tally(
+        sum(one.stable for one in tallies),
+        sum(one.candidate for one in tallies),
+        sum(one.stable_bad for one in tallies),
+        sum(one.candidate_bad for one in tallies),
+    )
+    return replace(
+        part[-1],
+        tally=together if tallies else None,
+        throttled=any(row.throttled for row in part),
+        settled=all(row.settled for row in part),
+        minutes=len(part),
+    )
 
 
 def _usual(

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.judge import Judge
+from tidegate.analysis.measurement import UNKNOWN_TIMES, AlarmTimes
 from tidegate.stored import known_fields
 
 AlreadyFiring = Literal["reject", "ignore_until_ok"]
@@ -16,10 +17,17 @@ InconclusivePolicy = Literal["extend", "promote", "roll_back", "hold"]
 
 @dataclass(frozen=True, slots=True)
 class AlarmRule:
-    """An alarm that guards the rollout, and what to do where it fires already at the start."""
+    """An alarm that guards the rollout, what to do where it fires already at the start, and its times as of then."""
 
     name: str
     if_already_firing: AlreadyFiring = "reject"
+    times: AlarmTimes = UNKNOWN_TIMES
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The rule of `dataclasses.asdict`."""
+        times = AlarmTimes(**known_fields(AlarmTimes, document.get("times", {})))
+        return cls(**{**known_fields(cls, document), "times": times})
 
 
 @dataclass(frozen=True, slots=True)

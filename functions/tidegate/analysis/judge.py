@@ -61,8 +61,9 @@ HINT: Final = 0.1
 RECENT_MINUTES: Final = 5
 #: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
 FEWEST_MINUTES: Final = 5
-#: A candidate is proven harmless where it exceeds the tolerated ratio by less than this share of its requests.
-PROVEN_INCREASE: Final = 0.01
+#: A candidate is proven harmless where what it may exceed the tolerated ratio by is at most so many times what is
+#: tolerated, and at most this share of its requests; but nobody needs to prove less than the other share.
+PROVEN_TOLERANCES, PROVEN_INCREASE, PROVEN_LEAST = 3.0, 0.01, 0.001
 #: What is tolerated unless the request says otherwise.
 TOLERATED_ERRORS, TOLERATED_SLOW = Tolerance(1.2, 0.001), Tolerance(1.25, 0.002)
 
@@ -89,7 +90,7 @@ class Row:
     `tally` is None where a count is missing although there was traffic: it speaks for and against nobody. `comparable`
     is False while the candidate warms up, and where one version only replaced the other. `throttled`: requests were
     turned away, of whichever version. `in_step`: it began at the present weight. `settled`: it is old enough to acquit
-    on.
+    on. `minutes`: where requests are rare, it is so many of them.
     """
 
     tally: Tally | None
@@ -97,6 +98,7 @@ class Row:
     throttled: bool = False
     in_step: bool = True
     settled: bool = True
+    minutes: int = 1
 
     @property
     def evidence(self) -> Tally | None:
@@ -152,7 +154,14 @@ class Evidence:
     def proven(self) -> bool:
         """Whether harm worth mentioning is ruled out, and nothing hints at any."""
         calm = self.quiet and not self.burst and self.settled_minutes >= FEWEST_MINUTES
-        return calm and self.excess_at_most <= PROVEN_INCREASE
+        return calm and self.excess_at_most <= self.provable_excess
+
+    @property
+    def provable_excess(self) -> float:
+        """The most that a candidate which is proven may exceed the tolerated ratio by: it scales with the tolerance."""
+        usual = self.stable_bad / self.stable if self.stable else 0.0
+        tolerated = (self.tolerance.max_ratio - 1) * usual + self.tolerance.max_increase
+        return min(max(PROVEN_TOLERANCES * tolerated, PROVEN_LEAST), PROVEN_INCREASE)
 
 
 def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:
@@ -206,15 +215,15 @@ def examine(
     quiet, burst = latest[1] < QUIET_LOG_WEALTH, any(bursts[-BURST_RECENT:])
     step = [row.evidence for row in rows if row.in_step and row.settled]
     settled = [row.evidence for row in rows if row.settled]
-    compared = [tally for tally in bets if tally and tally.stable and tally.candidate]
+    compared = [(row, tally) for row in rows if (tally := row.evidence) and tally.stable and tally.candidate]
     return Evidence(
         metric=name,
         tolerance=tolerance,
-        minutes=len(compared),
-        stable=round(sum(tally.stable for tally in compared)),
-        candidate=sum(tally.candidate for tally in compared),
-        stable_bad=sum(tally.stable_bad for tally in compared),
-        candidate_bad=sum(tally.candidate_bad for tally in compared),
+        minutes=sum(row.minutes for row, _ in compared),
+        stable=round(sum(tally.stable for _, tally in compared)),
+        candidate=sum(tally.candidate for _, tally in compared),
+        stable_bad=sum(tally.stable_bad for _, tally in compared),
+        candidate_bad=sum(tally.candidate_bad for _, tally in compared),
         recent=_recent(compared),
         worse=latest[0],
         intolerable=latest[1] + share,
@@ -237,8 +246,15 @@ def examine(
     )
 
 
-def _recent(compared: Sequence[Tally]) -> tuple[int, ...]:
-    last = [(one.candidate_bad, one.candidate, one.stable_bad, round(one.stable)) for one in compared[-RECENT_MINUTES:]]
+def _recent(compared: Sequence[tuple[Row, Tally]]) -> tuple[int, ...]:
+    """The counts of the last rows that make up `RECENT_MINUTES`."""
+    last: list[tuple[int, ...]] = []
+    minutes = 0
+    for row, one in reversed(compared):
+        if minutes >= RECENT_MINUTES:
+            break
+        last.append((one.candidate_bad, one.candidate, one.stable_bad, round(one.stable)))
+        minutes += row.minutes
     return tuple(sum(column) for column in zip(*last, strict=True))
 
 

@@ -12,23 +12,42 @@ AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
 
 @dataclass(frozen=True, slots=True)
+class AlarmTimes:
+    """How soon an alarm can speak of a change, in seconds, CloudWatch's delay included.
+
+    Before `soonest_seconds` no period that began after the change can have been evaluated; after `needs_seconds` all
+    that must breach can. That is None where nobody can say; metrics of Lambda come by the minute.
+    """
+
+    soonest_seconds: int = 60
+    needs_seconds: int | None = None
+
+
+#: Of an alarm of which nothing is known.
+UNKNOWN_TIMES = AlarmTimes()
+
+
+@dataclass(frozen=True, slots=True)
 class AlarmReading:
     """One alarm as CloudWatch reports it; `state` is None where CloudWatch knows no such alarm.
 
-    `transitioned_at` is when `state` last changed, in seconds since the epoch. `fired_since_shift` says
-    whether it was in ALARM at any time since traffic first moved. `broken` means that it is set up so that CloudWatch
+    `transitioned_at` is when `state` last changed, in seconds since the epoch. `fired_at` is when it last went into
+    ALARM since traffic first moved; None where it did not. `broken` means that it is set up so that CloudWatch
     cannot evaluate it, `stale` that CloudWatch could not just now; `settled` is whether its history tells of that
-    transition already, and `recovered` is False of one that has fired ever since before the rollout.
+    transition already, and `recovered` is False of one that has fired ever since before the rollout. `times` are known
+    where they were asked for. `has_contributors`: one state stands for many time series.
     """
 
     name: str
     state: AlarmState | None
     transitioned_at: float | None = None
-    fired_since_shift: bool = False
+    fired_at: float | None = None
     broken: bool = False
     stale: bool = False
     settled: bool = True
     recovered: bool = True
+    times: AlarmTimes = UNKNOWN_TIMES
+    has_contributors: bool = False
 
 
 @dataclass(frozen=True, slots=True)

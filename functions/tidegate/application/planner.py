@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
-from tidegate.analysis.health import HealthPolicy
+from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.aws import alarms, aliases, callers, hooks, metrics, profiles, stacks, versions
 from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
 from tidegate.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
 from tidegate.planning import preflight
+from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
 from tidegate.planning.callers import Caller
 from tidegate.planning.forecast import Forecast, forecast
 from tidegate.planning.pace import pace
@@ -81,9 +82,8 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     if found:
         preflight.require_ready_alias(resolved.target, found.routing, provisioning)
         _require_stable(alias.function_name, found.routing.version, execution.region)
-    rules = request.alarm_rules()
-    preflight.require_ready_alarms(rules, alarms.read(rule.name for rule in rules))
-    steps, health = request.chosen_steps() if found else FIRST_RELEASE, request.health.policy()
+    rules = _ready_alarms(request)
+    steps, health = _steps(request, rules) if found else FIRST_RELEASE, request.health.policy()
     hooked = request.hooks.hooks()
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
     paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
@@ -122,10 +122,24 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         expectations=expected.steps,
         warnings=(
             *expected.warnings,
+            *(alarm_warnings(rules, steps[-1]) if found else ()),
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
             *(_about(alias, execution) if found else ()),
         ),
     )
+
+
+def _ready_alarms(request: RolloutRequest) -> tuple[AlarmRule, ...]:
+    """The request's alarms, with the time that each needs."""
+    rules = request.alarm_rules()
+    readings = alarms.read((rule.name for rule in rules), timed=True)
+    preflight.require_ready_alarms(rules, readings)
+    return timed(rules, readings)
+
+
+def _steps(request: RolloutRequest, rules: tuple[AlarmRule, ...]) -> tuple[Step, ...]:
+    steps = request.chosen_steps()
+    return baked_for_alarms(steps, rules) if request.health.bake_for_alarms else steps
 
 
 def _found(request: RolloutRequest, alias: Alias) -> AliasState | None:

@@ -62,16 +62,20 @@ def begin(found: RolloutSnapshot, why: str, *, hasty: bool = False) -> RestoreIn
     return replace(intent, snapshot=replace(intent.snapshot, revision_id=revision_id), as_left=True)
 
 
-def intend(found: RolloutSnapshot, why: str, *, convicts: bool = False, hasty: bool = False) -> RestoreIntent:
+def intend(
+    found: RolloutSnapshot, why: str, *, convicts_if_shifted_by: float | None = None, hasty: bool = False
+) -> RestoreIntent:
     """Say in the lock that the stable version is being restored: no forward write follows, and no promotion is
     recorded.
 
-    What the lock has come to say until then counts. A lock that cannot be written is read. `hasty`: whoever may restore
-    without the ledger does not wait long for one that hangs.
+    What the lock has come to say until then counts. A lock that cannot be written is read. `convicts_if_shifted_by`: as
+    in `ledger.record_intent`. `hasty`: whoever may restore without the ledger does not wait long for one that hangs.
     """
     plan = found.plan
     try:
-        lock = ledger.record_intent(plan.target, plan.execution_arn, why, convicts=convicts, hasty=hasty)
+        lock = ledger.record_intent(
+            plan.target, plan.execution_arn, why, convicts_if_shifted_by=convicts_if_shifted_by, hasty=hasty
+        )
     except RolloutError as error:
         logger.warning("the lock could not be marked", reason=str(error))
         return RestoreIntent(found, Holder.UNKNOWN) if hasty else _read(found)

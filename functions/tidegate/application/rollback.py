@@ -103,10 +103,17 @@ def _still_runs(rollback: Rollback) -> bool:
 
 
 def _untouched(rollback: Rollback) -> Known:
-    """What is known where no weight can have been set: the lock is only read."""
+    """What is known where no weight can have been set: the lock is only read, and the history where that is gone."""
     if rollback.reason.lock_lost and _is_held_by_another(rollback.plan):
         return Known(rollback.snapshot, rollback.reason, holder=Holder.ANOTHER)
-    return Known(_own_lock(rollback.plan) or rollback.snapshot, rollback.reason)
+    with best_effort("read why the rollout was restored, or how it was recorded"):
+        lock = locks.read(rollback.plan.target)
+        if lock is None:
+            return Known(rollback.snapshot, rollback.reason, restoration=history.recorded(rollback.plan))
+        # Somebody may have aborted before there was any traffic.
+        own = lock.snapshot if lock.execution_arn == rollback.plan.execution_arn else None
+        return Known(own or rollback.snapshot, rollback.reason)
+    return Known(rollback.snapshot, rollback.reason)
 
 
 def _is_held_by_another(plan: Plan) -> bool:
@@ -116,14 +123,6 @@ def _is_held_by_another(plan: Plan) -> bool:
     except RolloutError:
         return False
     return lock is not None and lock.execution_arn != plan.execution_arn
-
-
-def _own_lock(plan: Plan) -> RolloutSnapshot | None:
-    """What the lock says, where it is this execution's: somebody may have aborted before there was any traffic."""
-    with best_effort("read why the rollout was restored"):
-        lock = locks.read(plan.target)
-        return lock.snapshot if lock and lock.execution_arn == plan.execution_arn else None
-    return None
 
 
 def _finalized(rollback: Rollback, known: Known, ending: Ending) -> Ending:

@@ -22,6 +22,9 @@ from tidegate.planning.plan import Plan
 
 _MINE = "execution_arn = :me"
 _UNRESTORED = "attribute_not_exists(restoring)"
+#: What stays as it was written first.
+_KEPT = frozenset({"first_shift_at"})
+_FIRST = "if_not_exists(#{0}, :{0})"
 _NOT_PROMOTING = "attribute_not_exists(promoting)"
 #: DynamoDB's code for an item that would be too large.
 NO_ROOM = "ValidationException"
@@ -96,8 +99,10 @@ def record_candidate(plan: Plan, candidate: str) -> None:
     update(plan, {"candidate": table.text(candidate)})
 
 
-def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused: bool = True) -> bool:
-    """Store the weight that is about to be set: whoever lost the lock must not set it.
+def record_shift(
+    plan: Plan, step: int, weight_percent: float, *, at: float | None = None, unless_paused: bool = True
+) -> bool:
+    """Store the weight that is about to be set: whoever lost the lock must not set it. The first one also keeps when.
 
     False where the rollout was paused; nothing is stored then.
 
@@ -105,6 +110,7 @@ def record_shift(plan: Plan, step: int, weight_percent: float, *, unless_paused:
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
     values = {"step": table.number(step), "weight_percent": table.number(weight_percent)}
+    values |= {} if at is None else {"first_shift_at": table.number(at)}
     conditions = [_UNRESTORED, *(["(attribute_not_exists(pause) OR #step = :step)"] if unless_paused else [])]
     set_so_far = {"weights": {"NS": [str(weight_percent)]}}
     try:
@@ -173,21 +179,25 @@ def record_intent(
     execution_arn: str,
     why: str,
     *,
-    convicts: bool = False,
+    convicts_if_shifted_by: float | None = None,
     given: GivenCommand | None = None,
     hasty: bool = False,
 ) -> Lock | None:
     """Say that the stable version is being restored, before it is: no forward write of this rollout follows.
 
-    The lock as it is now, or None where this execution no longer holds it. The first reason is kept. `given` is the
-    command that asks for it, where one does and there is room for it; `hasty` gives up soon where nobody answers.
+    The lock as it is now, or None where this execution no longer holds it. The first reason is kept.
+    `convicts_if_shifted_by`: it speaks against a candidate that had its first traffic by then, in seconds since the
+    epoch. `given` is the command that asks for it, where one does and there is room for it; `hasty` gives up soon where
+    nobody answers.
     """
-    changes = ["restoring = if_not_exists(restoring, :why)", *["convicted = :yes"] * convicts]
+    changes = ["restoring = if_not_exists(restoring, :why)"]
     values: dict[str, Any] = {
         ":me": table.text(execution_arn),
         ":why": table.text(item_size.cut(why, item_size.MAX_REASON_BYTES)),
-        **({":yes": table.text("true")} if convicts else {}),
     }
+    if convicts_if_shifted_by is not None:
+        changes.append("convicted = if_not_exists(convicted, :by)")
+        values[":by"] = table.number(convicts_if_shifted_by)
     if given is not None:
         changes.append("commands = list_append(if_not_exists(commands, :none), :said)")
         values |= {":said": {"L": [table.text(given.to_json())]}, ":none": {"L": []}}
@@ -320,7 +330,7 @@ def _write(
     added = add or {}
     names = {f"#{name}": name for name in (*values, *(append or {}), *added)}
     bound = {**(bound or {}), **{f":{name}": value for name, value in {**values, **added}.items()}}
-    changes = [f"#{name} = :{name}" for name in values]
+    changes = [f"#{name} = " + (_FIRST if name in _KEPT else ":{0}").format(name) for name in values]
     for name, text in (append or {}).items():
         changes.append(f"#{name} = list_append(if_not_exists(#{name}, :none), :{name})")
         bound = {**bound, f":{name}": {"L": [table.text(text)]}, ":none": {"L": []}}

@@ -205,14 +205,14 @@ def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standin
         return _wait(
             plan, progress, unsettled, f"has baked; its last minutes settle for {format_duration(unsettled)} more"
         )
-    suspect, unknown = observed.found(Finding.SUSPECT), observed.found(Finding.UNKNOWN)
+    suspect, unknown = observed.found(Finding.SUSPECT), _unproven(observed)
     enough = observed.in_step.requests >= plan.health.minimum_invocations
     behind = observed.seen_until < baked_until
     if not suspect and not unknown and enough and not behind:
         healthy = observed.found(Finding.HEALTHY)
         if healthy:
             compared = [check for check in healthy if check.sentence] or healthy
-            reason = f"every gate is healthy: {_said(compared)}"
+            reason = _proof(compared, observed.found(Finding.UNSEEN))
             return _decided("promote", reason, progress, proven_by=_names(healthy))
         if ignored := observed.found(Finding.IGNORED):
             why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
@@ -235,6 +235,17 @@ def _names(healthy: list[Check]) -> tuple[str, ...]:
     """What proves a promotion: what was judged, then limits, then alarms, as far as there is room for their names."""
     ordered = sorted(healthy, key=lambda check: (isinstance(check.value, str), not check.sentence))
     return item_size.first([check.proves for check in ordered], item_size.MAX_PROVEN_BYTES)
+
+
+def _unproven(observed: Observation) -> list[Check]:
+    """The gates that have yet to speak; where the judge proves, no alarm is waited for that cannot have fired yet."""
+    judged = any(check.finding is Finding.HEALTHY for check in observed.comparison.checks())
+    return [*observed.found(Finding.UNKNOWN), *([] if judged else observed.found(Finding.UNSEEN))]
+
+
+def _proof(compared: list[Check], unseen: list[Check]) -> str:
+    gates = "every gate that could speak is healthy" if unseen else "every gate is healthy"
+    return f"{gates}: {_said([*compared, *unseen])}"
 
 
 def _ungated(plan: Plan, progress: Progress) -> Standing:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
@@ -62,7 +63,7 @@ class Observation:
         return cls(
             now,
             checks=(
-                *map(alarm_check, readings),
+                *_alarm_checks(plan, progress, readings, now),
                 *limits.checks(plan.health, step=in_step, rollout=in_rollout),
                 *comparison.checks(),
             ),
@@ -73,3 +74,13 @@ class Observation:
             seen_until=minutes[-1].end + silence if minutes else 0.0,
             blind=blind,
         )
+
+
+def _alarm_checks(plan: Plan, progress: Progress, readings: Iterable[AlarmReading], now: float) -> list[Check]:
+    rules = {rule.name: rule for rule in plan.alarms}
+    first_shift_at = progress.first_shift_at if progress.shifts else math.inf
+    at_last = now - progress.shifted_at if plan.is_last(progress.step) else 0.0
+    return [
+        alarm_check(reading, rules[reading.name], first_shift_at=first_shift_at, last_weight_seconds=at_last)
+        for reading in readings
+    ]

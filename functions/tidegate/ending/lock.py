@@ -25,6 +25,7 @@ LIVE = (
     "restoring",
     "restored",
     "convicted",
+    "first_shift_at",
     "verdicts",
     "verdict_bytes",
     "last_verdict",
@@ -43,10 +44,10 @@ class Lock:
     `plan` and `candidate` are None until they are known. `traffic_shifted`: a weight may have been set; `promoting`:
     the candidate may have been made the alias's own version; `restoring`: why somebody restores the stable version,
     so that no forward write follows; `restored`: what that has done, once it is done; `convicted`: the last verdict, or
-    an alarm, spoke against the candidate. `weights` are all that were set, in percent, and `revision_id` is the alias's
-    after the last write of this rollout that was answered. `approval_step` is the one that waits for an approval,
-    `controls` what people want, and `commands` all that they said, as JSON, like `verdicts` and the `last_verdict`.
-    `started_at` is the execution's own start, by which the history knows it.
+    an alarm that could have seen the candidate, spoke against it. `weights` are all that were set, in percent, and
+    `revision_id` is the alias's after the last write of this rollout that was answered. `approval_step` is the one that
+    waits for an approval, `controls` what people want, and `commands` all that they said, as JSON, like `verdicts` and
+    the `last_verdict`. `started_at` is the execution's own start, by which the history knows it.
     """
 
     target: str
@@ -97,7 +98,7 @@ class Lock:
             traffic_shifted="step" in item,
             promoting="promoting" in item,
             restoring=item.get("restoring"),
-            convicted="convicted" in item or bool(last and json.loads(last)["convicts"]),
+            convicted=_convicted_by_alarm(item) or bool(last and json.loads(last)["convicts"]),
             weights=_weights(item),
             weight_percent=float(item.get("weight_percent", 0.0)),
             revision_id=item.get("revision_id"),
@@ -133,6 +134,16 @@ def _weights(item: Item) -> frozenset[float]:
     """All that were set; of a lock that does not say so, by an earlier Tidegate, the last one."""
     last = [item["weight_percent"]] if "weight_percent" in item else []
     return frozenset(map(float, item.get("weights", last)))
+
+
+def _convicted_by_alarm(item: Item) -> bool:
+    """Whether an alarm spoke against the candidate: `convicted` is by when that must have had its first traffic.
+
+    A lock of an earlier Tidegate says no such thing, or not when that was.
+    """
+    if "convicted" not in item or item["convicted"] == "true" or "first_shift_at" not in item:
+        return "convicted" in item
+    return float(item["first_shift_at"]) <= float(item["convicted"])
 
 
 def _whole(item: Item, name: str) -> int | None:

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from tidegate.analysis import e_process
 from tidegate.analysis import judge as judging
 from tidegate.analysis.binomial import upper_tail
-from tidegate.analysis.comparison import SPARSE_REQUESTS_PER_MINUTE, SPARSE_ROW_SECONDS, WARM_UP_SECONDS
+from tidegate.analysis.comparison import LONGEST_ROW_SECONDS, ROW_REQUESTS, WARM_UP_SECONDS
 from tidegate.analysis.e_process import MetricName, Tally, Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import TrafficBaseline
@@ -163,7 +163,7 @@ class _Outlook:
         seconds = step.bake_seconds - WARM_UP_SECONDS[self.metric]
         if seconds <= 0 or step.weight_percent >= ALL_PERCENT or not self.requests_per_minute:
             return None
-        row_seconds = SPARSE_ROW_SECONDS if self.requests_per_minute < SPARSE_REQUESTS_PER_MINUTE else 60
+        row_seconds = min(60 * math.ceil(ROW_REQUESTS / self.requests_per_minute), LONGEST_ROW_SECONDS)
         rows = max(1, seconds // row_seconds)
         requests, share = self.requests_per_minute * seconds / 60, step.weight_percent / 100
         stable = requests * (1 - share)

@@ -125,7 +125,7 @@ class Plan:
         """The plan of `to_json`, also of an earlier or later Tidegate: guards are newer than what still runs."""
         fields = known_fields(cls, document)
         fields["steps"] = tuple(Step.from_json(step) for step in document["steps"])
-        fields["alarms"] = tuple(AlarmRule(**known_fields(AlarmRule, alarm)) for alarm in document["alarms"])
+        fields["alarms"] = tuple(map(AlarmRule.from_json, document["alarms"]))
         fields["health"] = HealthPolicy.from_json(document["health"])
         fields["hooks"] = Hooks.from_json(document.get("hooks", {}))
         fields["baseline"] = TrafficBaseline.from_json(document["baseline"])

@@ -53,7 +53,7 @@ def require_usable_hooks(faults: Sequence[str]) -> None:
 
 
 def require_ready_alarms(rules: tuple[AlarmRule, ...], readings: Mapping[str, AlarmReading]) -> None:
-    """Every alarm exists, can be evaluated, and is not firing (unless the request ignores that).
+    """Every alarm exists, can be evaluated, and is not firing (unless the request ignores that, and may).
 
     Raises:
         AlarmUnusable: naming every alarm that could guard nothing.
@@ -65,6 +65,7 @@ def require_ready_alarms(rules: tuple[AlarmRule, ...], readings: Mapping[str, Al
         faults = [f"no alarm {name} in this account and region" for name in missing]
         faults += [f"alarm {name} cannot be evaluated" for name in broken]
         raise AlarmUnusable("; ".join(faults) + ": correct the names or the alarms")
+    _require_one_series(rules, readings)
     firing = [
         rule.name for rule in rules if readings[rule.name].state == "ALARM" and rule.if_already_firing == "reject"
     ]
@@ -72,4 +73,23 @@ def require_ready_alarms(rules: tuple[AlarmRule, ...], readings: Mapping[str, Al
         raise AlarmFiring(
             f"already in ALARM: {', '.join(firing)}. Wait until it is OK, or, where this release is the cure, set"
             ' {"name": …, "if_already_firing": "ignore_until_ok"}'
+        )
+
+
+def _require_one_series(rules: tuple[AlarmRule, ...], readings: Mapping[str, AlarmReading]) -> None:
+    """Whoever waits for an alarm to be OK once would wait in vain where another series breaches by then.
+
+    Raises:
+        AlarmUnusable: naming every alarm of many series that is to be ignored until then.
+    """
+    shared = [
+        rule.name
+        for rule in rules
+        if rule.if_already_firing == "ignore_until_ok" and readings[rule.name].has_contributors
+    ]
+    if shared:
+        raise AlarmUnusable(
+            f"ignore_until_ok cannot be used for {', '.join(shared)}: an alarm with many contributors (GROUP BY, or"
+            " PromQL) stays in ALARM while one of them recovers and another begins. Leave it out, or set"
+            " if_already_firing to reject"
         )

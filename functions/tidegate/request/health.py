@@ -110,6 +110,9 @@ class HealthRequest(Part):
         description="End a bake, never the last one, as soon as the judge has cleared the candidate at its weight.",
     )
     min_bake_seconds: BakeSeconds = Field(300, description="How long a bake lasts at least that is ended early.")
+    bake_for_alarms: bool = Field(
+        False, description="Bake the last step for as long as the slowest alarm needs to fire, where that is longer."
+    )
 
     @field_validator("advance_early")
     @classmethod
@@ -120,5 +123,5 @@ class HealthRequest(Part):
 
     def policy(self) -> HealthPolicy:
         """These limits as the plan keeps them."""
-        limits = self.model_dump(exclude={"judge"})
+        limits = self.model_dump(exclude={"judge", "bake_for_alarms"})
         return HealthPolicy(judge=self.judge.judge() if self.judge else None, **limits)

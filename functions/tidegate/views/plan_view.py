@@ -82,7 +82,7 @@ def _seen(plan: Plan, weight_percent: float, expected: StepForecast | None) -> s
 def well_seconds(plan: Plan) -> int:
     """How long it takes if all goes well, with requests enough and nobody waited for; hooks' own time left out."""
     *before, last = (step.bake_seconds for step in plan.steps)
-    least = _SEEN_SECONDS
+    least = max([_SEEN_SECONDS, *(rule.times.needs_seconds or 0 for rule in plan.alarms)])
     if plan.health.judge:
         least = _PROVEN_SECONDS if max(before, default=0) >= _COMPARED_SECONDS else _PROVEN_ALONE_SECONDS
     settled = last + SETTLE_SECONDS

@@ -23,7 +23,7 @@ from tidegate.views.rollout_view import (
 )
 
 _MAX_STEPS = 12
-_FINDING_SIGNS = {"harmful": "✕", "suspect": "!", "unknown": "?", "healthy": "✓", "ignored": "–"}
+_FINDING_SIGNS = {"harmful": "✕", "suspect": "!", "unknown": "?", "healthy": "✓", "ignored": "–", "unseen": "–"}
 
 
 def html(view: RolloutView) -> str:

@@ -59,7 +59,7 @@ class MinuteView:
 class CheckView:
     """One gate at one verdict: `unit` "" where value and limit are words, as an alarm's are.
 
-    `state` is what the gate found: ignored, healthy, unknown, suspect or harmful.
+    `state` is what the gate found: ignored, unseen, healthy, unknown, suspect or harmful.
     """
 
     name: str

@@ -48,7 +48,7 @@ def test_a_conviction_says_its_numbers_and_their_p_value():
 
 
 def test_slow_requests_convict_too():
-    slowly = minutes(*[(counts(540), counts(60, slow=20))] * 8)
+    slowly = minutes(*[(counts(540), counts(60, slow=20))] * 24)
     verdict = heard(slowly)
     assert findings(verdict) == {"errors": Finding.HEALTHY, "slow": Finding.HARMFUL}
     assert "candidate is slow in 33 % of" in str(verdict.checks()[1])
@@ -141,14 +141,28 @@ def test_longer_periods_are_judged_alike():
     assert findings(heard(minutes(*[(counts(2700, 1), counts(300, 60))] * 2, seconds=300)))["errors"] is Finding.HARMFUL
 
 
-def test_few_requests_are_judged_in_rows_of_five_minutes():
+def test_few_requests_are_judged_in_rows_of_ten_requests():
     """Evidence is spread anew after each row, which costs: few requests are worth more together."""
-    few = [(counts(4), counts(1, minute % 5 == 0)) for minute in range(60)]
-    by_minute = heard(minutes(*few)).evidence[0]
-    together = heard(minutes(*few), baseline=TrafficBaseline(6000, 0, 5.0, 400.0)).evidence[0]
-    assert (by_minute.minutes, together.minutes) == (60, 12)
-    assert together.candidate_bad == by_minute.candidate_bad == 12
-    assert together.worse_peak > by_minute.worse_peak
+    few = [(counts(4), counts(1, minute % 4 == 0)) for minute in range(60)]
+    by_two = [(counts(8), counts(2, minute % 2 == 0)) for minute in range(30)]
+    together, paired = (
+        heard(minutes(*each, seconds=seconds)).evidence[0] for each, seconds in ((few, 60), (by_two, 120))
+    )
+    assert (together.minutes, together.candidate_bad) == (60, 15)
+    assert together.worse_peak == pytest.approx(paired.worse_peak)
+
+
+def test_a_row_lasts_five_minutes_at_most_and_the_day_before_has_no_say():
+    """Whatever was usual, evidence goes by the requests that there are now."""
+    hardly = [(counts(1), counts(0, 0) if minute % 2 else counts(1, 1)) for minute in range(20)]
+    by_five = [(counts(5), counts(3 - row % 2, 3 - row % 2)) for row in range(4)]
+    together, apart = (
+        heard(minutes(*each, seconds=seconds)).evidence[0] for each, seconds in ((hardly, 60), (by_five, 300))
+    )
+    assert together.worse_peak == pytest.approx(apart.worse_peak)
+    quiet_before = TrafficBaseline(14_256, 14, 9.9, 400.0)
+    failing = minutes(*[(counts(432), counts(48, 23))] * 4)
+    assert heard(failing, baseline=quiet_before).evidence[0].convicted_at == heard(failing).evidence[0].convicted_at
 
 
 # A shared outage.

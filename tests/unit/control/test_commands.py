@@ -1,8 +1,10 @@
 """What people may say of a rollout, when it counts, and what they are answered where it does not."""
 
+import json
+
 import pytest
 
-from tidegate.control.commands import KINDS, Command, GivenCommand, Situation, refusal
+from tidegate.control.commands import KINDS, Command, Controls, GivenCommand, Situation, refusal
 
 SAID = {
     "command": "pause",
@@ -79,3 +81,14 @@ COUNT = {
 def test_a_command_counts_where_it_can_do_something(where):
     situation, count = COUNT[where]
     assert {command for command in KINDS if refusal(command, situation) is None} == count
+
+
+def test_the_example_of_a_command_is_one():
+    with pytest.raises(ValueError, match="It looks like") as refused:
+        Command.parse({})
+    example = Command.parse(json.loads(str(refused.value).partition("It looks like ")[2]))
+    assert (example.command, example.function_name, example.alias_name) == ("pause", "checkout", "live")
+
+
+def test_nobody_has_said_anything_at_first():
+    assert (Controls().count, Controls().pause, Controls().pending) == (0, None, None)

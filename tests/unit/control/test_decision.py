@@ -1,6 +1,7 @@
 """Decisions: what a poll saw becomes wait, advance, promote or roll back."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,10 +12,10 @@ from tidegate.analysis import limits
 from tidegate.analysis.check import Check, Finding, alarm_check
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
-from tidegate.analysis.health import HealthPolicy
+from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.last_step import LastStepCheck
-from tidegate.analysis.measurement import AlarmReading, Counts, Shift
+from tidegate.analysis.measurement import AlarmReading, AlarmTimes, Counts, Shift
 from tidegate.control import item_size
 from tidegate.control.commands import Controls, GivenCommand
 from tidegate.control.decision import bake_seconds, decide
@@ -24,6 +25,8 @@ from tidegate.planning.strategy import COMPARISON, Step, all_at_once
 
 SERVED = Counts(1000, 0, 0)
 SETTLED = 300.0 + 120
+#: An alarm of one minute.
+SOON = AlarmTimes(60, 180)
 FINISH = GivenCommand("1", "finish", "ana", "enough", 5.0)
 PAUSE = GivenCommand("2", "pause", "bo", "lunch", 6.0)
 TRIPPED = LastStepCheck("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
@@ -31,6 +34,11 @@ TRIPPED = LastStepCheck("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0
 
 def check(finding):
     return Check("errors", 1.0, 1.0, "%", finding, of=100, convicts=finding is Finding.HARMFUL)
+
+
+def asked(reading, times=SOON, last_weight_seconds=math.inf):
+    rule = AlarmRule(reading.name, times=times)
+    return alarm_check(reading, rule, first_shift_at=0.0, last_weight_seconds=last_weight_seconds)
 
 
 def at_step(step, weight=10.0, extended=0, **more):
@@ -78,7 +86,7 @@ def test_proof_promotes(plan):
 
 
 def test_a_promotion_names_what_proves_it_and_nothing_that_does_not(plan):
-    alarms = [alarm_check(AlarmReading("calm", "OK")), alarm_check(AlarmReading("odd", "ALARM", recovered=False))]
+    alarms = [asked(AlarmReading("calm", "OK")), asked(AlarmReading("odd", "ALARM", recovered=False))]
     limited = limits.checks(replace(plan.health, max_error_percent=5.0, max_duration_p99_ms=900.0), SERVED, SERVED)
     judged = Check("slow compared", 0.5, 1.2, "%", Finding.HEALTHY, of=900, sentence="no worse", covers="slow")
     observed = Observation(SETTLED, (*alarms, *limited, judged), Comparison(), SERVED, SERVED, seen_until=SETTLED)
@@ -88,7 +96,7 @@ def test_a_promotion_names_what_proves_it_and_nothing_that_does_not(plan):
 
 
 def test_names_without_end_do_not_fill_the_record(plan):
-    alarms = tuple(alarm_check(AlarmReading(f"{number:03}{'é' * 252}", "OK")) for number in range(100))
+    alarms = tuple(asked(AlarmReading(f"{number:03}{'é' * 252}", "OK")) for number in range(100))
     observed = Observation(SETTLED, alarms, Comparison(), SERVED, SERVED, seen_until=SETTLED)
     names = decide(plan, at_step(2, 100.0), observed).decision.proven_by
     assert names == tuple(alarm.name for alarm in alarms[: len(names)])
@@ -106,9 +114,9 @@ def test_what_earlier_steps_served_is_no_proof_of_the_last_one(plan):
 
 
 def test_harm_that_is_not_the_candidates_convicts_nobody(plan):
-    gone = alarm_check(AlarmReading("a", None))
-    early = alarm_check(AlarmReading("a", "ALARM", 150.0))
-    fired = alarm_check(AlarmReading("a", "ALARM", 250.0, fired_since_shift=True))
+    gone = asked(AlarmReading("a", None))
+    early = asked(AlarmReading("a", "ALARM", -150.0))
+    fired = asked(AlarmReading("a", "ALARM", 250.0, fired_at=250.0))
     for harm, convicts in ((gone, False), (early, False), (fired, True)):
         decided = decide(plan, at_step(0), Observation(10.0, (harm,)))
         assert (decided.decision.action, decided.decision.convicts) == ("roll_back", convicts)
@@ -306,18 +314,82 @@ def test_nothing_is_promoted_as_proven_without_a_healthy_gate_and_none_that_is_n
         (AlarmReading("a", "INSUFFICIENT_DATA", 5.0), Finding.UNKNOWN),
         (AlarmReading("a", None), Finding.HARMFUL),
         (AlarmReading("a", "OK", 5.0, broken=True), Finding.HARMFUL),
-        (AlarmReading("a", "OK", 500.0, fired_since_shift=True), Finding.HARMFUL),
+        (AlarmReading("a", "OK", 500.0, fired_at=450.0), Finding.HARMFUL),
         (AlarmReading("a", "OK", 5.0, stale=True), Finding.UNKNOWN),
         (AlarmReading("a", "ALARM", 5.0, stale=True), Finding.HARMFUL),
     ],
 )
 def test_an_alarm_speaks_of_harm_when_it_fires_fired_is_gone_or_is_broken(reading, finding):
-    assert alarm_check(reading).finding is finding
+    assert asked(reading).finding is finding
 
 
 def test_an_alarm_that_has_fired_ever_since_before_the_rollout_is_ignored():
-    assert alarm_check(AlarmReading("a", "ALARM", 5.0, recovered=False)).finding is Finding.IGNORED
-    assert alarm_check(AlarmReading("a", "ALARM", 500.0)).finding is Finding.HARMFUL
+    assert asked(AlarmReading("a", "ALARM", 5.0, recovered=False)).finding is Finding.IGNORED
+    assert asked(AlarmReading("a", "ALARM", 500.0)).finding is Finding.HARMFUL
+
+
+@pytest.mark.parametrize(
+    ("needs", "at_last_weight", "finding", "says"),
+    [
+        (180, 179.9, Finding.UNSEEN, "alarm a is OK, and could not have fired yet: it needs 3 min at 100 %"),
+        (180, 180.0, Finding.HEALTHY, "alarm a is OK"),
+        (1020, 540.0, Finding.UNSEEN, "alarm a is OK, and could not have fired yet: it needs 17 min at 100 %"),
+        (None, 1e9, Finding.UNSEEN, "alarm a is OK, and nobody knows how long it needs to fire"),
+    ],
+)
+def test_an_alarm_that_had_no_time_to_fire_is_no_healthy_gate(needs, at_last_weight, finding, says):
+    check = asked(AlarmReading("a", "OK", 5.0), AlarmTimes(needs_seconds=needs), at_last_weight)
+    assert (check.finding, str(check), check.convicts) == (finding, says, False)
+
+
+@pytest.mark.parametrize(
+    ("soonest", "fired_at", "convicts"), [(60, 59.9, False), (60, 60.0, True), (300, 299.0, False), (300, 300.0, True)]
+)
+@pytest.mark.parametrize("state", ["ALARM", "OK"])
+def test_an_alarm_that_fires_before_it_can_have_seen_the_candidate_rolls_back_and_convicts_nobody(
+    soonest, fired_at, convicts, state
+):
+    check = asked(AlarmReading("a", state, 400.0, fired_at=fired_at), AlarmTimes(soonest, 1020))
+    assert (check.finding, check.convicts) == (Finding.HARMFUL, convicts)
+
+
+def observe_alarm(plan, progress, reading, now):
+    rule = AlarmRule("a", times=AlarmTimes(60, 180))
+    return Observation.of(replace(plan, alarms=(rule,)), progress, (), [reading], now).checks
+
+
+def test_only_the_time_at_the_last_weight_counts(plan):
+    plan, well = replace(plan, health=HealthPolicy(judge=None)), AlarmReading("a", "OK", 5.0)
+    for step, now, finding in ((1, 900.0, Finding.UNSEEN), (2, 179.0, Finding.UNSEEN), (2, 180.0, Finding.HEALTHY)):
+        (check,) = observe_alarm(plan, at_step(step), well, now)
+        assert check.finding is finding
+
+
+def test_an_alarm_that_fires_before_any_traffic_convicts_nobody(plan):
+    plan = replace(plan, health=HealthPolicy(judge=None))
+    (check,) = observe_alarm(plan, Progress.before_traffic("r1", 0.0), AlarmReading("a", "ALARM", 90.0, 90.0), 100.0)
+    assert (check.finding, check.convicts) == (Finding.HARMFUL, False)
+
+
+def test_without_a_judge_an_alarm_that_cannot_have_fired_is_waited_for_and_then_nothing_is_proven(plan):
+    waiting = look_at(plan, Finding.HEALTHY, Finding.UNSEEN)
+    assert (waiting.decision.action, waiting.progress.extended_seconds) == ("wait", 60)
+    decided = look_at(plan, Finding.HEALTHY, Finding.UNSEEN, extended=600)
+    assert (decided.decision.action, decided.decision.proven) == ("promote", False)
+    wary = replace(plan, health=HealthPolicy(when_inconclusive="roll_back"))
+    assert look_at(wary, Finding.UNSEEN, extended=600).decision.action == "roll_back"
+
+
+def test_where_the_judge_proves_no_alarm_is_waited_for_and_the_reason_says_which_is_not_counted(plan):
+    clear = evidence(minutes=9, stable=900, candidate=900, settled_minutes=9, recent=(0, 1, 0, 1))
+    comparison = Comparison((clear,))
+    assert [one.finding for one in comparison.checks()] == [Finding.HEALTHY]
+    unseen = asked(AlarmReading("a", "OK", 5.0), AlarmTimes(60, 1020), 420.0)
+    observed = Observation(SETTLED, (*comparison.checks(), unseen), comparison, SERVED, SERVED, seen_until=SETTLED)
+    decided = decide(plan, at_step(2, 100.0), observed).decision
+    assert (decided.action, decided.proven, decided.proven_by) == ("promote", True, ("errors",))
+    assert decided.reason.startswith("every gate that could speak is healthy: no worse than the stable version: 0 %")
+    assert decided.reason.endswith("; alarm a is OK, and could not have fired yet: it needs 17 min at 100 %")
 
 
 def test_progress_survives_the_journey_through_json():

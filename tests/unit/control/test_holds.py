@@ -140,3 +140,8 @@ def test_before_any_traffic_an_approval_is_waited_for_and_then_the_first_weight_
     assert decide(first, waiting, Observation(LATER + 5)).decision.action == "hold"
     approved = replace(waiting, approval_step=None, approved=0)
     assert said(decide(first, approved, Observation(LATER + 5))) == ("advance", "the first weight may be set")
+
+
+def test_what_waits_before_any_traffic_says_for_what_and_since_when():
+    waiting = Progress.before_traffic("r1", LATER, 0)
+    assert (waiting.approval_step, waiting.held_since, waiting.shifts, waiting.step) == (0, LATER, (), -1)

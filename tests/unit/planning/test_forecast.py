@@ -109,8 +109,8 @@ def test_one_minute_of_few_requests_or_against_a_failing_stable_version_shows_no
 
 
 def test_minutes_that_are_judged_together_are_one_row():
-    assert harm(Step(50, 300), day(9.9)) is None
-    assert harm(Step(50, 300), day(10)) is not None
+    assert harm(Step(50, 300), day(1.9)) is None
+    assert harm(Step(50, 300), day(10)) < harm(Step(50, 300), day(9.9))
 
 
 def test_slow_requests_do_not_count_while_the_candidate_warms_up():

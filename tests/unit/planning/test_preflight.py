@@ -57,3 +57,14 @@ def test_a_firing_alarm_refuses_the_rollout_unless_the_request_ignores_it():
         require_ready_alarms((AlarmRule("a"),), firing)
     require_ready_alarms((AlarmRule("a", "ignore_until_ok"),), firing)
     require_ready_alarms((AlarmRule("a"),), {"a": AlarmReading("a", "INSUFFICIENT_DATA")})
+
+
+def test_an_alarm_of_many_series_may_not_be_ignored_until_it_is_ok():
+    """It stays in ALARM while one of them recovers and another begins."""
+    readings = {name: AlarmReading(name, "OK", has_contributors=True) for name in ("a", "b")}
+    readings["one"] = AlarmReading("one", "ALARM")
+    ignoring = tuple(AlarmRule(name, "ignore_until_ok") for name in readings)
+    with pytest.raises(AlarmUnusable, match=r"ignore_until_ok cannot be used for a, b: .* many contributors") as caught:
+        require_ready_alarms(ignoring, readings)
+    assert "one" not in str(caught.value).partition(":")[0].split(" for ")[1]
+    require_ready_alarms((AlarmRule("a"), AlarmRule("one", "ignore_until_ok")), readings)

@@ -339,7 +339,7 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
             "candidate": {"state": "Pending", "active_after_seconds": 60},
             "timeline": [
                 {"at_second": at, "do": "command", "command": command}
-                for at, command in ((30, "pause"), (150, "resume"), (400, "approve"), (1200, "revert"))
+                for at, command in ((30, "pause"), (150, "resume"), (400, "approve"), (1400, "revert"))
             ],
         },
     ),

@@ -14,7 +14,8 @@ from tidegate.views import report
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 WATCHED: dict[str, Any] = {"alarms": [{"name": "checkout-errors"}]}
-ANSWERS = {"candidate": {"error_rate": 0, "duration_ms": {"median": 5, "p99": 20}}}
+#: Every request is answered by a 500, quickly.
+ANSWERS = {"candidate": {"answered_error_rate": 1, "error_rate": 0, "duration_ms": {"median": 5, "p99": 20}}}
 UNSEEN = "is no Lambda error, and neither the judge nor a limit sees it; name an alarm on"
 API = {
     "FunctionName": "checkout",
@@ -116,6 +117,20 @@ def test_failures_that_are_answered_are_promoted_with_a_warning_and_as_no_more_t
     (warning,) = told["view"].warnings
     assert warning.startswith(begins)
     assert warning.endswith(f"{UNSEEN} {watched} in the request's alarms")
+
+
+def test_a_scenarios_own_event_source_is_warned_of_where_it_takes_partial_responses():
+    for partial in (True, False):
+        source = {"type": "sqs", "partial_batch_responses": partial}
+        told = played({}, {**ANSWERS, "function": {"event_source": source}})
+        assert told["output"]["proven_by"] == ["errors", "slow"]
+        assert len(told["view"].warnings) == partial
+
+
+def test_an_alarm_that_cannot_have_fired_yet_proves_nothing():
+    slow = {**WATCHED["alarms"][0], "period_seconds": 300, "evaluation_periods": 6}
+    told = played({"alarms": ["checkout-errors"]}, {"alarms": [slow]})
+    assert (told["output"]["proven"], told["output"]["proven_by"]) == (True, ["errors", "slow"])
 
 
 def test_callers_of_several_kinds_are_warned_of_once_each():

@@ -72,19 +72,21 @@ def test_as_json_the_plan_is_one_object_with_its_cost(say, live):
 
 
 def test_how_long_it_takes_at_most_and_costs_is_what_the_plan_allows(say, live):
-    """A wait for proof may come after every step back: three days of people's time, and none of the rollout's own."""
+    """On every way up a step that could not be seen and the promotion may wait for a person: six days of people's time,
+    and none of the rollout's own.
+    """
     held = {**REQUEST, "health": {"when_inconclusive": "hold"}, "max_pause_seconds": 0}
     with live(at_second=None):
         answer = json.loads(say("plan", "-", "--json", given=held).stdout)
         said = " ".join(say("plan", "-", given=held).stdout.split())
     plan = Plan.from_json(answer["plan"])
-    assert (plan.max_step_backs, plan.approval_seconds) == (2, 3 * plan.health.max_hold_seconds)
+    assert (plan.max_step_backs, plan.approval_seconds) == (2, 6 * plan.health.max_hold_seconds)
     assert (
-        f"takes about 17 min if all goes well, {format_duration(plan.watched_seconds)} at most, and 3 d more where"
+        f"takes about 17 min if all goes well, {format_duration(plan.watched_seconds)} at most, and 6 d more where"
         in said
     )
-    assert plan.watched_seconds == plan.longest_seconds - 3 * 86_400 < 2 * 3600
-    watched, held_looks = plan.watched_seconds // plan.poll_seconds, 3 * 86_400 // plan.hold_poll_seconds
+    assert plan.watched_seconds == plan.longest_seconds - 6 * 86_400 < 2 * 3600
+    watched, held_looks = plan.watched_seconds // plan.poll_seconds, 6 * 86_400 // plan.hold_poll_seconds
     assert cost.at_most(plan).invocations == pytest.approx(watched + held_looks, abs=30)
     assert f"{cost.price(answer['cost']['dollars_at_most'])} at most" in said
 

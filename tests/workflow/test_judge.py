@@ -100,7 +100,8 @@ def test_turned_off_it_says_nothing(tell):
 
 
 def test_late_metrics_are_waited_for(tell):
-    story = tell(metric_delay_seconds=400)
+    """Each step until something of it is seen: what is as late as a bake is long takes the extension thrice."""
+    story = tell({"health": {"max_extension_seconds": 900}}, metric_delay_seconds=400)
     assert (story.outcome, story.proven) == ("promoted", True)
     assert story.virtual_seconds > 900 + 300
 

@@ -71,7 +71,7 @@ NAMED = (
     ),
     _named(
         "guard_alarm counts alarms from before the rollout",
-        ("guard_alarm.py", "_counts", r" or fired_at < lock\.plan\.started_at", ""),
+        ("guard_alarm.py", "_rule", r" or fired_at < lock\.plan\.started_at", ""),
     ),
     _named(
         "the sweeper restores while another rollout runs",

@@ -87,6 +87,11 @@ class Comparison:
         return bool(self.evidence) and not self.unjudged and all(one.step_cleared for one in self.evidence)
 
     @property
+    def unjudged_metric(self) -> str:
+        """What is asked about and cannot be judged, in words; "" where everything can."""
+        return _UNJUDGED.sentence if self.unjudged else ""
+
+    @property
     def compared(self) -> str:
         """Both versions' failures so far, in words; "" where they are not compared."""
         return next((_compared(one) for one in self.evidence if one.metric == "errors"), "")

@@ -62,8 +62,10 @@ RECENT_MINUTES: Final = 5
 #: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
 FEWEST_MINUTES: Final = 5
 #: A candidate is proven harmless where what it may exceed the tolerated ratio by is at most so many times what is
-#: tolerated, and at most this share of its requests; but nobody needs to prove less than the other share.
-PROVEN_TOLERANCES, PROVEN_INCREASE, PROVEN_LEAST = 3.0, 0.01, 0.001
+#: tolerated at the stable version's rate, or so many times the tolerated increase,
+PROVEN_TOLERANCES, PROVEN_INCREASES = 3.0, 5.0
+#: and at most this share of its requests; but nobody needs to prove less than the other share.
+PROVEN_MOST, PROVEN_LEAST = 0.01, 0.001
 #: What is tolerated unless the request says otherwise.
 TOLERATED_ERRORS, TOLERATED_SLOW = Tolerance(1.2, 0.001), Tolerance(1.25, 0.002)
 
@@ -160,8 +162,9 @@ class Evidence:
     def provable_excess(self) -> float:
         """The most that a candidate which is proven may exceed the tolerated ratio by: it scales with the tolerance."""
         usual = self.stable_bad / self.stable if self.stable else 0.0
-        tolerated = (self.tolerance.max_ratio - 1) * usual + self.tolerance.max_increase
-        return min(max(PROVEN_TOLERANCES * tolerated, PROVEN_LEAST), PROVEN_INCREASE)
+        increase = self.tolerance.max_increase
+        tolerated = (self.tolerance.max_ratio - 1) * usual + increase
+        return min(max(PROVEN_TOLERANCES * tolerated, PROVEN_INCREASES * increase, PROVEN_LEAST), PROVEN_MOST)
 
 
 def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:

@@ -37,12 +37,16 @@ _Found = Mapping[str, float]
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """One statistic of one of the alias's metrics; of one version's requests only where `version` is given."""
+    """One statistic of one of the alias's metrics; of one version's requests only where `version` is given.
+
+    `period_seconds` where it is another one than that of the queries beside it.
+    """
 
     name: str
     metric: str
     statistic: str
     version: str | None = None
+    period_seconds: int | None = None
 
 
 def read_rollout(
@@ -190,6 +194,7 @@ def read_baseline(alias: Alias, *, before: float) -> TrafficBaseline:
         _Query("p99", "Duration", "p99"),
         _Query("timed", "Duration", "SampleCount"),
         _Query("throttled", "Throttles", "Sum"),
+        _Query("short", "Invocations", "Sum", period_seconds=_SHORT_SECONDS),
     ]
     # On whole hours, since hourly datapoints begin there (API reference, GetMetricData, StartTime).
     first = math.floor((before - _DAY_SECONDS) / _HOUR_SECONDS) * _HOUR_SECONDS
@@ -208,17 +213,15 @@ def read_baseline(alias: Alias, *, before: float) -> TrafficBaseline:
         p99_ms=_weighted_median([(found["p99"], found.get("timed", 0)) for _, found in busy if "p99" in found]),
         throttled=round(sum(found.get("throttled", 0.0) for _, found in periods)),
         since=first,
-        hourly=_steady_hours(alias, first),
+        hourly=_steady_hours([(at - first, found["short"]) for at, found in periods if found.get("short")]),
     )
 
 
-def _steady_hours(alias: Alias, first: float) -> tuple[int | None, ...]:
+def _steady_hours(counts: Iterable[tuple[float, float]]) -> tuple[int | None, ...]:
     """The requests of each of 24 whole hours; None of an hour that had some, and in which silence was usual."""
-    fives = _read(alias, [_Query("requests", "Invocations", "Sum")], first, first + _DAY_SECONDS, _SHORT_SECONDS)
     hours: dict[int, list[float]] = defaultdict(list)
-    for at, found in fives:
-        if found["requests"]:
-            hours[int(at - first) // _HOUR_SECONDS].append(found["requests"])
+    for second, requests in counts:
+        hours[int(second) // _HOUR_SECONDS].append(requests)
     usual = {hour: round(sum(counts)) if len(counts) >= _FEWEST_BUSY else None for hour, counts in hours.items()}
     return tuple(usual.get(hour, 0) for hour in range(_DAY_SECONDS // _HOUR_SECONDS))
 
@@ -256,6 +259,7 @@ def _metric_data_query(query: _Query, alias: Mapping[str, str], period_seconds: 
         "MetricName": query.metric,
         "Dimensions": [{"Name": name, "Value": value} for name, value in dimensions.items()],
     }
+    period_seconds = query.period_seconds or period_seconds
     return {"Id": query.name, "MetricStat": {"Metric": metric, "Period": period_seconds, "Stat": query.statistic}}
 
 

@@ -269,7 +269,7 @@ def _proven(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     """Nothing is missing: promoted by the gates that are healthy, where there are any."""
     healthy = observed.found(Finding.HEALTHY)
     if healthy:
-        if hidden := _may_hang_unseen(plan, observed):
+        if hidden := observed.comparison.unjudged_metric or _may_hang_unseen(plan, observed):
             return _inconclusive(plan, progress, observed, hidden)
         compared = [check for check in healthy if check.sentence] or healthy
         reason = _proof(compared, observed.found(Finding.UNSEEN))

@@ -13,8 +13,8 @@ from tidegate.planning.strategy import Step
 from tidegate.routing import ALL_PERCENT
 
 SLOW_UNJUDGED = (
-    "slow requests cannot be judged: there is no p99 of the day before to call them slow by, so a promotion is proven"
-    " by errors alone; set health.max_duration_p99_ms"
+    "slow requests cannot be judged: there is no p99 of the day before to call them slow by, so no promotion is proven;"
+    ' set "health": {"judge": {"slow": false}} to have it proven by errors alone'
 )
 
 

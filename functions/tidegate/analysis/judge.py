@@ -49,8 +49,9 @@ BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
 BURST_THROTTLED: Final = 0.01
 #: As many calm minutes of the stable version make its rate known where no history does; until then, so much is a burst.
 BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
-#: What lasts longer than so many minutes is no burst but how things are; one blocks every acquittal for so many.
-BURST_LONGEST, BURST_RECENT = 15, 3
+#: What lasts longer than so many minutes is no burst but how things are, or than so many where nobody knows the usual
+#: rate; one blocks every acquittal for so many.
+BURST_LONGEST, BURST_LONGEST_UNKNOWN, BURST_RECENT = 15, 4, 3
 #: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
 QUIET_LOG_WEALTH: Final = math.log(2)
 #: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
@@ -187,7 +188,7 @@ def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:
             lasted = 0
             if not baseline:
                 usual, calm = Rate(usual.bad + minute.bad, usual.requests + minute.requests), calm + (tally.stable > 0)
-        found.append(0 < lasted <= BURST_LONGEST)
+        found.append(0 < lasted <= (BURST_LONGEST if calm >= BURST_KNOWN_MINUTES else BURST_LONGEST_UNKNOWN))
     return found
 
 

@@ -27,8 +27,10 @@ WHOLE_SECONDS: Final = 120
 MISSING_DEVIATIONS: Final = 3.09
 #: and a part of the requests that matters: no weight is met to the last request.
 MISSING_SHARE: Final = 0.01
-#: A lack of so many requests could have been told: below this, a test of them says nothing.
-FEWEST_TESTED: Final = 30.0
+#: A lack of so large a part would be told in 19 of 20 rollouts: below that, a test that finds nothing says nothing.
+TOLD_SHARE: Final = 0.3
+#: Standard deviations that leave 0.05 above them: with less lacking than that, none is missing.
+CLEAN_DEVIATIONS: Final = 1.645
 #: So few throttled requests are nobody's; of an alias without a day before, up to this share of them is usual.
 FEWEST_THROTTLED, USUAL_THROTTLED = 3, 0.001
 _MINUTE_SECONDS: Final = 60
@@ -39,11 +41,13 @@ class Missing:
     """The candidate's requests held against its weight: `counted`, and how many were `expected`, on the way up.
 
     `significant`: with p < 0.001 it was asked more than has been counted; those may still run, and may yet fail.
+    `clean`: the test could have told that three in ten are missing, and found no sign of any.
     """
 
     counted: int = 0
     expected: float = 0.0
     significant: bool = False
+    clean: bool = False
 
     @classmethod
     def of(cls, minutes: Iterable[Minute], shifts: Sequence[Shift], now: float) -> Self:
@@ -59,23 +63,28 @@ class Missing:
         variance = sum(requests * weight * (1 - weight) for requests, _, weight in split)
         lack = expected - counted
         beyond = MISSING_DEVIATIONS * math.sqrt(variance * _dispersion(split, counted, expected))
-        return cls(counted, expected, significant=lack > max(beyond, MISSING_SHARE * expected, 1.0))
+        return cls(
+            counted,
+            expected,
+            significant=lack > max(beyond, MISSING_SHARE * expected, 1.0),
+            clean=could_tell(expected, variance) and lack <= CLEAN_DEVIATIONS * math.sqrt(variance),
+        )
 
     @property
     def requests(self) -> int:
         """How many are out of sight; none where chance explains them."""
         return round(self.expected - self.counted) if self.significant else 0
 
-    @property
-    def clean(self) -> bool:
-        """Whether the test could have told, and found nothing."""
-        return self.expected >= FEWEST_TESTED and not self.significant
-
     def __str__(self) -> str:
         return (
             f"{self.counted:,} requests of the candidate were counted where its weight gives some {self.expected:,.0f}:"
             " the others may still run"
         )
+
+
+def could_tell(expected: float, variance: float) -> bool:
+    """Whether the test of so many requests, of that binomial variance, would find `TOLD_SHARE` of them missing."""
+    return TOLD_SHARE * expected >= (MISSING_DEVIATIONS + CLEAN_DEVIATIONS) * math.sqrt(variance) > 0
 
 
 def _split(minutes: Iterable[Minute], shifts: Sequence[Shift], now: float) -> Iterator[tuple[int, int, float]]:

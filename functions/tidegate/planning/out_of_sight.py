@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.analysis.sight import FEWEST_TESTED
+from tidegate.analysis.sight import could_tell
 from tidegate.duration import format_duration
 from tidegate.planning.pace import SETTLE_SECONDS
 from tidegate.planning.strategy import Step
@@ -27,14 +27,16 @@ def warnings(
     """
     if health.judge and health.judge.slow and baseline.p99_ms is None:
         yield SLOW_UNJUDGED
-    compared = sum(
-        baseline.requests_per_minute * step.bake_seconds / 60 * step.weight_percent / 100
+    asked = [
+        (baseline.requests_per_minute * step.bake_seconds / 60, step.weight_percent / 100)
         for step in steps
         if step.weight_percent < ALL_PERCENT
-    )
-    if health.judge and timeout_seconds and timeout_seconds > SETTLE_SECONDS and compared < FEWEST_TESTED:
+    ]
+    expected, variance = sum(n * weight for n, weight in asked), sum(n * weight * (1 - weight) for n, weight in asked)
+    hangs = bool(timeout_seconds and timeout_seconds > SETTLE_SECONDS)
+    if health.judge and hangs and not could_tell(expected, variance):
         yield (
-            f"a request may run for {format_duration(timeout_seconds)} (the function's time-out), and is counted once"
-            " it has ended: these steps compare too few requests to tell whether any hang, so a promotion will be"
+            f"a request may run for {format_duration(timeout_seconds or 0)} (the function's time-out), and is counted"
+            " once it has ended: these steps compare too few requests to tell whether any hang, so a promotion will be"
             " unproven; bake longer at a lower weight, or lower the time-out"
         )

@@ -172,7 +172,27 @@ def _scenario(random: Random) -> dict[str, Any]:
     if timeline := [_action(random) for _ in range(random.choice([0, 0, 1, 1, 2, 3]))]:
         scenario["timeline"] = timeline
     scenario["faults"] = [_fault(random) for _ in range(random.choice([1, 1, 2, 2, 3, 4]))]
-    return scenario
+    return _with_traffic(random, scenario)
+
+
+def _with_traffic(random: Random, scenario: dict[str, Any]) -> dict[str, Any]:
+    """Requests that hang, that are answered by errors, throttled, or come otherwise than the day before."""
+    candidate = {
+        "hang": {"share": random.choice([0.05, 0.3, 1]), "seconds": random.choice([30, 300, 900])},
+        "answered_error_rate": random.choice([0.05, 0.5]),
+        "slow_by_minute": [3.0, 2.0, 1.0],
+    }
+    beside = {
+        "day_before": {"requests_per_minute": random.choice([0, 9.9, 6000])},
+        "throttles": {"from_second": random.choice([0, 60]), "to_second": 1200, "share": random.choice([0.02, 0.3])},
+        "bursts": {"every_seconds": 600, "first_second": 30, "seconds": 60, "requests_per_minute": 3000},
+        "function": {"timeout_seconds": 900},
+    }
+    shown = {key: value for key, value in candidate.items() if _perhaps(random, 0.05)}
+    more = {key: value for key, value in beside.items() if _perhaps(random, 0.07)}
+    if shown:
+        more["candidate"] = {**scenario.get("candidate", {}), **shown}
+    return {**scenario, **more}
 
 
 def _candidate(random: Random) -> dict[str, Any]:

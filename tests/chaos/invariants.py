@@ -22,9 +22,12 @@ from tests.chaos.excuses import (
     weight_is_not_ours,
 )
 from tests.chaos.observe import LAMBDA_ITSELF, Execution, Observation, Write
+from tidegate.analysis.judge import TOLERATED_ERRORS
 
 #: What a success may not rest on: so large a part of so many requests failed, and the judge had to see it.
 HARMFUL_RATE, HARMFUL_REQUESTS = 0.3, 500
+#: So many times what is tolerated, of so many requests that were counted, is never proven harmless.
+HARMFUL_TIMES, HARMFUL_COUNTED = 5, 1000
 
 _BUGS = frozenset({"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MarshalError"})
 #: The end of an execution -> what its history item may say. A guard may restore what RollBack could not.
@@ -296,14 +299,37 @@ def _success_is_earned(case: Case, seen: Observation) -> Broken:
             yield f"the alias was made, and the output is {each.output}"
         if each.history and not made and not verdicts and not ledger_is_dead(case, seen):
             yield "promoted without a verdict in the books"
+    yield from _proven_harm(case, seen)
+
+
+def _proven_harm(case: Case, seen: Observation) -> Broken:
+    """A promotion that was proven, of a candidate that did great harm."""
     first = seen.executions[0]
     # Without the judge, proven is by the request's own alarms and limits, which may be such that nothing crosses them.
     health = case.request.get("health") if isinstance(case.request, dict) else None
-    judged = not isinstance(health, dict) or health.get("judge") is not False
-    if judged and len(seen.executions) == 1 and first.outcome == "promoted" and first.output.get("proven"):
+    if isinstance(health, dict) and health.get("judge") is False:
+        return
+    if len(seen.executions) == 1 and first.outcome == "promoted" and first.output.get("proven"):
         asked, failed = seen.traffic["to_candidate"], seen.traffic["failed_by_candidate"]
-        if asked >= HARMFUL_REQUESTS and failed / asked >= HARMFUL_RATE:
+        # What is answered is no error that anybody here could count.
+        counted = "answered_error_rate" not in case.scenario.get("candidate", {})
+        if counted and asked >= HARMFUL_REQUESTS and failed / asked >= HARMFUL_RATE:
             yield f"promoted as proven, and {failed} of {asked} requests failed for its sake"
+    for each in seen.executions:
+        if each.outcome == "promoted" and each.output.get("proven") and each.history:
+            yield from _counted_harm(json.loads(each.history[0]["document"])["verdicts"])
+
+
+def _counted_harm(verdicts: list[dict[str, Any]]) -> Broken:
+    """The last verdict's own counts, held against what is tolerated by default."""
+    if not verdicts:
+        return
+    (requests, errors), (others, failed) = (
+        (verdicts[-1][version]["requests"], verdicts[-1][version]["errors"]) for version in ("candidate", "stable")
+    )
+    tolerated = TOLERATED_ERRORS.max_ratio * failed / max(others, 1) + TOLERATED_ERRORS.max_increase
+    if others and requests >= HARMFUL_COUNTED and errors >= HARMFUL_TIMES * tolerated * requests:
+        yield f"promoted as proven, and {errors} of {requests} counted requests failed; {failed} of {others} before"
 
 
 def _ends_in_its_state(_: Case, seen: Observation) -> Broken:

@@ -10,6 +10,10 @@ from typing import Any
 from tests.chaos.case import Case
 
 _RESTART_SECONDS = 10
+TRAFFIC = frozenset(
+    {"hang", "answered_error_rate", "slow_by_minute", "day_before", "throttles", "bursts", "function"}
+    | {"metric_delay_seconds", "shared_outage"}
+)
 #: Kinds of which older cases knew nothing.
 MEDDLING = frozenset(
     {
@@ -34,14 +38,23 @@ def kinds_of(case: Case) -> set[str]:
 
 
 def table(cases: Iterable[Case]) -> str:
-    """How many cases hold each kind: what people do, how calls and handlers fail, and what becomes of events."""
+    """How many cases hold each kind: what people do, how calls and handlers fail, what becomes of events, and how the
+    traffic is.
+    """
+    cases = list(cases)
     actions, faults, events = Counter[str](), Counter[str](), Counter[str]()
     for case in cases:
         actions.update({kind for action in case.timeline for kind in _action(action)} | set(_together(case)))
         faults.update({str(fault["error"]) for fault in case.faults if "event" not in fault})
         events.update({f"{fault['event']} {fault['error']}" for fault in case.faults if "event" in fault})
-    rows = [("people", actions), ("faults", faults), ("events", events)]
+    traffic = Counter(word for case in cases for word in traffic_of(case))
+    rows = [("people", actions), ("faults", faults), ("events", events), ("traffic", traffic)]
     return "\n".join(f"  {name}: {_counted(counts)}" for name, counts in rows)
+
+
+def traffic_of(case: Case) -> set[str]:
+    """The words of its scenario that say what cannot be seen of the traffic, or only late."""
+    return TRAFFIC & {*case.scenario, *case.scenario.get("candidate", {})}
 
 
 def _counted(counts: Counter[str]) -> str:

@@ -10,7 +10,7 @@ from sandbox.scenario import Scenario
 from tests.chaos.case import Case
 from tests.chaos.generator import HANDLERS, generate
 from tests.chaos.invariants import CHECKS, broken
-from tests.chaos.kinds import MEDDLING, kinds_of
+from tests.chaos.kinds import MEDDLING, TRAFFIC, kinds_of, traffic_of
 from tests.chaos.meddlers import SLOW_CALLS, STALE_READS
 from tests.chaos.observe import Said, Stored, Write, observe
 from tests.chaos.operators import COMMANDS, MOMENTS
@@ -107,6 +107,11 @@ def test_every_command_hook_gate_and_profile_is_there_some_time():
     assert {approval.get("on_timeout") for approval in approvals} == {None, "continue", "roll_back"}
     assert {request["health"].get("when_inconclusive") for request in requests if "health" in request} >= {"hold"}
     assert any(request.get("create_alias") and "profile" in request for request in requests)
+
+
+def test_what_cannot_be_seen_is_there_some_time():
+    cases = [generate(f"any.{number}") for number in range(600)]
+    assert {word for case in cases for word in traffic_of(case)} == TRAFFIC
 
 
 def test_no_handler_is_spared():

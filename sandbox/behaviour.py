@@ -121,6 +121,9 @@ def usual_ms(behaviour: Behaviour, requests: int, turn: int) -> Samples:
     return Counter(whole_ms(duration) for duration in usual)
 
 
+_LONGEST_MS = 365 * 86_400_000.0
+
+
 def whole_ms(duration_ms: float) -> int:
-    """Lambda's Duration, a whole number of milliseconds here, and never none."""
-    return max(1, round(duration_ms))
+    """Lambda's Duration, a whole number of milliseconds here, never none, and a year at most."""
+    return max(1, round(min(duration_ms, _LONGEST_MS)))

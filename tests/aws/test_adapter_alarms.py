@@ -196,7 +196,7 @@ def test_without_a_shift_nothing_has_fired_since(inhabit):
 
 def test_an_alarm_is_read_with_its_times_where_they_are_asked_for(inhabit):
     inhabit(alarms=[{**ERRORS, "period_seconds": 300, "evaluation_periods": 3}])
-    assert read_one("errors", timed=True).times == AlarmTimes(300, 3 * 300 + 120)
+    assert read_one("errors", timed=True).times == AlarmTimes(60, 3 * 300 + 120)
     assert read_one("errors").times == AlarmTimes(60, None)
 
 

@@ -27,21 +27,21 @@ def of(expression, **more):
 GROUPED = 'SELECT SUM(Errors)\n FROM SCHEMA("AWS/Lambda", FunctionName) group  by FunctionName'
 KINDS = {
     "one minute": (metric(60), AlarmTimes(60, 180)),
-    "three times five minutes": (metric(300, 3), AlarmTimes(300, 1020)),
-    "two of three": (metric(300, 3, DatapointsToAlarm=2), AlarmTimes(300, 720)),
+    "three times five minutes": (metric(300, 3), AlarmTimes(60, 1020)),
+    "two of three": (metric(300, 3, DatapointsToAlarm=2), AlarmTimes(60, 720)),
     "high resolution": (metric(10, 3), AlarmTimes(60, 150)),
-    "a day": (metric(86_400), AlarmTimes(86_400, 86_520)),
+    "a day": (metric(86_400), AlarmTimes(60, 86_520)),
     "metric math: its longest period": (
         math(stat("a", 60), stat("b", 300), of("a / b"), evaluated=3, DatapointsToAlarm=2),
         AlarmTimes(60, 720),
     ),
-    "an expression with a period of its own": (math(of("TIME_SERIES(1)", Period=120)), AlarmTimes(120, 240)),
+    "an expression with a period of its own": (math(of("TIME_SERIES(1)", Period=120)), AlarmTimes(60, 240)),
     "an anomaly detection band": (
         math(stat("m1", 300), of("ANOMALY_DETECTION_BAND(m1, 2)"), evaluated=2, ThresholdMetricId="e"),
-        AlarmTimes(300, 720),
+        AlarmTimes(60, 720),
     ),
-    "aligned to the clock": (metric(3600, EvaluationWindow={"WallClockWindow": {}}), AlarmTimes(3600, 7320)),
-    "sliding": (metric(3600, EvaluationWindow={"SlidingWindow": {}}), AlarmTimes(3600, 3720)),
+    "aligned to the clock": (metric(3600, EvaluationWindow={"WallClockWindow": {}}), AlarmTimes(60, 7320)),
+    "sliding": (metric(3600, EvaluationWindow={"SlidingWindow": {}}), AlarmTimes(60, 3720)),
     "Metrics Insights": (math(of("SELECT MAX(Errors) FROM Lambda", Period=60)), UNKNOWN),
     "Metrics Insights with groups": (math(of(GROUPED, Period=60)), UNKNOWN),
     "metric math over a query": (math(of("select MAX(Errors) FROM Lambda", Period=60), of("e * 2")), UNKNOWN),
@@ -109,7 +109,7 @@ def chain(levels):
 
 
 def test_nested_composites_are_followed_within_a_bound():
-    assert times_of("c0", chain(5)) == (AlarmTimes(300, 1020), 5)
+    assert times_of("c0", chain(5)) == (AlarmTimes(60, 1020), 5)
     assert times_of("c0", chain(6)) == (UNKNOWN, 5)
 
 

@@ -54,12 +54,51 @@ def test_nobody_who_is_asked_and_does_not_answer_goes_on(tell):
     health = {"when_inconclusive": "hold", "max_extension_seconds": 60, "max_hold_seconds": 600}
     story = tell({"health": health}, metric_delay_seconds=7200)
     assert (story.outcome, shifts(story)) == ("rolled_back", 1)
-    assert story.cause == "nobody approved 50 % within 10 min"
+    assert story.cause == "nobody approved 50 % although it could not be seen within 10 min"
+
+
+def test_a_question_that_nobody_answered_falls_away_once_metrics_come(tell):
+    health = {"when_inconclusive": "hold", "max_extension_seconds": 60, "max_hold_seconds": 3600}
+    story = tell({"health": health}, metric_delay_seconds=500)
+    assert (story.outcome, story.events.count("ApprovalNeeded") >= 1, shifts(story)) == ("promoted", True, 3)
+
+
+def test_who_approves_a_step_that_may_go_on_without_has_not_been_asked_what_nobody_saw(tell):
+    approval = {"timeout_seconds": 60, "on_timeout": "continue"}
+    steps = [{"weight": 10, "bake_seconds": 60}, {"weight": 50, "bake_seconds": 60, "approval": approval}]
+    health = {"when_inconclusive": "hold", "max_extension_seconds": 60, "max_hold_seconds": 600}
+    story = tell(
+        {"steps": [*steps, {"weight": 100, "bake_seconds": 60}], "health": health},
+        metric_delay_seconds=7200,
+        candidate={"error_rate": 0.5},
+    )
+    assert (story.outcome, shifts(story)) == ("rolled_back", 1)
 
 
 def test_a_cloudwatch_that_is_throttled_is_no_harm(tell):
-    story = tell(faults=[{"call": "cloudwatch.GetMetricData", "error": "Throttling", "times": 40, "skip": 1}])
-    assert story.outcome == "promoted"
+    story = tell(faults=[{"call": "cloudwatch.GetMetricData", "error": "Throttling", "times": "always", "skip": 1}])
+    assert (story.outcome, shifts(story)) == ("rolled_back", 1)
+    assert "nothing could be seen: could not read the alias's metrics" in story.cause
+
+
+@pytest.mark.parametrize("request_", [{"strategy": "Linear10PercentEvery1Minute"}, {"health": {"judge": False}}])
+def test_no_metric_can_be_there_in_the_first_minutes_and_that_costs_no_extension(tell, request_):
+    health = {"max_extension_seconds": 0, **request_.get("health", {})}
+    assert tell({**request_, "health": health}).outcome == "promoted"
+
+
+def test_limits_without_the_judge_are_as_blind(tell):
+    health = {"judge": False, "max_error_percent": 5}
+    story = tell({"health": health}, metric_delay_seconds=1200, candidate={"error_rate": 0.49})
+    assert (story.outcome, shifts(story)) == ("rolled_back", 1)
+
+
+def test_a_bad_day_before_is_no_excuse_for_today(tell):
+    steps = [{"weight": 10, "bake_seconds": 120}, {"weight": 100, "bake_seconds": 1200}]
+    story = tell(
+        {"steps": steps}, requests_per_minute=100, day_before={"error_rate": 0.05}, candidate={"error_rate": 0.03}
+    )
+    assert not story.proven
 
 
 def test_short_steps_wait_for_the_first_sight_and_for_no_more(tell):
@@ -102,9 +141,10 @@ def test_a_candidate_of_which_some_requests_hang_is_never_proven(tell, request_)
 
 
 def test_requests_that_are_missing_hold_the_step_and_are_said(tell):
-    story = tell({"steps": [{"weight": 25, "bake_seconds": 300}, {"weight": 100, "bake_seconds": 60}]}, candidate=HANGS)
+    steps = [{"weight": 25, "bake_seconds": 300}, {"weight": 100, "bake_seconds": 60}]
+    story = tell({"steps": steps}, requests_per_minute=1200, candidate=HANGS)
     assert (story.outcome, shifts(story)) == ("rolled_back", 1)
-    assert "requests of the candidate were counted where its weight gives some" in story.cause
+    assert "were expected by its weight: the rest may still be running" in story.cause
 
 
 def test_a_long_time_out_costs_a_good_release_nothing_where_the_ramp_could_tell(tell):

@@ -72,7 +72,7 @@ class Comparison:
 
     @property
     def burst(self) -> bool:
-        """Whether both versions fail just now, or did until a moment ago."""
+        """Whether both versions fail just now or requests are throttled, or were until a moment ago."""
         return any(one.burst for one in self.evidence)
 
     @property
@@ -199,10 +199,13 @@ def compare(
     evidence, last_step, unguarded = [], [], []
     for name in judge.tolerances():
         rows = [_row(name, minute, shifts, now) for minute in over]
-        known = _usual(name, over, rows, shifts, baseline)
-        last = [row for row in rows if row.in_step] if alone else []
         before = _before(name, baseline)
-        settled = list(_uncompared(name, last, known, before, missing))
+        ramp = _ramp(over, rows, shifts, before)
+        known = _usual(ramp, before)
+        last = [row for row in rows if row.in_step] if alone else []
+        rates = (known, before, _stable_rate(ramp, burst=False) if name == "errors" else None)
+        floors = [rate.at_least for rate in rates if rate and rate.requests]
+        settled = list(_uncompared(name, last if known else (), floors, missing))
         evidence.append(judging.examine(name, list(long_enough(over, rows, shifts)), judge, before, settled))
         if alone and known:
             last_step.append(check_last_step(name, last, judge, known))
@@ -211,15 +214,11 @@ def compare(
     return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged)
 
 
-def _uncompared(
-    name: MetricName, last: Iterable[Row], known: Rate | None, before: Rate | None, missing: int
-) -> Iterator[Tally]:
+def _uncompared(name: MetricName, last: Iterable[Row], floors: Sequence[float], missing: int) -> Iterator[Tally]:
     """What bounds the excess beside the compared rows: the last weight, and all that is missing as if it had failed."""
-    floors = [rate.at_least for rate in (known, before) if rate]
-    # Slow is by definition one in a hundred of the day before; failures are held against the lower of both rates.
+    # Slow is by definition one in a hundred of the day before; failures are held against the lowest rate that is known.
     floor = (max if name == "slow" else min)(floors, default=0.0)
-    if known:
-        yield from (Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence)
+    yield from (Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence)
     if missing and name == "errors":
         yield Tally(math.inf, missing, 0, missing, floor)
 
@@ -263,28 +262,33 @@ def _counted(name: MetricName, counts: Counts) -> tuple[int, int] | None:
     return None if requests is None or bad is None else (requests, bad)
 
 
-def _usual(
-    name: MetricName, minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], baseline: TrafficBaseline
-) -> Rate | None:
-    """The stable version's rate on the way up to the present weight, or else before the rollout."""
+def _ramp(
+    minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], day_before: Rate | None
+) -> list[tuple[Tally, bool]]:
+    """The way up to the present weight, minute by minute, and whether each was a shared burst."""
     ascent = shifts[0].at
     for before, after in pairwise(shifts):
         if after.weight_percent < before.weight_percent:
             ascent = after.at
-    day_before = _before(name, baseline)
-    ramp = [
-        (row, burst)
+    return [
+        (row.tally, burst)
         for minute, row, burst in zip(minutes, rows, judging.shared_bursts(rows, day_before), strict=True)
         if ascent <= minute.end and minute.at < shifts[-1].at and row.tally
     ]
+
+
+def _usual(ramp: Sequence[tuple[Tally, bool]], day_before: Rate | None) -> Rate | None:
+    """The stable version's rate on the way up to the present weight, or else before the rollout."""
     # An outage that is over would hide harm; one that goes on is what the last weight must bear with, and nothing else.
     ongoing = any(burst for _, burst in ramp[-judging.BURST_RECENT :])
-    seen_rate = Rate.over(
-        [(row.tally.stable, row.tally.stable_bad) for row, burst in ramp if row.tally and burst == ongoing]
-    )
+    seen_rate = _stable_rate(ramp, burst=ongoing)
     if seen_rate.requests < FEWEST_USUAL and not ongoing and day_before and day_before.requests > seen_rate.requests:
         return day_before
     return seen_rate if seen_rate.requests else None
+
+
+def _stable_rate(ramp: Sequence[tuple[Tally, bool]], *, burst: bool) -> Rate:
+    return Rate.over([(tally.stable, tally.stable_bad) for tally, flagged in ramp if flagged == burst])
 
 
 def _before(name: MetricName, baseline: TrafficBaseline) -> Rate | None:

@@ -49,9 +49,11 @@ BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
 BURST_THROTTLED: Final = 0.01
 #: As many calm minutes of the stable version make its rate known where no history does; until then, so much is a burst.
 BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
-#: What lasts longer than so many minutes is no burst but how things are, or than so many where nobody knows the usual
-#: rate; one blocks every acquittal for so many.
+#: What lasts longer than so many minutes is no burst but how things are; one blocks every acquittal for so many. Where
+#: nobody knows the usual rate it need last only so long,
 BURST_LONGEST, BURST_LONGEST_UNKNOWN, BURST_RECENT = 15, 4, 3
+#: if the candidate has failed so many times as often as the stable version in it: an outage may hit it twice as hard.
+BURST_UNSHARED_RATIO: Final = 2.5
 #: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
 QUIET_LOG_WEALTH: Final = math.log(2)
 #: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
@@ -176,20 +178,28 @@ def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:
     burst is how things are now: the judge must not stay mute.
     """
     found: list[bool] = []
-    usual, calm, lasted = baseline or Rate(0, 0), BURST_KNOWN_MINUTES if baseline else 0, 0
+    usual, calm, burst = baseline or Rate(0, 0), BURST_KNOWN_MINUTES if baseline else 0, list[Tally]()
     for row in rows:
         tally = row.tally or NOTHING
         minute = Rate(tally.stable_bad, tally.stable)
         usual_at_most = max(BURST_RATIO * usual.share, usual.share + BURST_INCREASE)
         limit = usual_at_most if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
         if row.throttled or (minute.bad >= BURST_BAD and minute.share >= limit):
-            lasted += 1
+            burst.append(tally)
         else:
-            lasted = 0
+            burst = []
             if not baseline:
                 usual, calm = Rate(usual.bad + minute.bad, usual.requests + minute.requests), calm + (tally.stable > 0)
-        found.append(0 < lasted <= (BURST_LONGEST if calm >= BURST_KNOWN_MINUTES else BURST_LONGEST_UNKNOWN))
+        unshared = calm < BURST_KNOWN_MINUTES and _is_unshared(burst)
+        found.append(0 < len(burst) <= (BURST_LONGEST_UNKNOWN if unshared else BURST_LONGEST))
     return found
+
+
+def _is_unshared(burst: Sequence[Tally]) -> bool:
+    """Whether the candidate has failed far more often in a burst than any outage that both versions share explains."""
+    stable = Rate(sum(one.stable_bad for one in burst), sum(one.stable for one in burst))
+    candidate = Rate(sum(one.candidate_bad for one in burst), sum(one.candidate for one in burst))
+    return candidate.share > BURST_UNSHARED_RATIO * stable.share
 
 
 def examine(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 from tidegate.stored import known_fields
 
 _HOUR_SECONDS = 3600
+#: So many hours before a rollout say what is usual in as many after its start.
+_RECENT_HOURS = 2
 
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
@@ -123,20 +125,28 @@ class TrafficBaseline:
     hourly: tuple[int | None, ...] = ()
 
     def expected(self, begins: float, ends: float) -> float | None:
-        """How many requests the same hours of the day before had as have passed between two moments.
+        """How many requests the same hours of the day before had as have passed between two moments; in the first hours
+        of a rollout, at least as many as in the last two before it.
 
-        None where those hours knew silences, such as of a job that runs once an hour: then nothing is to be expected.
+        None where all of those hours knew silences, such as of a job that runs once an hour: then none is to be
+        expected.
         """
-        requests, at = 0.0, begins
+        usual = list(self._usual(begins, ends))
+        known = [requests for requests in usual if requests is not None]
+        return sum(known) if known or not usual else None
+
+    def _usual(self, begins: float, ends: float) -> Iterator[float | None]:
+        """Of each hour, or part of one, between two moments."""
+        first, at = round(self.since / _HOUR_SECONDS), begins
+        recent = min((hour or 0 for hour in self.hourly[-_RECENT_HOURS:]), default=0)
         while self.hourly and at < ends:
             hour = math.floor(at / _HOUR_SECONDS)
             until = min(ends, (hour + 1) * _HOUR_SECONDS)
-            usual = self.hourly[(hour - round(self.since / _HOUR_SECONDS)) % len(self.hourly)]
-            if usual is None:
-                return None
-            requests += (until - at) / _HOUR_SECONDS * usual
+            usual = self.hourly[(hour - first) % len(self.hourly)]
+            if recent and hour - first < len(self.hourly) + _RECENT_HOURS:
+                usual = max(usual or 0, recent)
+            yield None if usual is None else (until - at) / _HOUR_SECONDS * usual
             at = until
-        return requests
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

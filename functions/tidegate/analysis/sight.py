@@ -23,16 +23,20 @@ FEWEST_EXPECTED: Final = 10.0
 ARRIVED_SECONDS: Final = 180
 #: Both versions' counts of a minute are whole once it has been over for so long.
 WHOLE_SECONDS: Final = 120
-#: Standard deviations of the normal distribution that leave 0.001 above them,
+#: Standard deviations of the normal distribution that leave 0.001 above them: what lacks more is missing,
 MISSING_DEVIATIONS: Final = 3.09
-#: and a part of the requests that matters: no weight is met to the last request.
+#: if it is also this share of what was expected: no weight is met to the last request.
 MISSING_SHARE: Final = 0.01
-#: A lack of so large a part would be told in 19 of 20 rollouts: below that, a test that finds nothing says nothing.
+#: A test that finds nothing says something only where it would have found this share missing, in 19 of 20 rollouts.
 TOLD_SHARE: Final = 0.3
-#: Standard deviations that leave 0.05 above them: with less lacking than that, none is missing.
+#: Standard deviations that leave 0.05 above them: what lacks more is no clean result.
 CLEAN_DEVIATIONS: Final = 1.645
-#: So few throttled requests are nobody's; of an alias without a day before, up to this share of them is usual.
+#: The dispersion of minutes starts as if so many had been ordinary, and is known as well as by so many more.
+DISPERSION_PRIOR, DISPERSION_FREEDOM = 3, 10
+#: Fewer throttled requests than this, or a smaller share, are usual on any alias.
 FEWEST_THROTTLED, USUAL_THROTTLED = 3, 0.001
+#: Throttles within so long hold a step; older ones only keep the promotion from being proven.
+RECENT_SECONDS: Final = 180
 _MINUTE_SECONDS: Final = 60
 
 
@@ -55,19 +59,21 @@ class Missing:
 
         A normal approximation of the binomial test, its variance widened by the dispersion of the minutes around their
         own mean (quasi-likelihood: Pearson's chi-squared over its degrees of freedom; McCullagh and Nelder, Generalized
-        Linear Models, 4.5): callers that keep to one environment come in clumps.
+        Linear Models, 4.5): callers that keep to one environment come in clumps. A dispersion that few minutes say
+        is uncertain itself, so the bound is Student's.
         """
         split = list(_split(minutes, shifts, now))
         counted = sum(candidate for _, candidate, _ in split)
         expected = sum(requests * weight for requests, _, weight in split)
         variance = sum(requests * weight * (1 - weight) for requests, _, weight in split)
         lack = expected - counted
-        beyond = MISSING_DEVIATIONS * math.sqrt(variance * _dispersion(split, counted, expected))
+        spread = math.sqrt(variance * _dispersion(split, counted, expected))
+        beyond = _student(MISSING_DEVIATIONS, len(split) - 1 + DISPERSION_FREEDOM) * spread
         return cls(
             counted,
             expected,
             significant=lack > max(beyond, MISSING_SHARE * expected, 1.0),
-            clean=could_tell(expected, variance) and lack <= CLEAN_DEVIATIONS * math.sqrt(variance),
+            clean=could_tell(expected, variance) and lack <= CLEAN_DEVIATIONS * spread,
         )
 
     @property
@@ -77,8 +83,8 @@ class Missing:
 
     def __str__(self) -> str:
         return (
-            f"{self.counted:,} requests of the candidate were counted where its weight gives some {self.expected:,.0f}:"
-            " the others may still run"
+            f"{self.counted:,} requests of the candidate were counted, and about {self.expected:,.0f} were expected by"
+            " its weight: the rest may still be running"
         )
 
 
@@ -107,39 +113,47 @@ def _dispersion(split: Sequence[tuple[int, int, float]], counted: int, expected:
         if variance >= 1:
             chi_squared += (candidate - requests * share) ** 2 / variance
             minutes += 1
-    return max(1.0, chi_squared / (minutes - 1)) if minutes > 1 else 1.0
+    return max(1.0, (DISPERSION_PRIOR + chi_squared) / (DISPERSION_PRIOR + max(minutes - 1, 0)))
+
+
+def _student(deviations: float, freedom: int) -> float:
+    """Student's quantile where the normal one is `deviations` (Cornish and Fisher's expansion, to the second term)."""
+    cubed, fifth = deviations**3, deviations**5
+    first = (cubed + deviations) / (4 * freedom)
+    return deviations + first + (5 * fifth + 16 * cubed + 3 * deviations) / (96 * freedom**2)
 
 
 @dataclass(frozen=True, slots=True)
 class Throttled:
     """Requests that were turned away: so many `since` the first shift, of `of` that were sent, and the share `before`.
 
-    `new`: the day before did not know as many.
+    `new`: the day before did not know as many. `recent`: some of them were throttled just now.
     """
 
     since: int = 0
     of: int = 0
     before: float = 0.0
     new: bool = False
+    recent: bool = False
 
     @classmethod
-    def of_rollout(cls, minutes: Iterable[Minute], baseline: TrafficBaseline) -> Self:
+    def of_rollout(cls, minutes: Sequence[Minute], baseline: TrafficBaseline) -> Self:
         """From everything since the first shift: a throttled request counts for the alias alone."""
-        since = served = 0
-        for minute in minutes:
-            since += minute.throttled
-            served += minute.stable.requests + minute.candidate.requests
+        since = sum(minute.throttled for minute in minutes)
+        sent = since + sum(minute.stable.requests + minute.candidate.requests for minute in minutes)
         usual = Rate(baseline.throttled, baseline.requests + baseline.throttled)
-        at_most = usual.at_most if usual.requests else USUAL_THROTTLED
-        share = since / (served + since) if since else 0.0
-        return cls(since, served + since, usual.share, new=since >= FEWEST_THROTTLED and share > at_most)
+        at_most = max(usual.at_most if usual.requests else 0.0, USUAL_THROTTLED)
+        new = since >= FEWEST_THROTTLED and since > at_most * sent
+        newest = minutes[-1].end if minutes else 0.0
+        recent = any(minute.throttled for minute in minutes if minute.end > newest - RECENT_SECONDS)
+        return cls(since, sent, usual.share, new, recent=new and recent)
 
     def check(self) -> Check:
         """The row beside errors, with its figures for before and since the shift."""
         share = 100 * self.since / self.of if self.of else 0.0
         before = 100 * self.before
-        sentence = f"{share:.2g} % of {self.of:,} requests were throttled since the shift, {before:.2g} % before"
-        finding = Finding.UNKNOWN if self.new else Finding.NOTED
+        sentence = f"{share:.3g} % of {self.of:,} requests were throttled since the shift, {before:.3g} % before"
+        finding = Finding.UNKNOWN if self.recent else Finding.NOTED
         return Check("throttled", share, round(before, 3), "%", finding, of=self.of, sentence=sentence)
 
 
@@ -157,8 +171,8 @@ def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseli
         return ""
     weight = shift.weight_percent / 100
     stable = sum(minute.stable.requests for minute in step if minute.at >= shift.at)
-    if stable:
-        expected = stable * weight / (1 - weight) if weight < 1 else 0.0
+    if stable and weight < 1:
+        expected = stable * weight / (1 - weight)
         seen = "the stable version's requests are counted, and none of the candidate's"
     else:
         expected = weight * _unseen_requests(minutes, shift.at, now, baseline)
@@ -182,9 +196,13 @@ def _unseen_requests(minutes: Sequence[Minute], since: float, now: float, baseli
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What was out of sight at one look. `blind` says why nothing could be seen of this step; "" where it could."""
+    """What was out of sight at one look.
+
+    `blind` says why nothing could be seen of this step; "" where it could. `early`: nothing could have come yet.
+    """
 
     blind: str = ""
+    early: bool = False
     missing: Missing = Missing()
     throttled: Throttled = Throttled()
 
@@ -197,9 +215,15 @@ class Sight:
             return cls(failed)
         return cls(
             blind(minutes, shifts, now, baseline),
+            not minutes and now - shifts[0].at < ARRIVED_SECONDS,
             Missing.of(minutes, shifts, now),
             Throttled.of_rollout(minutes, baseline),
         )
+
+    @property
+    def taint(self) -> str:
+        """What keeps a promotion from being proven although it is over; "" where there is nothing."""
+        return self.throttled.check().sentence if self.throttled.new else ""
 
     @property
     def hides_harm(self) -> bool:
@@ -211,7 +235,7 @@ class Sight:
         """Everything that keeps the rollout from going on as if it had been seen, in words."""
         seen_nothing = [f"nothing could be seen: {self.blind}"] * bool(self.blind)
         missing = [str(self.missing)] * self.missing.significant
-        throttled = [self.throttled.check().sentence] * self.throttled.new
+        throttled = [self.throttled.check().sentence] * self.throttled.recent
         return (*seen_nothing, *missing, *throttled)
 
     def checks(self) -> tuple[Check, ...]:

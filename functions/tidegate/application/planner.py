@@ -22,6 +22,7 @@ from tidegate.planning.profile import Profile, name_in
 from tidegate.planning.strategy import Step
 from tidegate.request.rollout_request import FromAlias, RolloutRequest
 from tidegate.routing import ALL_PERCENT, restore_command
+from tidegate.version import Version
 
 UNPAUSABLE = "this rollout cannot be paused: with so long a plan there is no room for it in one execution's history"
 UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"
@@ -76,7 +77,7 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     """
     request = resolved.request
     alias = resolved.alias
-    timeout_seconds = versions.read_latest(alias.function_name).timeout_seconds
+    timeout_seconds = _timeout_seconds(request, versions.read_latest(alias.function_name))
     found = _found(request, alias)
     provisioning = versions.read_provisioning(alias) if found else None
     if found:
@@ -130,6 +131,14 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     )
 
 
+def _timeout_seconds(request: RolloutRequest, latest: Version) -> int | None:
+    """For how long a request of the candidate may run: of the version that is adopted, or of what will be published."""
+    with best_effort("read the time-out of the adopted version"):
+        if (adopted := _adopted(request)) is not None:
+            return versions.read(request.function_name, adopted).timeout_seconds
+    return latest.timeout_seconds
+
+
 def _ready_alarms(request: RolloutRequest) -> tuple[AlarmRule, ...]:
     """The request's alarms, with the time that each needs."""
     rules = request.alarm_rules()
@@ -160,7 +169,10 @@ def _expect(
     if health.judge is None:
         limits = (health.max_error_percent, health.max_duration_p99_ms)
         ungated = not request.alarms and limits == (None, None)
-        return TrafficBaseline(), Forecast((), (UNGATED,) if ungated else ())
+        traffic = TrafficBaseline()
+        with best_effort("read the day before"):
+            traffic = metrics.read_baseline(alias, before=started_at)
+        return traffic, Forecast((), (UNGATED,) if ungated else ())
     traffic = metrics.read_baseline(alias, before=started_at)
     return traffic, forecast(steps, traffic, health.judge)
 

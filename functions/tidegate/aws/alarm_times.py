@@ -58,7 +58,7 @@ def of_metric(alarm: Described) -> AlarmTimes:
         return UNKNOWN_TIMES
     waits = "WallClockWindow" in alarm.get("EvaluationWindow", {})
     needs = max(periods) * (datapoints + waits) + SETTLE_SECONDS
-    return AlarmTimes(max(min(periods), UNKNOWN_TIMES.soonest_seconds), needs)
+    return AlarmTimes(UNKNOWN_TIMES.soonest_seconds, needs)
 
 
 def has_contributors(alarm: Described) -> bool:

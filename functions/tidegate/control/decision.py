@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from tidegate.analysis.check import Check, Finding
+from tidegate.analysis.sight import ARRIVED_SECONDS
 from tidegate.control import item_size
 from tidegate.control.commands import GivenCommand
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
 from tidegate.duration import format_duration
-from tidegate.planning.pace import SETTLE_SECONDS, pause_wait_seconds
+from tidegate.planning.pace import SETTLE_SECONDS, pause_wait_seconds, unseen_hold_seconds
 from tidegate.planning.plan import Plan
 
 
@@ -76,7 +77,9 @@ def _between_steps(plan: Plan, progress: Progress, observed: Observation) -> Sta
         # It stepped back for a reason: what is not cleared of it does not go up again.
         reason = f"stepped back, and not cleared: {hints}"
         return _extend(plan, progress, reason) or _decided("roll_back", reason, progress)
-    if observed.comparison.burst and (held := _extend(plan, progress, "both versions fail just now")):
+    if observed.comparison.burst and (
+        held := _extend(plan, progress, "both versions fail just now, or requests are throttled")
+    ):
         return held
     if out_of_sight := _out_of_sight(plan, progress, observed):
         return out_of_sight
@@ -93,8 +96,7 @@ def _advance(progress: Progress, observed: Observation) -> Standing:
     reason = (
         f"{progress.weight_percent:g} % has baked{compared and f': {compared}'}{unseen and f' (unproven: {unseen})'}"
     )
-    going = replace(progress, unseen_approved=progress.unseen_approved or progress.approved > progress.step)
-    return _decided("advance", reason, going if unseen else progress)
+    return _decided("advance", reason, progress)
 
 
 # --- What could not be seen -------------------------------------------------------------------------------------------
@@ -110,13 +112,16 @@ def _out_of_sight(plan: Plan, progress: Progress, observed: Observation) -> Stan
     if not sight.reasons or not progress.shifts:
         return None
     unseen = "; ".join(sight.reasons)
+    if sight.early:
+        left = progress.first_shift_at + ARRIVED_SECONDS - observed.now
+        return _wait(plan, progress, left, f"its first metrics are on their way: {unseen}")
     if extended := _extend(plan, progress, unseen):
         return extended
-    following = progress.step + 1
-    if policy == "hold" and progress.approved < following and not progress.unseen_approved:
-        return _ask_approval(plan, progress, following, observed.now, because=unseen)
+    if policy == "hold" and not progress.unseen_approved:
+        asking = replace(progress, approval_step=None, asks_unseen=True)
+        return _ask_approval(plan, asking, progress.step + 1, observed.now, because=unseen)
     if policy == "roll_back" or (policy == "extend" and sight.hides_harm):
-        return _decided("roll_back", f"out of sight to the end of the extension: {unseen}", progress)
+        return _decided("roll_back", f"still not seen at the end of the extension: {unseen}", progress)
     return None
 
 
@@ -133,6 +138,9 @@ def _held(plan: Plan, progress: Progress, observed: Observation) -> Standing | P
     waits_for_proof = progress.approval_step == len(plan.steps) and not observed.sight.blind
     if progress.approval_step is None or waits_for_proof:
         return progress
+    if progress.asks_unseen and not observed.sight.reasons:
+        # What nobody saw has come: the question is what the plan asks, if that asks any.
+        return replace(progress, approval_step=None, asks_unseen=False)
     return _awaiting_approval(plan, progress, progress.approval_step, observed.now)
 
 
@@ -153,33 +161,40 @@ def _awaiting_approval(plan: Plan, progress: Progress, step: int, now: float) ->
     """Hold until somebody approves; the progress without that wait where nobody did and the request goes on then."""
     if waiting := _wait_for_approval(plan, progress, step, now):
         return waiting
-    approval = plan.approval_of(step)
-    if approval is not None and approval.on_timeout == "continue":
+    if _goes_on_without(plan, progress, step):
         return replace(progress, approval_step=None, approved=max(progress.approved, step))
     return _unapproved(plan, progress, step)
 
 
 def _wait_for_approval(plan: Plan, progress: Progress, step: int, now: float, because: str = "") -> Standing | None:
     """Hold for the approval; None once its time is over."""
-    left = math.ceil(progress.held_since + _approval_seconds(plan, step) - now)
+    left = math.ceil(progress.held_since + _approval_seconds(plan, progress, step) - now)
     if left <= 0:
         return None
-    approval = plan.approval_of(step)
-    then = "goes on" if approval is not None and approval.on_timeout == "continue" else "rolls back"
+    then = "goes on" if _goes_on_without(plan, progress, step) else "rolls back"
     why = because and f" ({because})"
     reason = f"{_what_waits(plan, step)} waits for approval, and {then} in {format_duration(left)} without it{why}"
     return _decided("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
 
 
 def _unapproved(plan: Plan, progress: Progress, step: int) -> Standing:
-    reason = f"nobody approved {_what_waits(plan, step)} within {format_duration(_approval_seconds(plan, step))}"
+    why = " although it could not be seen" * progress.asks_unseen
+    within = format_duration(_approval_seconds(plan, progress, step))
+    reason = f"nobody approved {_what_waits(plan, step)}{why} within {within}"
     return _decided("roll_back", reason, progress)
 
 
-def _approval_seconds(plan: Plan, step: int) -> int:
+def _goes_on_without(plan: Plan, progress: Progress, step: int) -> bool:
+    """Whether a step is set without its approval in the end; never where it is asked for because nothing was seen."""
+    approval = plan.approval_of(step)
+    return approval is not None and approval.on_timeout == "continue" and not progress.asks_unseen
+
+
+def _approval_seconds(plan: Plan, progress: Progress, step: int) -> int:
     """How long a step waits for its approval, or for a person's word on what could not be seen."""
     approval = plan.approval_of(step)
-    return approval.timeout_seconds if approval else plan.health.max_hold_seconds
+    unseen = unseen_hold_seconds(plan.health)
+    return unseen if progress.asks_unseen or approval is None else approval.timeout_seconds
 
 
 def _what_waits(plan: Plan, step: int) -> str:
@@ -225,6 +240,7 @@ def _step_back(plan: Plan, progress: Progress, observed: Observation) -> Standin
         approval_step=None,
         approved=approved,
         finish=None,
+        asks_unseen=False,
         unseen_approved=False,
     )
     weight = plan.step_at(plan.first_step).weight_percent
@@ -261,7 +277,7 @@ def _unproven_yet(plan: Plan, progress: Progress, observed: Observation, missing
     if suspect := observed.found(Finding.SUSPECT):
         return _give_up(progress, suspect)
     if observed.sight.hides_harm and plan.health.when_inconclusive == "extend":
-        return _decided("roll_back", f"out of sight to the end of the extension: {missing}", progress)
+        return _decided("roll_back", f"still not seen at the end of the extension: {missing}", progress)
     return _inconclusive(plan, progress, observed, missing)
 
 
@@ -269,7 +285,7 @@ def _proven(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     """Nothing is missing: promoted by the gates that are healthy, where there are any."""
     healthy = observed.found(Finding.HEALTHY)
     if healthy:
-        if hidden := observed.comparison.unjudged_metric or _may_hang_unseen(plan, observed):
+        if hidden := observed.comparison.unjudged_metric or observed.sight.taint or _may_hang_unseen(plan, observed):
             return _inconclusive(plan, progress, observed, hidden)
         compared = [check for check in healthy if check.sentence] or healthy
         reason = _proof(compared, observed.found(Finding.UNSEEN))

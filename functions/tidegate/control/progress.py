@@ -30,7 +30,8 @@ class Progress:
     bake. `known_commands` is how many commands of people are known, `pause` and `finish` those that last,
     `last_applied_command` the id of the last one that was applied once; `paused_seconds` is how long the pauses have
     held the rollout up. `final_hook_passed`: the hook that is asked last, before the promotion, has said yes.
-    `unseen_approved`: somebody let it go on although a step could not be seen; nobody is asked for that again.
+    `asks_unseen`: the approval that is waited for is to go on although this step could not be seen. `unseen_approved`:
+    somebody has given it; on this way up nobody is asked for that again.
     """
 
     step: int
@@ -53,6 +54,7 @@ class Progress:
     last_applied_command: str = ""
     paused_seconds: int = 0
     final_hook_passed: bool = False
+    asks_unseen: bool = False
     unseen_approved: bool = False
 
     @classmethod
@@ -108,8 +110,14 @@ class Progress:
         if pending.command == "approve" and pending.approval_step is not None:
             # The lock knew what waits for approval; a look that died once it had said so leaves a progress that does
             # not.
-            waiting = None if pending.approval_step == self.approval_step else self.approval_step
-            return replace(applied, approval_step=waiting, approved=max(self.approved, pending.approval_step))
+            answered = pending.approval_step == self.approval_step
+            return replace(
+                applied,
+                approval_step=None if answered else self.approval_step,
+                approved=max(self.approved, pending.approval_step),
+                asks_unseen=self.asks_unseen and not answered,
+                unseen_approved=self.unseen_approved or (self.asks_unseen and answered),
+            )
         if pending.command == "advance" and pending.step == self.step:
             return replace(applied, bake_ended_at=now)
         return replace(applied, finish=pending) if pending.command == "finish" else applied

@@ -34,12 +34,12 @@ def alarm_warnings(rules: tuple[AlarmRule, ...], last: Step) -> Iterator[str]:
     if late := sorted([one for one in needs if one[0] > watched], key=lambda one: -one[0]):
         named = [f"alarm {name} needs {format_duration(seconds)}" for seconds, name in late]
         yield (
-            f"{_listed(named)} at {last.weight_percent:g} % before a bad candidate can have made it fire, which is"
-            f" watched for {format_duration(watched)}: until then that it is OK proves nothing. Bake the last step"
+            f"{_listed(named)} at {last.weight_percent:g} % before it can fire, and that weight is watched for"
+            f" {format_duration(watched)}. Until an alarm could have fired, its OK proves nothing: bake the last step"
             " longer, or set health.bake_for_alarms"
         )
     if unknown := [f"alarm {rule.name}" for rule in rules if rule.times.needs_seconds is None]:
-        yield f"nobody knows how long {_listed(unknown)} needs to fire, so that it is OK proves nothing"
+        yield f"it is not known how long {_listed(unknown)} needs to fire, so its OK proves nothing"
 
 
 def _listed(texts: list[str]) -> str:

@@ -28,13 +28,14 @@ def warnings(
     if health.judge and health.judge.slow and baseline.p99_ms is None:
         yield SLOW_UNJUDGED
     asked = [
-        (baseline.requests_per_minute * step.bake_seconds / 60, step.weight_percent / 100)
+        # The minute in which a weight is set is at two.
+        (baseline.requests_per_minute * max(0, step.bake_seconds - 60) / 60, step.weight_percent / 100)
         for step in steps
         if step.weight_percent < ALL_PERCENT
     ]
     expected, variance = sum(n * weight for n, weight in asked), sum(n * weight * (1 - weight) for n, weight in asked)
     hangs = bool(timeout_seconds and timeout_seconds > SETTLE_SECONDS)
-    if health.judge and hangs and not could_tell(expected, variance):
+    if hangs and not could_tell(expected, variance):
         yield (
             f"a request may run for {format_duration(timeout_seconds or 0)} (the function's time-out), and is counted"
             " once it has ended: these steps compare too few requests to tell whether any hang, so a promotion will be"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from tidegate.analysis.health import HealthPolicy
+from tidegate.analysis.sight import ARRIVED_SECONDS
 from tidegate.duration import format_duration
 from tidegate.errors import PlanTooLong
 from tidegate.hooks.hook import MAX_HOOK_SECONDS, NO_HOOKS, Hooks
@@ -25,6 +26,7 @@ SETTLE_SECONDS = 120
 #: How long Promote may wait for provisioned concurrency: 80 retries, up to half a minute apart, twenty minutes in the
 #: mean. AWS was seen to take six to eight. PlanRollout waits as long, before it plans, for what somebody has begun.
 PROVISIONING_SECONDS = 80 * 30
+UNSEEN_HOLD_SECONDS = 24 * 3600
 #: How often a rollout steps back from the last weight to compare both versions again.
 MAX_STEP_BACKS = 2
 
@@ -104,8 +106,14 @@ def approvals_seconds(steps: tuple[Step, ...], health: HealthPolicy, step_backs:
     """
     steps_seconds = [step.approval.timeout_seconds for step in steps if step.approval]
     # Once on each way up for a step that could not be seen, and once for the promotion.
-    holds = [health.max_hold_seconds] * (2 * (step_backs + 1)) if health.when_inconclusive == "hold" else []
+    climb = [unseen_hold_seconds(health), health.max_hold_seconds] if health.when_inconclusive == "hold" else []
+    holds = climb * (step_backs + 1)
     return (*steps_seconds, *holds)
+
+
+def unseen_hold_seconds(health: HealthPolicy) -> int:
+    """How long a person is waited for who may let a step go on that could not be seen: a day at most."""
+    return min(health.max_hold_seconds, UNSEEN_HOLD_SECONDS)
 
 
 def pause_wait_seconds(paused_seconds: int, poll_seconds: int) -> int:
@@ -164,7 +172,8 @@ class _Course:
 
     @property
     def bakes(self) -> int:
-        return sum(bake for climb in self.climbs for bake in climb) + SETTLE_SECONDS * len(self.climbs)
+        first_sight = max(0, ARRIVED_SECONDS - self.climbs[0][0]) if len(self.climbs[0]) > 1 else 0
+        return sum(bake for climb in self.climbs for bake in climb) + SETTLE_SECONDS * len(self.climbs) + first_sight
 
     @property
     def seconds(self) -> int:
@@ -180,7 +189,9 @@ class _Course:
     def events(self, poll_seconds: int, extension_poll_seconds: int, hold_poll_seconds: int) -> int:
         """The most history events at those intervals, retries included."""
         bakes = sum(math.ceil(bake / poll_seconds) + 1 for climb in self.climbs for bake in climb)
-        settling = len(self.climbs) * math.ceil(SETTLE_SECONDS / poll_seconds)
+        settling = len(self.climbs) * math.ceil(SETTLE_SECONDS / poll_seconds) + math.ceil(
+            ARRIVED_SECONDS / poll_seconds
+        )
         extension = math.ceil(self.extension_seconds / extension_poll_seconds)
         approvals = sum(math.ceil(seconds / hold_poll_seconds) + 1 for seconds in self.approval_seconds)
         polls = bakes + settling + extension + approvals + pause_polls(self.pause_seconds, poll_seconds)

@@ -96,7 +96,8 @@ class HealthRequest(Part):
         "extend",
         description=(
             "After the extension: promote unproven if the candidate served minimum_invocations without a sign of harm,"
-            " else roll back (extend); promote unproven; roll back; or hold until somebody approves or rejects."
+            " and nothing of it was out of sight, else roll back (extend); go on unproven (promote); roll back; or hold"
+            " until somebody approves or rejects."
         ),
     )
     max_extension_seconds: int = Field(

@@ -283,4 +283,4 @@ def _end(view: RolloutView) -> Text:
 def _proof(view: RolloutView) -> str:
     """Whether a promotion is proven, as one more sentence; short, for the panel is not to grow."""
     title = views.proof_words(view)
-    return f" {title}." if view.proven else f" {title}: too little evidence." if title else ""
+    return f" {title}." if view.proven else f" {title}: not enough was seen." if title else ""

@@ -303,7 +303,7 @@ def proof(view: RolloutView) -> str:
     if view.proven:
         by = f": {', '.join(view.proven_by)}" if view.proven_by else ""
         return f"What was measured speaks for version {view.candidate}{by}. {_UNCOVERED}"
-    return f"Nothing spoke against version {view.candidate}, but there was too little evidence to rule out harm."
+    return f"Nothing spoke against version {view.candidate}, but not enough could be seen to rule out harm."
 
 
 def ending(view: RolloutView) -> str:

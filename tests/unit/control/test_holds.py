@@ -91,7 +91,7 @@ def test_what_cannot_be_seen_holds_for_the_extension_and_then_goes_back(plan):
     over = decide(plan, at_step(0, extended=600), blind)
     assert said(over) == (
         "roll_back",
-        "out of sight to the end of the extension: nothing could be seen: GetMetricData was denied",
+        "still not seen at the end of the extension: nothing could be seen: GetMetricData was denied",
     )
     assert not over.decision.convicts
 

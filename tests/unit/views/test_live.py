@@ -100,7 +100,7 @@ def test_a_promoted_rollout_ticks_every_step():
         (True, "ab", "Promoted. Version 2 serves all traffic. Proven by a, b."),
         (True, "abcd", "Promoted. Version 2 serves all traffic. Proven by a, b, c, d."),
         (True, "abcdef", "Promoted. Version 2 serves all traffic. Proven by a, b, c, d and 2 more."),
-        (False, "", "Promoted. Version 2 serves all traffic. Unproven: too little evidence."),
+        (False, "", "Promoted. Version 2 serves all traffic. Unproven: not enough was seen."),
     ],
 )
 def test_the_end_of_a_promotion_says_what_it_rests_on_without_another_line(proven, names, said):

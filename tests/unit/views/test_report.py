@@ -317,7 +317,7 @@ def test_a_p_value_is_told_shortly(p, told):
             "Promoted Proven",
             "What was measured speaks for version 2: errors, <b>. Failures that are answered, or",
         ),
-        (False, "Promoted Unproven", "Nothing spoke against version 2, but there was too little evidence"),
+        (False, "Promoted Unproven", "Nothing spoke against version 2, but not enough could be seen"),
     ],
 )
 def test_a_promotion_says_what_it_rests_on(proven, title, sentence):

@@ -55,7 +55,7 @@ def test_an_alarm_that_needs_longer_than_the_last_step_is_watched_is_warned_of_w
     with live(at_second=None, alarms=[slow, {"name": "either", "rule": "ALARM(orders-failed)"}]):
         warned = " ".join(say("plan", "-", given=request).stdout.split())
         baked = say("plan", "-", "--json", given={**request, "health": {"bake_for_alarms": True}})
-    assert "warning: alarm orders-failed needs 17 min, alarm either needs 17 min at 100 % before a bad" in warned
+    assert "warning: alarm orders-failed needs 17 min, alarm either needs 17 min at 100 % before it can" in warned
     assert "is watched for 2 min" in warned
     plan = json.loads(baked.stdout)["plan"]
     assert [step["bake_seconds"] for step in plan["steps"]] == [300, 1020]

@@ -167,12 +167,12 @@ def _expect(
 ) -> tuple[TrafficBaseline, Forecast]:
     """The alias's traffic of the day before, and what the judge will be able to see with as much."""
     if health.judge is None:
-        limits = (health.max_error_percent, health.max_duration_p99_ms)
-        ungated = not request.alarms and limits == (None, None)
+        limited = (health.max_error_percent, health.max_duration_p99_ms) != (None, None)
         traffic = TrafficBaseline()
-        with best_effort("read the day before"):
-            traffic = metrics.read_baseline(alias, before=started_at)
-        return traffic, Forecast((), (UNGATED,) if ungated else ())
+        if limited:
+            with best_effort("read the day before"):
+                traffic = metrics.read_baseline(alias, before=started_at)
+        return traffic, Forecast((), () if limited or request.alarms else (UNGATED,))
     traffic = metrics.read_baseline(alias, before=started_at)
     return traffic, forecast(steps, traffic, health.judge)
 

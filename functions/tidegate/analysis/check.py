@@ -78,8 +78,8 @@ def alarm_check(reading: AlarmReading, rule: AlarmRule, *, first_shift_at: float
     """An alarm as a gate: it says harm when it fires, and also when it is gone or cannot be evaluated.
 
     `last_weight_seconds` is for how long the last weight has been set. An alarm that needs longer, or nobody knows how
-    long, is unseen: that it is OK says nothing. One that fired before any period that began after the first shift can
-    have been evaluated says nothing of the candidate, nor does one that is gone; they speak against going on.
+    long, is unseen: that it is OK says nothing. One that fired before any metric of the candidate can
+    exist says nothing of the candidate, nor does one that is gone; they speak against going on.
     """
     finding, value = _alarm_finding(reading, rule.times.needs_seconds, last_weight_seconds)
     convicts = reading.fired_at is not None and reading.fired_at >= first_shift_at + rule.times.soonest_seconds

@@ -20,8 +20,8 @@ AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 class AlarmTimes:
     """How soon an alarm can speak of a change, in seconds, CloudWatch's delay included.
 
-    Before `soonest_seconds` no period that began after the change can have been evaluated; after `needs_seconds` all
-    that must breach can. That is None where nobody can say; metrics of Lambda come by the minute.
+    Before `soonest_seconds` no metric of it can exist: those of Lambda come by the minute. After `needs_seconds` all
+    periods that must breach can have been evaluated; None where nobody can say.
     """
 
     soonest_seconds: int = 60

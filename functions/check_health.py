@@ -76,8 +76,7 @@ def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tupl
             first_shift_at=progress.first_shift_at,
             shifted_at=progress.shifted_at,
             now=now,
-            slow_above_ms=plan.slow_above_ms,
-            limit_ms=plan.health.max_duration_p99_ms,
+            asked=plan.asked,
         )
     except AwsUnavailable as error:
         logger.warning("blind", reason=str(error))

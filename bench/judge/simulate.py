@@ -22,6 +22,7 @@ import numpy.typing as npt
 from tidegate.analysis import judge as judging
 from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.judge import Evidence, Judge
+from tidegate.analysis.metric import TOLERATED_ERRORS
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 
 Array = npt.NDArray[np.float64]
@@ -117,8 +118,7 @@ def _leak(world: World, _: np.random.Generator) -> World:
 
 
 def _edge(stable: Array) -> Array:
-    tolerance = Judge().tolerances()["errors"]
-    return tolerance.max_ratio * stable + tolerance.max_increase
+    return TOLERATED_ERRORS.max_ratio * stable + TOLERATED_ERRORS.max_increase
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@
     │   ├── RolloutRunning          another rollout of this alias holds the lock
     │   ├── AlarmUnusable           an alarm that should guard the rollout cannot
     │   ├── AlarmFiring             an alarm fires already, so it could not tell harm
+    │   ├── MetricUnusable          a metric that is to be judged, of which nothing was ever seen
     │   ├── HookUnusable            a function that should be asked cannot be
     │   ├── StableUnusable          the version to fall back on could not serve
     │   ├── PlanTooLong             the plan does not fit one execution's history
@@ -84,6 +85,10 @@ class AlarmUnusable(Rejected):
 
 class AlarmFiring(Rejected):
     """An alarm fires already, so it could not tell harm."""
+
+
+class MetricUnusable(Rejected):
+    """A metric of the user's that is to be judged, and of which nothing was seen in the day before."""
 
 
 class HookUnusable(Rejected):

@@ -1,12 +1,14 @@
 """Both versions' requests, minute by minute: exactly the alias's, complete or not at all, and nothing made up."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import pytest
 
 from sandbox.world import STARTED_AT
 from tidegate.alias import Alias
 from tidegate.analysis.measurement import Counts, Minute, TrafficBaseline
+from tidegate.analysis.queries import Asked
 from tidegate.aws import metrics
 from tidegate.errors import AwsUnavailable, PermissionDenied
 
@@ -23,8 +25,10 @@ HOUR = 3600
 
 
 def read(minutes=2, start=STARTED_AT, *, alias="live", function="checkout", **what):
-    asked = {"end": STARTED_AT + 60 * minutes - 1, "slow_above_ms": 1000.0, "limit_ms": None, **what}
-    return metrics.read_minutes(Alias(function, alias), "1", "2", start=start, **asked)
+    slow, limit_ms = what.pop("slow_above_ms", 1000.0), what.pop("limit_ms", None)
+    asked = Asked({} if slow is None else {"p99": slow}, limit_ms)
+    span = {"end": STARTED_AT + 60 * minutes - 1, **what}
+    return metrics.read_minutes(Alias(function, alias), "1", "2", start=start, asked=asked, **span)
 
 
 def history(before=STARTED_AT, alias="live"):
@@ -100,7 +104,7 @@ def test_durations_are_counted_only_where_a_limit_asks_for_them(inhabit):
     assert neither == [Counts(10, 1), Counts(20, 5)]
     assert limit == [Counts(10, 1, over_limit=4), Counts(20, 5)]
     assert both == [Counts(10, 1, 10, 4), Counts(20, 5, 20)]
-    assert asked == [5, 11, 15]
+    assert asked == [5, 11, 13]
 
 
 def test_a_request_as_slow_as_the_limit_is_not_slower(inhabit):
@@ -159,9 +163,9 @@ def test_a_trimmed_count_that_is_not_published_follows_from_its_other_side(inhab
     """The CloudWatch user guide does not say whether a trimmed count of none is a datapoint."""
     world = inhabit(**SPLIT)
     world.clock.sleep(60)
-    conceal(world, f"candidate_{count}")
+    conceal(world, "candidate_band1")
     assert getattr(read(limit_ms=1000.0)[0].candidate, count) == 4
-    conceal(world, f"candidate_not_{count}")
+    conceal(world, "candidate_band0")
     assert getattr(read(limit_ms=1000.0)[0].candidate, count) is None
 
 
@@ -242,10 +246,9 @@ def test_the_dimensions_are_exactly_those_of_the_alias_and_the_version(inhabit):
             "requests": ("Invocations", "Sum"),
             "errors": ("Errors", "Sum"),
             "timed": ("Duration", "SampleCount"),
-            "slow": ("Duration", "TC(1000.000:)"),
-            "not_slow": ("Duration", "TC(:1000.000)"),
-            "over_limit": ("Duration", "TC(800.000:)"),
-            "not_over_limit": ("Duration", "TC(:800.000)"),
+            "band0": ("Duration", "TC(:800.000)"),
+            "band1": ("Duration", "TC(800.000:1000.000)"),
+            "band2": ("Duration", "TC(1000.000:)"),
         }.items()
     } | {"throttled": ("Throttles", "Sum", 60)}
     named = {"stable": "1", "candidate": "2"}
@@ -293,16 +296,20 @@ def test_a_long_answer_is_read_to_its_last_page(inhabit):
     assert tokens == [None, *map(str, range(1, 11))]
 
 
-def test_the_span_stays_below_what_one_call_returns(inhabit):
-    """GetMetricData returns at most 100,800 datapoints a call."""
+def test_what_one_call_does_not_return_is_asked_for_by_several(inhabit):
+    """API reference, GetMetricData: at most 100,800 datapoints a call."""
     world = inhabit(requests_per_minute=0)
     asked = []
     world.boundary.listen(asked.append)
-    read(start=STARTED_AT - 40 * 86_400, limit_ms=800.0)
-    (call,) = asked
-    minutes = (call.params["EndTime"] - call.params["StartTime"]).total_seconds() / 60
-    assert minutes * len(call.params["MetricDataQueries"]) <= 100_800
-    assert call.params["EndTime"].timestamp() == STARTED_AT + 120
+    start = STARTED_AT - 14 * 86_400
+    read(start=start, limit_ms=800.0)
+    assert len(asked) > 1
+    for call in asked:
+        minutes = (call.params["EndTime"] - call.params["StartTime"]).total_seconds() / 60
+        assert minutes * len(call.params["MetricDataQueries"]) <= 100_800
+    spans = [tuple(call.params[key].timestamp() for key in ("StartTime", "EndTime")) for call in asked]
+    assert (spans[0][0], spans[-1][1]) == (start, STARTED_AT + 120)
+    assert all(before[1] == after[0] for before, after in pairwise(spans))
 
 
 @pytest.mark.parametrize("code", ["PartialData", "InternalError"])

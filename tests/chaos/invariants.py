@@ -22,7 +22,7 @@ from tests.chaos.excuses import (
     weight_is_not_ours,
 )
 from tests.chaos.observe import LAMBDA_ITSELF, Execution, Observation, Write
-from tidegate.analysis.judge import TOLERATED_ERRORS
+from tidegate.analysis.metric import TOLERATED_ERRORS
 
 #: What a success may not rest on: so large a part of so many requests failed, and the judge had to see it.
 HARMFUL_RATE, HARMFUL_REQUESTS = 0.3, 500

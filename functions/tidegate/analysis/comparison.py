@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from tidegate.analysis import judge as judging
 from tidegate.analysis.check import Check, Finding
-from tidegate.analysis.e_process import MetricName, Tally
+from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Evidence, Judge, Row
 from tidegate.analysis.last_step import LastStepCheck, check_last_step
-from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
+from tidegate.analysis.measurement import MetricBaseline, Minute, Shift, TrafficBaseline
+from tidegate.analysis.metric import SLOW, Judged, Kind
 from tidegate.analysis.rate import Rate
 from tidegate.analysis.rows import long_enough
 from tidegate.routing import ALL_PERCENT
@@ -23,20 +24,34 @@ from tidegate.routing import ALL_PERCENT
 CONVICTION_AGE_SECONDS: Final = 60
 #: an acquittal longer.
 SETTLED_AGE_SECONDS: Final = 120
-#: Lambda's Duration leaves a cold start out, but not what a version loads at its first requests: after each increase of
-#: the weight the slow requests of this minute and the next do not count.
-WARM_UP_SECONDS: Final[Mapping[MetricName, int]] = {"errors": 0, "slow": 120}
 #: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
 FEWEST_USUAL: Final = 300
 
 #: From so many minutes on, the last ones are told beside.
 LONG_MINUTES: Final = 15
 
-_SAYS: Final[Mapping[MetricName, tuple[str, str]]] = {"errors": ("fails", ""), "slow": ("is slow in", "in ")}
-#: The same where nothing is wrong: what stands before both rates, and after them.
-_SAW: Final[Mapping[MetricName, tuple[str, str]]] = {
-    "errors": ("", "requests failed"),
-    "slow": ("slow in ", "requests"),
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """What is said of a kind of metric: before the candidate's share and the stable version's, and of what it is.
+
+    `label` begins the sentence where only the metric's own name says what is counted. `saw` stands before both shares
+    where nothing is wrong, and `was` after them.
+    """
+
+    does: str
+    stable_does: str
+    of: str = " requests"
+    label: bool = False
+    saw: str = ""
+    was: str = ""
+
+
+_WORDS: Final[Mapping[Kind, _Words]] = {
+    Kind.FAILED: _Words("fails ", "", was=" requests failed"),
+    Kind.SLOW: _Words("is slow in ", "in ", saw="slow in ", was=" requests"),
+    Kind.COUNTED: _Words("", "", of="", label=True),
+    Kind.MEASURED: _Words("above the usual in ", "in ", of="", label=True, saw="above the usual in "),
 }
 _SMALLEST_P: Final = 1e-6
 
@@ -61,7 +76,7 @@ class Comparison:
     evidence: tuple[Evidence, ...] = ()
     last_step: tuple[LastStepCheck, ...] = ()
     alone: bool = False
-    unguarded: tuple[MetricName, ...] = ()
+    unguarded: tuple[str, ...] = ()
     unjudged: bool = False
     stable: str = "the stable version"
 
@@ -84,7 +99,8 @@ class Comparison:
     @property
     def step_cleared(self) -> bool:
         """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
-        return bool(self.evidence) and not self.unjudged and all(one.step_cleared for one in self.evidence)
+        cleared = [one.step_cleared if one.metric.proves else one.quiet for one in self.evidence]
+        return bool(cleared) and not self.unjudged and all(cleared)
 
     @property
     def unjudged_metric(self) -> str:
@@ -94,7 +110,7 @@ class Comparison:
     @property
     def compared(self) -> str:
         """Both versions' failures so far, in words; "" where they are not compared."""
-        return next((_compared(one) for one in self.evidence if one.metric == "errors"), "")
+        return next((_compared(one) for one in self.evidence if one.metric.kind is Kind.FAILED), "")
 
     def checks(self) -> tuple[Check, ...]:
         """One gate per metric; one that is asked about and cannot be judged is noted, and is no gate."""
@@ -105,15 +121,15 @@ class Comparison:
         finding = self._finding(evidence)
         unknown = finding is Finding.UNKNOWN
         return Check(
-            name=f"{evidence.metric} compared",
+            name=f"{evidence.metric.name} compared",
             value=_percent(evidence.candidate_bad, evidence.candidate),
             limit=_tolerated_percent(evidence),
             unit="%",
             finding=finding,
             of=evidence.candidate,
             convicts=finding is Finding.HARMFUL,
-            sentence=f"{evidence.metric}: {self._conclusion(evidence)}" if unknown else self._says(evidence),
-            covers=evidence.metric,
+            sentence=f"{evidence.metric.name}: {self._conclusion(evidence)}" if unknown else self._says(evidence),
+            covers=evidence.metric.name,
         )
 
     def _says(self, evidence: Evidence) -> str:
@@ -125,7 +141,7 @@ class Comparison:
         """Both versions side by side; or the last weight, where they never were."""
         last = next((one for one in self.last_step if one.metric == evidence.metric and one.candidate), None)
         compared = evidence.candidate and evidence.stable
-        return _compared(evidence) if compared or last is None else f"{evidence.metric}: {last}"
+        return _compared(evidence) if compared or last is None else f"{evidence.metric.name}: {last}"
 
     def _no_worse(self, evidence: Evidence) -> str:
         """What was seen of a metric that is healthy; what it may still hide is in the evidence's figures."""
@@ -135,15 +151,17 @@ class Comparison:
             100 * bad / of
             for bad, of in ((evidence.candidate_bad, evidence.candidate), (evidence.stable_bad, evidence.stable))
         )
-        how, (before, after) = "no" if candidate <= stable else "hardly", _SAW[evidence.metric]
+        how, words = "no" if candidate <= stable else "hardly", _WORDS[evidence.metric.kind]
         rates = f"{_figure(candidate)} % of {evidence.candidate:,} against {_figure(stable)} % of {evidence.stable:,}"
-        return f"{how} worse than {self.stable}: {before}{rates} {after}"
+        return f"{_label(evidence.metric)}{how} worse than {self.stable}: {words.saw}{rates}{words.was}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:
             return Finding.HARMFUL
         if evidence.suspected:
             return Finding.SUSPECT
+        if not evidence.metric.proves:
+            return Finding.NOTED
         guarded = all(last.quiet for last in self.last_step) and not self.unguarded
         return Finding.HEALTHY if evidence.proven and guarded else Finding.UNKNOWN
 
@@ -191,40 +209,55 @@ def compare(
         baseline: the alias's traffic before the rollout; without its p99 nobody can say what is slow.
         missing: requests of the candidate that were not counted, and may yet fail.
     """
-    unjudged = judge.slow is not None and baseline.p99_ms is None
-    if unjudged:
-        judge = replace(judge, slow=None)
-    over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
+    unjudged = bool(judge.quantiles) and not any(map(baseline.slow_above_ms, judge.quantiles))
     alone = shifts[-1].weight_percent == ALL_PERCENT
+    judge = _judgeable(judge, baseline, compared=any(shift.weight_percent < ALL_PERCENT for shift in shifts))
+    over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
     evidence, last_step, unguarded = [], [], []
-    for name in judge.tolerances():
-        rows = [_row(name, minute, shifts, now) for minute in over]
-        before = _before(name, baseline)
+    for name, metric in judge.judged().items():
+        rows = [_row(metric, minute, shifts, now) for minute in over]
+        before = _before(metric, baseline)
         ramp = _ramp(over, rows, shifts, before)
         known = _usual(ramp, before)
-        last = [row for row in rows if row.in_step] if alone else []
-        rates = (known, before, _stable_rate(ramp, burst=False) if name == "errors" else None)
+        last = [row for row in rows if row.in_step] if alone and metric.proves else []
+        rates = (known, before, _stable_rate(ramp, burst=False) if metric.usual_share is None else None)
         floors = [rate.at_least for rate in rates if rate and rate.requests]
-        settled = list(_uncompared(name, last if known else (), floors, missing))
+        settled = list(_uncompared(metric, last if known else (), floors, missing))
         evidence.append(judging.examine(name, list(long_enough(over, rows, shifts)), judge, before, settled))
-        if alone and known:
+        if alone and known and metric.proves:
             last_step.append(check_last_step(name, last, judge, known))
-        elif alone:
+        elif alone and metric.proves:
             unguarded.append(name)
     return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged)
 
 
-def _uncompared(name: MetricName, last: Iterable[Row], floors: Sequence[float], missing: int) -> Iterator[Tally]:
+def _judgeable(judge: Judge, baseline: TrafficBaseline, *, compared: bool) -> Judge:
+    """What can be judged of what is asked: of which it is known where bad begins.
+
+    Equal quantiles are one. Where no two versions are compared only the highest is held against the day before: what
+    is slower than a median changes with the hour.
+    """
+    quantiles, slow = judge.quantiles, dict[float, str]()
+    for quantile in quantiles:
+        above = baseline.slow_above_ms(quantile)
+        if above is not None and (compared or quantile == max(quantiles)):
+            slow[above] = quantile
+    metrics = [one for one in judge.metrics if one.above is None or baseline.of(one.name).above is not None]
+    by = {quantile: quantiles[quantile] for quantile in slow.values()}
+    return replace(judge.with_quantiles(by), metrics=tuple(metrics))
+
+
+def _uncompared(metric: Judged, last: Iterable[Row], floors: Sequence[float], missing: int) -> Iterator[Tally]:
     """What bounds the excess beside the compared rows: the last weight, and all that is missing as if it had failed."""
-    # Slow is by definition one in a hundred of the day before; failures are held against the lowest rate that is known.
-    floor = (max if name == "slow" else min)(floors, default=0.0)
+    # What is slow is by definition a share of the day before; failures are held against the lowest rate that is known.
+    floor = (min if metric.usual_share is None else max)(floors, default=0.0)
     yield from (Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence)
-    if missing and name == "errors":
+    if missing and metric.kind is Kind.FAILED:
         yield Tally(math.inf, missing, 0, missing, floor)
 
 
-def _row(name: MetricName, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:
-    warmed_at = _last_increase(minute, shifts) + WARM_UP_SECONDS[name]
+def _row(metric: Judged, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:
+    warmed_at = _last_increase(minute, shifts) + metric.warm_up_seconds
     # In the minute of a shift to or from 100 % one version served before, the other after: that is no comparison.
     replaced = any(
         minute.at < after.at < minute.end and ALL_PERCENT in {before.weight_percent, after.weight_percent}
@@ -232,7 +265,7 @@ def _row(name: MetricName, minute: Minute, shifts: Sequence[Shift], now: float) 
     )
     served = minute.stable.requests + minute.candidate.requests + minute.throttled
     return Row(
-        tally=_tally(name, minute),
+        tally=_tally(metric.name, minute),
         comparable=minute.at >= warmed_at and not replaced,
         throttled=minute.throttled > judging.BURST_THROTTLED * served,
         in_step=minute.at >= shifts[-1].at,
@@ -249,17 +282,10 @@ def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
     return max((at for at in increases if at < minute.end), default=0.0)
 
 
-def _tally(name: MetricName, minute: Minute) -> Tally | None:
+def _tally(metric: str, minute: Minute) -> Tally | None:
     """The minute's table; None where a count is missing although there was traffic."""
-    stable, candidate = _counted(name, minute.stable), _counted(name, minute.candidate)
-    if stable is None or candidate is None:
-        return None
-    return Tally(stable[0], candidate[0], min(stable[1], stable[0]), min(candidate[1], candidate[0]))
-
-
-def _counted(name: MetricName, counts: Counts) -> tuple[int, int] | None:
-    requests, bad = (counts.requests, counts.errors) if name == "errors" else (counts.timed, counts.slow)
-    return None if requests is None or bad is None else (requests, bad)
+    stable, candidate = minute.stable.trials(metric), minute.candidate.trials(metric)
+    return None if stable is None or candidate is None else Tally(stable[0], candidate[0], stable[1], candidate[1])
 
 
 def _ramp(
@@ -291,24 +317,36 @@ def _stable_rate(ramp: Sequence[tuple[Tally, bool]], *, burst: bool) -> Rate:
     return Rate.over([(tally.stable, tally.stable_bad) for tally, flagged in ramp if flagged == burst])
 
 
-def _before(name: MetricName, baseline: TrafficBaseline) -> Rate | None:
-    """The rate before the rollout; what is slower than a p99 is one request in a hundred."""
-    if not baseline.requests or (name == "slow" and baseline.p99_ms is None):
+def _before(metric: Judged, baseline: TrafficBaseline) -> Rate | None:
+    """The rate before the rollout; of what is above a quantile it is that of the definition."""
+    known = MetricBaseline(metric.name, baseline.requests, baseline.errors)
+    if metric.kind in {Kind.COUNTED, Kind.MEASURED}:
+        known = baseline.of(metric.name)
+    if not known.trials:
         return None
-    return Rate(baseline.errors if name == "errors" else baseline.requests / 100, baseline.requests)
+    bad = known.bad if metric.usual_share is None else metric.usual_share * known.trials
+    return Rate(bad, known.trials)
+
+
+def _label(metric: Judged) -> str:
+    """What begins a sentence on a metric that only its name tells from others."""
+    if metric.kind is Kind.SLOW and metric.name != SLOW:
+        return f"{metric.name}: "
+    return f"{metric.name}: " if _WORDS[metric.kind].label else ""
 
 
 def _compared(evidence: Evidence) -> str:
-    does, stable_does = _SAYS[evidence.metric]
+    words = _WORDS[evidence.metric.kind]
     if not evidence.candidate or not evidence.stable:
-        return f"{evidence.metric}: no minute seen yet in which both versions served"
+        return f"{evidence.metric.name}: no minute seen yet in which both versions served"
     both = (
         (evidence.candidate_bad, evidence.candidate),
         (evidence.stable_bad, evidence.stable),
     )
     (candidate, requests), (stable, others) = ((f"{_figure(100 * bad / of)} %", f"{of:,}") for bad, of in both)
     minutes = f"same {evidence.minutes:,} minutes" if evidence.minutes > 1 else "same minute"
-    rates = f"candidate {does} {candidate} of {requests} requests, stable {stable_does}{stable} of {others}"
+    seen = f"candidate {words.does}{candidate} of {requests}{words.of}, stable {words.stable_does}{stable} of {others}"
+    rates = _label(evidence.metric) + seen
     bad, requests_of, stable_bad, stable_of = evidence.recent
     if evidence.minutes < LONG_MINUTES:
         return f"{rates} in the {minutes}"
@@ -326,7 +364,8 @@ def _figure(value: float) -> str:
 
 def _tolerated_percent(evidence: Evidence) -> float:
     stable = _percent(evidence.stable_bad, evidence.stable) or 0.0
-    return round(evidence.tolerance.max_ratio * stable + 100 * evidence.tolerance.max_increase, 3)
+    tolerance = evidence.metric.tolerance
+    return round(tolerance.max_ratio * stable + 100 * tolerance.max_increase, 3)
 
 
 def _p_value(p: float) -> str:
@@ -335,7 +374,7 @@ def _p_value(p: float) -> str:
 
 def _kept(evidence: Evidence) -> dict[str, Any]:
     return {
-        "metric": evidence.metric,
+        "metric": evidence.metric.name,
         "minutes": evidence.minutes,
         "stable": [evidence.stable, evidence.stable_bad],
         "candidate": [evidence.candidate, evidence.candidate_bad],
@@ -352,7 +391,7 @@ def _kept(evidence: Evidence) -> dict[str, Any]:
 
 def _kept_last_step(last: LastStepCheck) -> dict[str, Any]:
     return {
-        "metric": last.metric,
+        "metric": last.metric.name,
         "candidate": [last.candidate, last.candidate_bad],
         "expected_at_most_percent": round(100 * last.expected_at_most, 3),
         "wealth": round(last.wealth, 2),

@@ -10,9 +10,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final, Literal
+from typing import Final
 
-MetricName = Literal["errors", "slow"]
 #: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
 BETS: Final = (1.25, 1.6, 2.2, 3.5, 6.0, 12.0, 40.0, 1000.0)
 #: Bets against a harmful one: it fails this part of the tolerated rate.
@@ -28,7 +27,7 @@ LOG_CAP: Final = math.log(30)
 CATASTROPHE_REQUESTS, CATASTROPHE_RATE, CATASTROPHE_STABLE_RATE = 20, 0.5, 0.1
 #: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
 DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
-#: So many minutes' bets are kept by a process: two metrics, with two tolerances each, of more than a rollout has.
+#: So many minutes' bets are kept by a process: some metrics, with two tolerances each, of more than most rollouts have.
 _KEPT_MINUTES: Final = 32_768
 #: An acquittal that is wrong has at most this probability.
 CLEARANCE: Final = 0.05

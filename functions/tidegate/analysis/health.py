@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import UNKNOWN_TIMES, AlarmTimes
 from tidegate.stored import known_fields
@@ -48,9 +47,4 @@ class HealthPolicy:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The policy of `dataclasses.asdict`."""
         judge = document["judge"]
-        if judge is not None:
-            tolerances = {
-                name: judge[name] and Tolerance(**known_fields(Tolerance, judge[name])) for name in ("errors", "slow")
-            }
-            judge = Judge(**{**known_fields(Judge, judge), **tolerances})
-        return cls(**{**known_fields(cls, document), "judge": judge})
+        return cls(**{**known_fields(cls, document), "judge": judge and Judge.from_json(judge)})

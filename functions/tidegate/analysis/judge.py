@@ -25,21 +25,32 @@ At weight 100 there is nobody to compare with: see `last_step`.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, Self
 
 from tidegate.analysis.e_process import (
     NO_WORSE,
     NOTHING,
-    MetricName,
     Tally,
     Tolerance,
     dispersions,
     excess_bound,
     log_wealth,
 )
+from tidegate.analysis.metric import (
+    ERRORS,
+    HIGHEST,
+    QUANTILES,
+    TOLERATED_ERRORS,
+    TOLERATED_SLOW,
+    CustomMetric,
+    Judged,
+    Kind,
+    slow_metrics,
+)
 from tidegate.analysis.rate import Rate
+from tidegate.stored import known_fields
 
 #: Fewer bad requests than this convict nobody.
 FEWEST_BAD: Final = 3
@@ -69,23 +80,61 @@ FEWEST_MINUTES: Final = 5
 PROVEN_TOLERANCES, PROVEN_INCREASES = 3.0, 5.0
 #: and at most this share of its requests; but nobody needs to prove less than the other share.
 PROVEN_MOST, PROVEN_LEAST = 0.01, 0.001
-#: What is tolerated unless the request says otherwise.
-TOLERATED_ERRORS, TOLERATED_SLOW = Tolerance(1.2, 0.001), Tolerance(1.25, 0.002)
 
 
 @dataclass(frozen=True, slots=True)
 class Judge:
-    """What is judged, and how often the judge may be wrong; a metric is None where it is not judged."""
+    """What is judged, and how often the judge may be wrong.
+
+    A metric is None where it is not judged. `slow` is what is tolerated of requests above the p99 of the day before,
+    `slow_above` of those above its lower quantiles, by quantile. `metrics` are the user's own.
+    """
 
     errors: Tolerance | None = TOLERATED_ERRORS
-    slow: Tolerance | None = TOLERATED_SLOW
+    slow: Tolerance | None = TOLERATED_SLOW[HIGHEST]
     false_rollback: float = 0.01
     tolerated_rollback: float = 0.10
+    slow_above: Mapping[str, Tolerance] = field(default_factory=dict)
+    metrics: tuple[CustomMetric, ...] = ()
 
-    def tolerances(self) -> dict[MetricName, Tolerance]:
-        """The metrics that are judged."""
-        both: dict[MetricName, Tolerance | None] = {"errors": self.errors, "slow": self.slow}
-        return {name: tolerance for name, tolerance in both.items() if tolerance is not None}
+    @property
+    def quantiles(self) -> dict[str, Tolerance]:
+        """What is tolerated of slow requests, by the quantile that tells them, the lowest first."""
+        return {**self.slow_above, **({HIGHEST: self.slow} if self.slow else {})}
+
+    def with_quantiles(self, tolerances: Mapping[str, Tolerance]) -> Judge:
+        """The same by these quantiles."""
+        lower = {quantile: tolerance for quantile, tolerance in tolerances.items() if quantile != HIGHEST}
+        return replace(self, slow=tolerances.get(HIGHEST), slow_above=lower)
+
+    def judged(self) -> dict[str, Judged]:
+        """The metrics that are judged, by name. Errors, slow and each of the user's have an equal share of the budgets.
+
+        Wealths of different metrics may depend on each other, so their budgets are divided (Bonferroni's inequality).
+        """
+        budget = 1 / max(1, (self.errors is not None) + bool(self.quantiles) + len(self.metrics))
+        errors = [Judged(ERRORS, self.errors, budget, Kind.FAILED)] if self.errors else []
+        custom = [one.judged(budget) for one in self.metrics]
+        return {one.name: one for one in (*errors, *slow_metrics(self.quantiles, budget), *custom)}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Self:
+        """The judge of `dataclasses.asdict`."""
+        errors, slow = document["errors"], document["slow"]
+        lower = document.get("slow_above", {})
+        return cls(
+            **{
+                **known_fields(cls, document),
+                "errors": errors and Tolerance(**known_fields(Tolerance, errors)),
+                "slow": slow and Tolerance(**known_fields(Tolerance, slow)),
+                "slow_above": {
+                    quantile: Tolerance(**known_fields(Tolerance, lower[quantile]))
+                    for quantile in QUANTILES
+                    if quantile in lower
+                },
+                "metrics": tuple(CustomMetric.from_json(one) for one in document.get("metrics", ())),
+            }
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +170,7 @@ class Evidence:
     candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence.
     """
 
-    metric: MetricName
-    tolerance: Tolerance
+    metric: Judged
     minutes: int
     stable: int
     candidate: int
@@ -165,8 +213,9 @@ class Evidence:
     def provable_excess(self) -> float:
         """The most that a candidate which is proven may exceed the tolerated ratio by: it scales with the tolerance."""
         usual = self.stable_bad / self.stable if self.stable else 0.0
-        increase = self.tolerance.max_increase
-        tolerated = (self.tolerance.max_ratio - 1) * usual + increase
+        tolerance = self.metric.tolerance
+        increase = tolerance.max_increase
+        tolerated = (tolerance.max_ratio - 1) * usual + increase
         return min(max(PROVEN_TOLERANCES * tolerated, PROVEN_INCREASES * increase, PROVEN_LEAST), PROVEN_MOST)
 
 
@@ -203,12 +252,12 @@ def _is_unshared(burst: Sequence[Tally]) -> bool:
 
 
 def examine(
-    name: MetricName, rows: Sequence[Row], judge: Judge, baseline: Rate | None = None, last: Sequence[Tally] = ()
+    name: str, rows: Sequence[Row], judge: Judge, baseline: Rate | None = None, last: Sequence[Tally] = ()
 ) -> Evidence:
     """What one metric says of the candidate, from every minute of the rollout.
 
     Args:
-        name: the metric.
+        name: the metric, one of those that the judge judges.
         rows: every minute so far, oldest first. A minute may come back corrected at the next poll: nothing is kept
             from one poll to the next, and a poll that was missed loses nothing.
         judge: tolerances and error budgets.
@@ -216,8 +265,8 @@ def examine(
         last: the settled minutes at weight 100, each against the stable version's rate; they bound the
             excess, and convict nobody. So do requests that are missing, as if all of them had failed.
     """
-    tolerance = judge.tolerances()[name]
-    share = math.log(1 / len(judge.tolerances()))
+    metric = judge.judged()[name]
+    tolerance, share = metric.tolerance, math.log(metric.budget)
     bets = [row.evidence for row in rows]
     bursts, spread = shared_bursts(rows, baseline), dispersions(bets)
     old_enough = [row.settled for row in rows]
@@ -231,8 +280,7 @@ def examine(
     settled = [row.evidence for row in rows if row.settled]
     compared = [(row, tally) for row in rows if (tally := row.evidence) and tally.stable and tally.candidate]
     return Evidence(
-        metric=name,
-        tolerance=tolerance,
+        metric=metric,
         minutes=sum(row.minutes for row, _ in compared),
         stable=round(sum(tally.stable for _, tally in compared)),
         candidate=sum(tally.candidate for _, tally in compared),

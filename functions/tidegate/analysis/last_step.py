@@ -9,17 +9,26 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from tidegate.analysis.e_process import MetricName, Tally, log_wealth
+from tidegate.analysis.e_process import Tally, log_wealth
 from tidegate.analysis.judge import FEWEST_BAD, QUIET_LOG_WEALTH, Judge, Row, served
+from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
+
+_SAYS: Final = {
+    Kind.FAILED: "fails {} requests",
+    Kind.SLOW: "is slow in {} requests",
+    Kind.COUNTED: "has {name} in {}",
+    Kind.MEASURED: "is above the usual {name} in {}",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class LastStepCheck:
     """The last step against the rate known before. Wealths as in `Evidence`; a trip asks for a comparison."""
 
-    metric: MetricName
+    metric: Judged
     candidate: int
     candidate_bad: int
     settled_minutes: int
@@ -44,23 +53,24 @@ class LastStepCheck:
         return self.wealth >= QUIET_LOG_WEALTH
 
     def __str__(self) -> str:
-        does = "fails" if self.metric == "errors" else "is slow in"
         percent = 100 * self.candidate_bad / max(self.candidate, 1)
-        rate = f"{does} {percent:.3g} % of its {self.candidate:,} requests at the last weight"
+        of = f"{percent:.3g} % of its {self.candidate:,}"
+        rate = f"{_SAYS[self.metric.kind].format(of, name=self.metric.name)} at the last weight"
         return f"candidate {rate}, and at most {100 * self.expected_at_most:.2g} % were to be expected"
 
 
-def check_last_step(name: MetricName, rows: Sequence[Row], judge: Judge, usual: Rate) -> LastStepCheck:
+def check_last_step(name: str, rows: Sequence[Row], judge: Judge, usual: Rate) -> LastStepCheck:
     """The minutes at weight 100 against the rate that the stable version had before.
 
     Such a comparison over time takes a shared outage for the candidate's fault. So it does not convict: where it
     trips, the rollout steps back to a weight at which both versions serve, and they are compared.
     """
-    tolerance, share = judge.tolerances()[name], math.log(1 / len(judge.tolerances()))
+    metric = judge.judged()[name]
+    tolerance, share = metric.tolerance, math.log(metric.budget)
     bets = [Tally.against(row.evidence, usual.at_most) if row.evidence else None for row in rows]
     path = log_wealth(bets, tolerance, [1.0] * len(rows), [False] * len(rows))
     return LastStepCheck(
-        metric=name,
+        metric=metric,
         candidate=sum(bet.candidate for bet in bets if bet),
         candidate_bad=sum(bet.candidate_bad for bet in bets if bet),
         settled_minutes=served([row.evidence for row in rows if row.settled]),

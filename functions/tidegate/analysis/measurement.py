@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
+from tidegate.analysis.metric import ERRORS, SLOW
 from tidegate.stored import known_fields
 
 _HOUR_SECONDS = 3600
@@ -55,12 +56,17 @@ class AlarmReading:
     has_contributors: bool = False
 
 
+#: How many could have been bad, and how many were; None where that is not known although there were requests.
+Trials = tuple[int, int] | None
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """Requests of one version, and how many of them failed, were timed, were slow, and were over the user's limit.
 
     Slow is slower than the stable version's p99 before the rollout. A count is None where CloudWatch has none although
-    there were requests: unknown, which is neither zero nor a failure. One that nobody asked for is 0.
+    there were requests: unknown, which is neither zero nor a failure. One that nobody asked for is 0. `others` are the
+    trials of metrics beside, by the metric's name: slow by lower quantiles, and the user's own.
     """
 
     requests: int = 0
@@ -68,10 +74,18 @@ class Counts:
     timed: int | None = 0
     slow: int | None = 0
     over_limit: int | None = 0
+    others: Mapping[str, Trials] = field(default_factory=dict)
+
+    def trials(self, metric: str) -> Trials:
+        """How many requests, or what else the metric counts, and how many of them were bad."""
+        if metric not in {ERRORS, SLOW}:
+            return self.others.get(metric, (0, 0))
+        of, bad = (self.requests, self.errors) if metric == ERRORS else (self.timed, self.slow)
+        return None if of is None or bad is None else (of, min(bad, of))
 
     @property
     def complete(self) -> bool:
-        """Whether every count is known."""
+        """Whether every count of its requests is known."""
         return None not in {self.errors, self.timed, self.slow, self.over_limit}
 
     def __add__(self, other: Counts) -> Counts:
@@ -110,10 +124,25 @@ def total(counts: Iterable[Counts]) -> Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class MetricBaseline:
+    """A metric of the user's in the day before the rollout, of the stable version alone.
+
+    `trials` could have been bad, and `bad` were. `above` is where bad begins of a metric of values; None of what is
+    counted, and where nothing was measured.
+    """
+
+    name: str
+    trials: int = 0
+    bad: int = 0
+    above: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class TrafficBaseline:
-    """The alias's traffic in the day before the rollout; `p99_ms` is None where nothing was timed.
+    """The alias's traffic in the day before the rollout; `p99_ms` and the others are None where nothing was timed.
 
     `hourly` are the requests of each hour from `since` on, in seconds since the epoch; None of one that knew silences.
+    `metrics` are the user's own.
     """
 
     requests: int = 0
@@ -123,6 +152,17 @@ class TrafficBaseline:
     throttled: int = 0
     since: float = 0.0
     hourly: tuple[int | None, ...] = ()
+    p90_ms: float | None = None
+    p50_ms: float | None = None
+    metrics: tuple[MetricBaseline, ...] = ()
+
+    def slow_above_ms(self, quantile: str) -> float | None:
+        """What is slow by "p50", "p90" or "p99"."""
+        return {"p50": self.p50_ms, "p90": self.p90_ms, "p99": self.p99_ms}[quantile]
+
+    def of(self, metric: str) -> MetricBaseline:
+        """What was found of one of the user's metrics; nothing where it is not among them."""
+        return next((one for one in self.metrics if one.name == metric), MetricBaseline(metric))
 
     def expected(self, begins: float, ends: float) -> float | None:
         """How many requests the same hours of the day before had as have passed between two moments; in the first hours
@@ -152,7 +192,8 @@ class TrafficBaseline:
     def from_json(cls, document: Mapping[str, Any]) -> Self:
         """The history of `to_json`."""
         fields = known_fields(cls, document)
-        return cls(**{**fields, "hourly": tuple(fields.get("hourly", ()))})
+        metrics = (MetricBaseline(**known_fields(MetricBaseline, one)) for one in fields.get("metrics", ()))
+        return cls(**{**fields, "hourly": tuple(fields.get("hourly", ())), "metrics": tuple(metrics)})
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

@@ -14,7 +14,9 @@ from typing import Final, Self
 
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.measurement import Minute, Shift, TrafficBaseline
+from tidegate.analysis.metric import CustomMetric
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.silence import Silence, silences
 from tidegate.routing import ALL_PERCENT
 
 #: A step is blind where so many requests of the candidate were to be expected, and none has been counted.
@@ -205,10 +207,17 @@ class Sight:
     early: bool = False
     missing: Missing = Missing()
     throttled: Throttled = Throttled()
+    silent: tuple[Silence, ...] = ()
 
     @classmethod
     def of(
-        cls, minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline, failed: str = ""
+        cls,
+        minutes: Sequence[Minute],
+        shifts: Sequence[Shift],
+        now: float,
+        baseline: TrafficBaseline,
+        failed: str = "",
+        metrics: Sequence[CustomMetric] = (),
     ) -> Self:
         """From all that was counted since the first shift; `failed` says why CloudWatch gave no answer."""
         if failed or not shifts:
@@ -218,6 +227,7 @@ class Sight:
             not minutes and now - shifts[0].at < ARRIVED_SECONDS,
             Missing.of(minutes, shifts, now),
             Throttled.of_rollout(minutes, baseline),
+            tuple(silences(metrics, minutes, shifts, now, baseline)),
         )
 
     @property
@@ -228,7 +238,7 @@ class Sight:
     @property
     def hides_harm(self) -> bool:
         """Whether requests that the candidate may have failed are out of sight."""
-        return bool(self.blind) or self.missing.significant
+        return bool(self.blind) or self.missing.significant or any(not silence.shared for silence in self.silent)
 
     @property
     def reasons(self) -> tuple[str, ...]:
@@ -236,7 +246,7 @@ class Sight:
         seen_nothing = [f"nothing could be seen: {self.blind}"] * bool(self.blind)
         missing = [str(self.missing)] * self.missing.significant
         throttled = [self.throttled.check().sentence] * self.throttled.recent
-        return (*seen_nothing, *missing, *throttled)
+        return (*seen_nothing, *missing, *throttled, *map(str, self.silent))
 
     def checks(self) -> tuple[Check, ...]:
         """Requests that are missing, and those that were throttled; nothing where there are none."""

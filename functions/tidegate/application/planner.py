@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
@@ -87,8 +87,9 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     steps, health = _steps(request, rules) if found else FIRST_RELEASE, request.health.policy()
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
     paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
-    traffic, expected = _expect(request, alias, steps, health, started_at) if found else _expect_nothing(request)
     stable = found.routing.version if found else ""
+    health, traffic = _day_before(alias, stable, health, started_at) if found else (health, TrafficBaseline())
+    expected = _expect(request, steps, health, traffic) if found else _expect_nothing(request)
     unseen = *alarm_warnings(rules, steps[-1]), *out_of_sight.warnings(steps, traffic, health, timeout_seconds)
     return Plan(
         rollout_id=execution.name,
@@ -125,8 +126,7 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         warnings=(
             *expected.warnings,
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
-            *(unseen if found else ()),
-            *(_about(alias, execution) if found else ()),
+            *((*unseen, *_about(alias, execution)) if found else ()),
         ),
     )
 
@@ -162,26 +162,40 @@ def _found(request: RolloutRequest, alias: Alias) -> AliasState | None:
         raise AliasNotFound(f"{error}, or set create_alias to have it made on the candidate") from error
 
 
+def _day_before(
+    alias: Alias, stable: str, health: HealthPolicy, started_at: float
+) -> tuple[HealthPolicy, TrafficBaseline]:
+    """The policy, knowing which of its metrics were seen before, and the alias's traffic where anything asks for it."""
+    traffic = TrafficBaseline()
+    if health.judge:
+        asked = health.judge.metrics
+        traffic = metrics.read_baseline(alias, before=started_at, stable=stable, metrics=asked)
+        known = preflight.known_metrics(asked, traffic, stable)
+        return replace(health, judge=replace(health.judge, metrics=known)), traffic
+    if _is_limited(health):
+        with best_effort("read the day before"):
+            traffic = metrics.read_baseline(alias, before=started_at)
+    return health, traffic
+
+
+def _is_limited(health: HealthPolicy) -> bool:
+    return (health.max_error_percent, health.max_duration_p99_ms) != (None, None)
+
+
 def _expect(
-    request: RolloutRequest, alias: Alias, steps: tuple[Step, ...], health: HealthPolicy, started_at: float
-) -> tuple[TrafficBaseline, Forecast]:
-    """The alias's traffic of the day before, and what the judge will be able to see with as much."""
+    request: RolloutRequest, steps: tuple[Step, ...], health: HealthPolicy, traffic: TrafficBaseline
+) -> Forecast:
+    """What the judge will be able to see with as much traffic as in the day before."""
     if health.judge is None:
-        limited = (health.max_error_percent, health.max_duration_p99_ms) != (None, None)
-        traffic = TrafficBaseline()
-        if limited:
-            with best_effort("read the day before"):
-                traffic = metrics.read_baseline(alias, before=started_at)
-        return traffic, Forecast((), () if limited or request.alarms else (UNGATED,))
-    traffic = metrics.read_baseline(alias, before=started_at)
-    return traffic, forecast(steps, traffic, health.judge)
+        return Forecast((), () if _is_limited(health) or request.alarms else (UNGATED,))
+    return forecast(steps, traffic, health.judge)
 
 
-def _expect_nothing(request: RolloutRequest) -> tuple[TrafficBaseline, Forecast]:
+def _expect_nothing(request: RolloutRequest) -> Forecast:
     hooks = request.hooks
     untried = not request.smoke_tests and not hooks.before_traffic
     warnings = [*[UNTRIED] * untried, *[UNASKED] * bool(hooks.each_step or hooks.after_traffic)]
-    return TrafficBaseline(), Forecast((), tuple(warnings))
+    return Forecast((), tuple(warnings))
 
 
 def _about(alias: Alias, execution: Execution) -> tuple[str, ...]:

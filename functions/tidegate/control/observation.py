@@ -91,4 +91,5 @@ def _alarm_checks(plan: Plan, progress: Progress, readings: Iterable[AlarmReadin
 def _sight(plan: Plan, progress: Progress, minutes: Sequence[Minute], now: float, failed: str) -> Sight:
     """What was out of sight; a first release has no stable version that says what was to be expected."""
     shifts = () if plan.creates_alias else progress.shifts
-    return Sight.of(minutes, shifts, now, plan.baseline, failed)
+    metrics = plan.health.judge.metrics if plan.health.judge else ()
+    return Sight.of(minutes, shifts, now, plan.baseline, failed, metrics)

@@ -9,16 +9,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Self
 
 from tidegate.analysis import e_process
 from tidegate.analysis import judge as judging
 from tidegate.analysis.binomial import upper_tail
-from tidegate.analysis.comparison import WARM_UP_SECONDS
-from tidegate.analysis.e_process import MetricName, Tally, Tolerance
+from tidegate.analysis.e_process import Tally, Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.analysis.metric import ERRORS, SLOW, Judged, Kind
 from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
 from tidegate.planning.strategy import DEFAULT_STEPS, Step
@@ -31,8 +31,6 @@ POWER: Final = 0.95
 POWER_DEVIATIONS: Final = 1.645
 #: So many bad requests are normally distributed, as near as matters; exactness would take seconds for millions.
 NORMAL_ABOVE: Final = 10_000
-#: Slow is slower than the stable version's p99, so one of its requests in a hundred is.
-SLOW_SHARE: Final = 0.01
 #: A proposal's first bake is a multiple of this,
 BAKE_GRID_SECONDS: Final = 300
 #: at most a day,
@@ -43,7 +41,7 @@ LARGER_WEIGHTS: Final = (25.0, 50.0)
 MOST_PROPOSED_STEPS: Final = 12
 
 NO_BASELINE: Final = "no traffic in the day before, so nothing can be said of what this rollout will see"
-_SEEN: Final[Mapping[MetricName, str]] = {"errors": "failures", "slow": "slow requests"}
+_SEEN: Final[Mapping[Kind, str]] = {Kind.FAILED: "failures", Kind.SLOW: "slow requests"}
 _WHAT_DECIDES: Final = "alarms, smoke tests, a longer last bake and health.when_inconclusive decide"
 
 
@@ -52,12 +50,14 @@ class StepForecast:
     """What one step will show, of its own requests alone.
 
     `smallest_harm_percent` is the smallest share of failing (or slow) requests of the candidate that the judge convicts
-    with a power of 95 %; None where it can convict nothing, and at weight 100, where nothing is compared.
+    with a power of 95 %; None where it can convict nothing, and at weight 100, where nothing is compared. `metrics` are
+    the same of the user's own, by name.
     """
 
     weight_percent: float
     candidate_requests: int
     smallest_harm_percent: float | None
+    metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +83,19 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     Args:
         steps: the rollout's steps; the last one is at 100 %.
         baseline: the alias's traffic in the day before.
-        judge: what is judged. Errors are forecast, or slow requests where only those are judged.
+        judge: what is judged. Errors are forecast, or slow requests where only those are judged; and each metric of
+            the user's.
     """
-    outlook = _Outlook.of(baseline, judge)
-    return Forecast(tuple(outlook.step(step) for step in steps), tuple(_warnings(steps, outlook)))
+    judged = judge.judged()
+    custom = [_Outlook.of(judged[one.name], baseline, judge) for one in judge.metrics]
+    main = judged.get(ERRORS) or judged.get(SLOW)
+    outlook = _Outlook.of(main, baseline, judge) if main else custom[0]
+    return Forecast(
+        tuple(
+            replace(outlook.step(step), metrics={one.metric.name: one.harm(step) for one in custom}) for step in steps
+        ),
+        (*_warnings(steps, outlook), *_metric_warnings(steps, [one for one in custom if one != outlook])),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,26 +115,33 @@ class _Stretch:
 class _Outlook:
     """One metric of one alias: its traffic, the stable version's rate, and the two keys of the judge."""
 
-    metric: MetricName
+    metric: Judged
     requests_per_minute: float
     stable_share: float
-    tolerance: Tolerance
     worse_needed: float
     intolerable_needed: float
 
     @classmethod
-    def of(cls, baseline: TrafficBaseline, judge: Judge) -> Self:
-        tolerances = judge.tolerances()
-        metric: MetricName = "errors" if "errors" in tolerances else "slow"
-        failing = baseline.errors / baseline.requests if baseline.requests else 0.0
+    def of(cls, metric: Judged, baseline: TrafficBaseline, judge: Judge) -> Self:
+        trials, bad = baseline.requests, baseline.errors
+        if metric.kind in {Kind.COUNTED, Kind.MEASURED}:
+            found = baseline.of(metric.name)
+            trials, bad = found.trials, found.bad
+        share = bad / trials if trials else 0.0
+        # A metric of the stable version's is of the same requests, all or some of them.
+        part = trials / baseline.requests if baseline.requests else 0.0
         return cls(
             metric=metric,
-            requests_per_minute=baseline.requests_per_minute if baseline.requests else 0.0,
-            stable_share=failing if metric == "errors" else SLOW_SHARE,
-            tolerance=tolerances[metric],
-            worse_needed=math.log(len(tolerances) / judge.false_rollback),
-            intolerable_needed=math.log(len(tolerances) / judge.tolerated_rollback),
+            requests_per_minute=baseline.requests_per_minute * part,
+            stable_share=share if metric.usual_share is None else metric.usual_share,
+            worse_needed=-math.log(metric.budget * judge.false_rollback),
+            intolerable_needed=-math.log(metric.budget * judge.tolerated_rollback),
         )
+
+    @property
+    def tolerance(self) -> Tolerance:
+        """What is tolerated."""
+        return self.metric.tolerance
 
     @property
     def blind_above(self) -> float:
@@ -161,7 +177,7 @@ class _Outlook:
 
         A row in which the stable version served nothing compares nothing. Where requests are rare that is some of them.
         """
-        seconds = step.bake_seconds - WARM_UP_SECONDS[self.metric]
+        seconds = step.bake_seconds - self.metric.warm_up_seconds
         if seconds <= 0 or step.weight_percent >= ALL_PERCENT or not self.requests_per_minute:
             return None
         row_seconds = min(60 * math.ceil(ROW_REQUESTS / self.requests_per_minute), LONGEST_ROW_SECONDS)
@@ -291,6 +307,19 @@ def _warnings(steps: Sequence[Step], outlook: _Outlook) -> Iterator[str]:
         )
 
 
+def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Iterator[str]:
+    """Of each metric of the user's that no step sees enough of."""
+    compared = [step for step in steps if step.weight_percent < ALL_PERCENT]
+    for outlook in outlooks:
+        name = outlook.metric.name
+        if not outlook.metric.proves:
+            yield f"nothing of {name} is known yet: it may speak against the candidate, and proves no promotion"
+        elif compared and outlook.is_blind(compared):
+            harms = [harm for step in compared if (harm := outlook.harm(step)) is not None]
+            sees = f"sees {name} only above {_number(min(harms))} %" if harms else f"sees nothing of {name}"
+            yield f"At {_number(outlook.requests_per_minute)} of them a minute, the best step {sees}: bake longer for it"
+
+
 def _instead_of_all_at_once(outlook: _Outlook) -> str:
     if not outlook.requests_per_minute or not outlook.is_blind(DEFAULT_STEPS):
         return f"use {_pasted(DEFAULT_STEPS)}"
@@ -343,7 +372,7 @@ def _pasted(steps: Sequence[Step]) -> str:
 
 
 def _seen(step: Step, outlook: _Outlook, only: str = "") -> str:
-    harm, seen = outlook.harm(step), _SEEN[outlook.metric]
+    harm, seen = outlook.harm(step), _SEEN.get(outlook.metric.kind, outlook.metric.name)
     return f"no {seen} at all" if harm is None else f"{only}{seen} above {_number(harm)} %"
 
 

@@ -25,7 +25,8 @@ def warnings(
 
     `timeout_seconds` is the function's own; None where nobody knows it.
     """
-    if health.judge and health.judge.slow and baseline.p99_ms is None:
+    quantiles = health.judge.quantiles if health.judge else {}
+    if quantiles and not any(map(baseline.slow_above_ms, quantiles)):
         yield SLOW_UNJUDGED
     asked = [
         # The minute in which a weight is set is at two.

@@ -12,6 +12,7 @@ from typing import Any, Self
 from tidegate.alias import Alias
 from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.analysis.queries import Asked, VersionQueries, day_queries, rollout_queries
 from tidegate.hooks.hook import NO_HOOKS, Hooks
 from tidegate.planning.forecast import StepForecast
 from tidegate.planning.pace import MIN_POLL_SECONDS, approvals_seconds
@@ -76,10 +77,31 @@ class Plan:
         return self.smoke_tests > 0 or self.hooks.before_traffic is not None
 
     @property
-    def slow_above_ms(self) -> float | None:
-        """What the judge calls slow: above the stable version's p99 before the rollout; None where it does not ask."""
+    def asked(self) -> Asked:
+        """What a look asks CloudWatch of each minute: what is judged, as far as it is known where bad begins."""
+        judge, limit_ms = self.health.judge, self.health.max_duration_p99_ms
+        if judge is None:
+            return Asked({}, limit_ms)
+        slow = {quantile: self.baseline.slow_above_ms(quantile) for quantile in judge.quantiles}
+        above = {one.name: one.above for one in self.baseline.metrics}
+        return Asked(
+            {quantile: limit for quantile, limit in slow.items() if limit is not None},
+            limit_ms,
+            judge.metrics,
+            {name: limit for name, limit in above.items() if limit is not None},
+        )
+
+    @property
+    def metrics_per_look(self) -> int:
+        """How many metrics one look asks CloudWatch for."""
+        queries = (VersionQueries(role, self.alias, role, self.asked) for role in ("stable", "candidate"))
+        return len(rollout_queries(*queries))
+
+    @property
+    def metrics_of_history(self) -> int:
+        """How many metrics the plan has asked CloudWatch for."""
         judge = self.health.judge
-        return self.baseline.p99_ms if judge and judge.slow else None
+        return len(day_queries(self.alias, self.stable, judge.metrics if judge else ()))
 
     @property
     def first_step(self) -> int:

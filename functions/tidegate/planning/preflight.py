@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from tidegate.analysis.health import AlarmRule
-from tidegate.analysis.measurement import AlarmReading
-from tidegate.errors import AlarmFiring, AlarmUnusable, AliasNotReady, HookUnusable, ProvisioningPending
+from tidegate.analysis.measurement import AlarmReading, TrafficBaseline
+from tidegate.analysis.metric import CustomMetric
+from tidegate.errors import (
+    AlarmFiring,
+    AlarmUnusable,
+    AliasNotReady,
+    HookUnusable,
+    MetricUnusable,
+    ProvisioningPending,
+)
 from tidegate.routing import ALL_PERCENT, Routing
 from tidegate.version import Provisioning
 
@@ -50,6 +59,27 @@ def require_usable_hooks(faults: Sequence[str]) -> None:
     """
     if faults:
         raise HookUnusable(f"hook {'; hook '.join(faults)}: correct the names, or deploy the functions")
+
+
+def known_metrics(metrics: Sequence[CustomMetric], baseline: TrafficBaseline, stable: str) -> tuple[CustomMetric, ...]:
+    """The user's metrics: one of which nothing was seen may be new, and then proves nothing.
+
+    Raises:
+        MetricUnusable: naming every one of which nothing was seen, and that is not said to be new.
+    """
+    unseen = [one for one in metrics if not baseline.of(one.name).trials]
+    if refused := [_unseen(one, stable) for one in unseen if not one.new]:
+        raise MetricUnusable(
+            f"{'; '.join(refused)}: correct names and dimensions, have it count 0 where all is well, or say that it"
+            ' is "new": true'
+        )
+    return tuple(replace(one, proves=one not in unseen) for one in metrics)
+
+
+def _unseen(metric: CustomMetric, stable: str) -> str:
+    named = ", ".join(f"{name}={value}" for name, value in metric.series.dimensions)
+    series = f"{metric.series.namespace} {metric.series.metric} ({named})"
+    return f"of {metric.name}, {series}, nothing of version {stable} was seen in the last day"
 
 
 def require_ready_alarms(rules: tuple[AlarmRule, ...], readings: Mapping[str, AlarmReading]) -> None:

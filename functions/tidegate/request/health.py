@@ -2,34 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.health import HealthPolicy, InconclusivePolicy
 from tidegate.analysis.judge import Judge
+from tidegate.analysis.metric import QUANTILES, TOLERATED_ERRORS, TOLERATED_SLOW
+from tidegate.request.metrics import MAX_METRICS, Metric, MetricRequest, ToleranceRequest
 from tidegate.request.part import MAX_BAKE_SECONDS, BakeSeconds, IntervalSeconds, Or, Part, violation
-
-
-class ToleranceRequest(Part):
-    """How much worse than the stable version the candidate may be."""
-
-    max_ratio: Annotated[float, Field(ge=1, le=100)] | None = Field(
-        None,
-        description="So many times the stable version's rate; 1.2 for errors and 1.25 for slow requests by default.",
-    )
-    max_increase_percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
-        None, description="And so many percentage points more; 0.1 for errors and 0.2 for slow requests by default."
-    )
-
-    def tolerance(self, default: Tolerance) -> Tolerance:
-        """These bounds, the default ones where none are given."""
-        given = self.max_increase_percent
-        return Tolerance(
-            default.max_ratio if self.max_ratio is None else self.max_ratio,
-            default.max_increase if given is None else given / 100,
-        )
 
 
 def _unless_off(value: object) -> object:
@@ -43,13 +25,40 @@ def _unless_off(value: object) -> object:
 Tolerated = Annotated[ToleranceRequest | None, BeforeValidator(_unless_off), Or(type="boolean")]
 
 
+class SlowRequest(ToleranceRequest):
+    """How much slower than the stable version the candidate may be; what is given holds for each of the quantiles."""
+
+    quantiles: list[Literal["p50", "p90", "p99"]] = Field(
+        list(QUANTILES),
+        min_length=1,
+        max_length=len(QUANTILES),
+        description="What slow means: above these quantiles of the stable version's durations of the day before.",
+    )
+
+    @field_validator("quantiles")
+    @classmethod
+    def _named_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) < len(value):
+            raise violation("names a quantile more than once")
+        return value
+
+    def tolerances(self) -> dict[str, Tolerance]:
+        """What is tolerated by each quantile, the lowest first."""
+        return {name: self.tolerance(TOLERATED_SLOW[name]) for name in QUANTILES if name in self.quantiles}
+
+
 class JudgeRequest(Part):
     """How the candidate is compared with the stable version over the same minutes."""
 
     errors: Tolerated = Field(ToleranceRequest(), description="Failed requests; false: not compared.")
-    slow: Tolerated = Field(
-        ToleranceRequest(),
-        description="Requests slower than the stable version's p99 of the day before; false: not compared.",
+    slow: Annotated[SlowRequest | None, BeforeValidator(_unless_off), Or(type="boolean")] = Field(
+        SlowRequest(),
+        description=(
+            "Requests slower than the stable version's p50, p90 and p99 of the day before; false: not compared."
+        ),
+    )
+    metrics: list[Metric] = Field(
+        [], max_length=MAX_METRICS, description="Metrics of yours that carry the version, judged as errors are."
     )
     false_rollback_percent: Annotated[float, Field(ge=0.0001, le=10)] = Field(
         1.0, description="How often a candidate that is no worse may be rolled back at most, over the whole rollout."
@@ -58,22 +67,25 @@ class JudgeRequest(Part):
         10.0, description="How often a candidate that is worse within the tolerance may be rolled back at most."
     )
 
-    @field_validator("slow")
+    @field_validator("metrics")
     @classmethod
-    def _judges_something(cls, value: ToleranceRequest | None, info: ValidationInfo) -> ToleranceRequest | None:
-        if value is None and info.data.get("errors", value) is None:
+    def _judges_something(cls, value: list[MetricRequest], info: ValidationInfo) -> list[MetricRequest]:
+        names = [one.name for one in value]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise violation(f"named more than once: {', '.join(twice)}")
+        if not value and {info.data.get("errors", 0), info.data.get("slow", 0)} == {None}:
             raise violation("nothing is left to judge: set judge to false instead")
         return value
 
     def judge(self) -> Judge:
         """The judge as the plan keeps it."""
-        usual = Judge()
-        return Judge(
-            errors=self.errors.tolerance(usual.errors) if self.errors and usual.errors else None,
-            slow=self.slow.tolerance(usual.slow) if self.slow and usual.slow else None,
+        judge = Judge(
+            errors=self.errors.tolerance(TOLERATED_ERRORS) if self.errors else None,
+            metrics=tuple(one.metric() for one in self.metrics),
             false_rollback=self.false_rollback_percent / 100,
             tolerated_rollback=self.tolerated_rollback_percent / 100,
         )
+        return judge.with_quantiles(self.slow.tolerances() if self.slow else {})
 
 
 class HealthRequest(Part):

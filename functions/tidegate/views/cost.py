@@ -37,9 +37,6 @@ _FIXED_WRITE_UNITS: Final = 40
 #: DynamoDB counts the whole item at each update: the plan, and every verdict that was kept before.
 _PLAN_KB: Final = 3
 _VERDICT_KB: Final = 1.5
-#: The alias's traffic of the day before; both versions' requests, errors, times and slow ones, and throttles.
-_METRICS_OF_HISTORY: Final = 4
-_METRICS_PER_LOOK: Final = 9
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +50,11 @@ class Cost:
     metrics: int
 
     @property
+    def metric_dollars(self) -> float:
+        """What GetMetricData alone costs."""
+        return self.metrics * DOLLARS_PER_METRIC
+
+    @property
     def dollars(self) -> float:
         """The sum."""
         return (
@@ -60,13 +62,13 @@ class Cost:
             + self.invocations * DOLLARS_PER_INVOCATION
             + self.gb_seconds * DOLLARS_PER_GB_SECOND
             + self.write_units * DOLLARS_PER_WRITE_UNIT
-            + self.metrics * DOLLARS_PER_METRIC
+            + self.metric_dollars
         )
 
 
 def of_plan(plan: Plan) -> Cost:
     """Where all goes well: each step once, no extension, nobody waited for."""
-    return _cost(len(plan.steps), sum(health_checks(step.bake_seconds, plan.poll_seconds) for step in plan.steps))
+    return _cost(plan, len(plan.steps), sum(health_checks(step.bake_seconds, plan.poll_seconds) for step in plan.steps))
 
 
 def at_most(plan: Plan) -> Cost:
@@ -75,7 +77,7 @@ def at_most(plan: Plan) -> Cost:
     watched = health_checks(plan.watched_seconds, plan.poll_seconds)
     waiting = math.ceil(plan.approval_seconds / plan.hold_poll_seconds)
     paused = pause_polls(plan.max_pause_seconds, plan.poll_seconds)
-    return _cost(shifts, shifts + watched + waiting + paused)
+    return _cost(plan, shifts, shifts + watched + waiting + paused)
 
 
 def health_checks(bake_seconds: float, poll_seconds: float) -> int:
@@ -83,7 +85,7 @@ def health_checks(bake_seconds: float, poll_seconds: float) -> int:
     return max(1, math.ceil(bake_seconds / poll_seconds))
 
 
-def _cost(shifts: int, looked: int) -> Cost:
+def _cost(plan: Plan, shifts: int, looked: int) -> Cost:
     invocations = _FIXED_INVOCATIONS + shifts + looked
     growing = min(looked, MAX_VERDICTS)
     item_kb = _PLAN_KB * looked + _VERDICT_KB * (growing * growing / 2 + (looked - growing) * MAX_VERDICTS)
@@ -92,7 +94,7 @@ def _cost(shifts: int, looked: int) -> Cost:
         invocations=invocations,
         gb_seconds=invocations * _GB_SECONDS_PER_INVOCATION,
         write_units=_FIXED_WRITE_UNITS + _PLAN_KB * shifts + math.ceil(item_kb),
-        metrics=_METRICS_OF_HISTORY + _METRICS_PER_LOOK * looked,
+        metrics=plan.metrics_of_history + plan.metrics_per_look * looked,
     )
 
 

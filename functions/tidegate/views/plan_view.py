@@ -89,17 +89,33 @@ def well_seconds(plan: Plan) -> int:
     return sum(before) + max(settled, min(least, settled + plan.health.max_extension_seconds))
 
 
+def _metrics(plan: Plan) -> Iterator[str]:
+    """What was found of each metric of the user's, and what each step sees by it."""
+    for metric in plan.health.judge.metrics if plan.health.judge else ():
+        found = plan.baseline.of(metric.name)
+        if not found.trials:
+            continue
+        had = f"{100 * found.bad / found.trials:.2g} % of {found.trials:,}"
+        if metric.above is not None:
+            had = f"{metric.above} at {found.above:.4g} over {found.trials:,}"
+        harms = [step.metrics.get(metric.name) for step in plan.expectations if step.weight_percent < ALL_PERCENT]
+        seen = ", ".join("none" if harm is None else f"above {harm:.2g} %" for harm in harms)
+        yield f"judges {metric.name}: {had} of version {plan.stable} in the day before; the steps see {seen or 'none'}"
+
+
 def _sums(plan: Plan) -> Iterator[str]:
     people = plan.approval_seconds + plan.max_pause_seconds
-    well, most = format_duration(well_seconds(plan)), format_duration(plan.watched_seconds)
+    takes, longest = format_duration(well_seconds(plan)), format_duration(plan.watched_seconds)
     yield (
-        f"looks every {format_duration(plan.poll_seconds)}; takes about {well} if all goes well, {most} at most,"
+        f"looks every {format_duration(plan.poll_seconds)}; takes about {takes} if all goes well, {longest} at most,"
         f" and {format_duration(people)} more where people pause it or are waited for"
     )
+    well, most = cost.of_plan(plan), cost.at_most(plan)
     yield (
-        f"costs about {cost.price(cost.of_plan(plan).dollars)} if all goes well,"
-        f" {cost.price(cost.at_most(plan).dollars)} at most (list prices of us-east-1)"
+        f"costs about {cost.price(well.dollars)} if all goes well, {cost.price(most.dollars)} at most (list prices of"
+        f" us-east-1); {cost.price(well.metric_dollars)} of it for GetMetricData, {plan.metrics_per_look} metrics a look"
     )
+    yield from _metrics(plan)
     for number, step in enumerate(plan.steps, start=1):
         if approval := step.approval:
             otherwise = "rolls back" if approval.on_timeout == "roll_back" else "goes on"

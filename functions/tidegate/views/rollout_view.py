@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from tidegate.analysis.metric import QUANTILES, SLOW
 from tidegate.duration import format_duration
 from tidegate.ending.outcome import Outcome, Tone
 
@@ -352,8 +353,11 @@ def spoken(decision: str) -> str:
 
 
 def metric_title(metric: str) -> str:
-    """What a metric counts: `slow` is "slow requests"."""
-    return "slow requests" if metric == "slow" else metric
+    """What a metric counts: `slow` is "slow requests", and "slow p50" the same by another quantile."""
+    name, _, quantile = metric.partition(" ")
+    if name != SLOW or quantile not in {"", *QUANTILES}:
+        return metric
+    return f"slow requests{quantile and f' ({quantile})'}"
 
 
 def p_value(p: float) -> str:

@@ -107,7 +107,7 @@ def test_a_minute_convicts_once_it_has_been_over_for_a_minute_and_acquits_after_
 def test_a_count_that_is_missing_beside_requests_is_neither_health_nor_harm(missing):
     holes = [replace(minute, candidate=replace(minute.candidate, **missing)) for minute in BAD]
     name = "errors" if "errors" in missing else "slow"
-    (evidence,) = [one for one in heard(holes).evidence if one.metric == name]
+    (evidence,) = [one for one in heard(holes).evidence if one.metric.name == name]
     assert (evidence.gaps, evidence.minutes, evidence.convicted_at) == (4, 0, None)
 
 
@@ -185,7 +185,7 @@ def test_at_full_weight_the_rates_of_the_ramp_stand_guard():
     assert [last.tripped for last in calm.last_step] == [False, False]
     failing = minutes(*[(counts(0), counts(6_000, 1_200))] * 5, start=6)
     (tripped,) = heard([*GOOD[:5], *failing], TOP).tripped
-    assert (tripped.metric, tripped.candidate_bad) == ("errors", 6_000)
+    assert (tripped.metric.name, tripped.candidate_bad) == ("errors", 6_000)
     assert heard([*GOOD[:5], *failing], TOP).evidence[0].convicted_at is None
 
 

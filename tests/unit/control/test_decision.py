@@ -16,6 +16,7 @@ from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.last_step import LastStepCheck
 from tidegate.analysis.measurement import AlarmReading, AlarmTimes, Counts, Shift
+from tidegate.analysis.metric import Judged, Kind
 from tidegate.control import item_size
 from tidegate.control.commands import Controls, GivenCommand
 from tidegate.control.decision import bake_seconds, decide
@@ -29,7 +30,8 @@ SETTLED = 300.0 + 120
 SOON = AlarmTimes(60, 180)
 FINISH = GivenCommand("1", "finish", "ana", "enough", 5.0)
 PAUSE = GivenCommand("2", "pause", "bo", "lunch", 6.0)
-TRIPPED = LastStepCheck("errors", 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
+FAILED = Judged("errors", Tolerance(1.2, 0.001), 0.5, Kind.FAILED)
+TRIPPED = LastStepCheck(FAILED, 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
 
 
 def check(finding):
@@ -54,7 +56,7 @@ def look_at(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=Non
 
 def evidence(**found):
     nothing = dict.fromkeys(Evidence.__dataclass_fields__, 0)
-    usual = {"metric": "errors", "tolerance": Tolerance(1.2, 0.001), "convicted_at": None, "quiet": True}
+    usual = {"metric": FAILED, "convicted_at": None, "quiet": True}
     return Evidence(**{**nothing, **usual, **found})
 
 

@@ -1,0 +1,73 @@
+"""Metrics of the user's own that have fallen silent: what nobody counts any more is unknown, and never healthy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
+from tidegate.analysis.metric import CustomMetric
+
+#: A metric is silent where so many of the candidate's trials were to be expected since its last datapoint.
+FEWEST_EXPECTED: Final = 10.0
+#: What an application reports of itself comes as late as all metrics, and a minute with its next: after so long it is
+#: missing.
+ARRIVED_SECONDS: Final = 180
+
+
+@dataclass(frozen=True, slots=True)
+class Silence:
+    """A metric of which nothing came, although so many were `expected` of the candidate.
+
+    `shared`: the stable version has said nothing in the same minutes either, so it is no doing of the candidate's.
+    """
+
+    metric: str
+    expected: float
+    shared: bool
+
+    def __str__(self) -> str:
+        whom = "either version" if self.shared else "the candidate"
+        return f"{self.metric} is silent: no datapoint of {whom} where about {self.expected:,.0f} were to be expected"
+
+
+def silences(
+    metrics: Iterable[CustomMetric],
+    minutes: Sequence[Minute],
+    shifts: Sequence[Shift],
+    now: float,
+    baseline: TrafficBaseline,
+) -> Iterator[Silence]:
+    """Each metric that was known before the rollout and has fallen silent at the present weight.
+
+    What is to be expected goes by the candidate's requests, and by how many of the metric's came with each of the
+    stable version's in the day before.
+    """
+    step = [minute for minute in minutes if minute.at >= shifts[-1].at and minute.end + ARRIVED_SECONDS <= now]
+    for metric in metrics:
+        day = baseline.of(metric.name)
+        if not metric.proves or not baseline.requests or not day.trials:
+            continue
+        each = 1.0 if metric.total is None and metric.above is None else day.trials / baseline.requests
+        since = _since_last(metric, step)
+        expected = each * sum(minute.candidate.requests for minute in since)
+        if expected >= FEWEST_EXPECTED:
+            yield Silence(metric.name, expected, _is_shared(metric, since, minutes))
+
+
+def _is_shared(metric: CustomMetric, since: Sequence[Minute], minutes: Sequence[Minute]) -> bool:
+    """Whether the stable version has said nothing meanwhile; where it serves nothing, whether it never has."""
+    served = [minute for minute in since if minute.stable.requests]
+    return not any(_speaks(metric, minute.stable) for minute in served or minutes)
+
+
+def _since_last(metric: CustomMetric, minutes: Sequence[Minute]) -> Sequence[Minute]:
+    """The minutes after the last one in which it spoke of the candidate."""
+    spoke = [number for number, minute in enumerate(minutes) if _speaks(metric, minute.candidate)]
+    return minutes[spoke[-1] + 1 :] if spoke else minutes
+
+
+def _speaks(metric: CustomMetric, counts: Counts) -> bool:
+    trials = counts.trials(metric.name)
+    return bool(trials and trials[0])

@@ -22,8 +22,8 @@ import numpy.typing as npt
 from tidegate.analysis import judge as judging
 from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.judge import Evidence, Judge
-from tidegate.analysis.metric import TOLERATED_ERRORS
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
+from tidegate.analysis.metric import TOLERATED_ERRORS
 
 Array = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]

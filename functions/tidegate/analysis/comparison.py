@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from tidegate.analysis import judge as judging
 from tidegate.analysis.check import Check, Finding
@@ -213,9 +213,10 @@ def compare(
     alone = shifts[-1].weight_percent == ALL_PERCENT
     judge = _judgeable(judge, baseline, compared=any(shift.weight_percent < ALL_PERCENT for shift in shifts))
     over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
+    places = [_Place.of(minute, shifts, now) for minute in over]
     evidence, last_step, unguarded = [], [], []
     for name, metric in judge.judged().items():
-        rows = [_row(metric, minute, shifts, now) for minute in over]
+        rows = [place.row(metric) for place in places]
         before = _before(metric, baseline)
         ramp = _ramp(over, rows, shifts, before)
         known = _usual(ramp, before)
@@ -256,21 +257,39 @@ def _uncompared(metric: Judged, last: Iterable[Row], floors: Sequence[float], mi
         yield Tally(math.inf, missing, 0, missing, floor)
 
 
-def _row(metric: Judged, minute: Minute, shifts: Sequence[Shift], now: float) -> Row:
-    warmed_at = _last_increase(minute, shifts) + metric.warm_up_seconds
-    # In the minute of a shift to or from 100 % one version served before, the other after: that is no comparison.
-    replaced = any(
-        minute.at < after.at < minute.end and ALL_PERCENT in {before.weight_percent, after.weight_percent}
-        for before, after in pairwise([Shift(0.0, 0.0), *shifts])
-    )
-    served = minute.stable.requests + minute.candidate.requests + minute.throttled
-    return Row(
-        tally=_tally(metric.name, minute),
-        comparable=minute.at >= warmed_at and not replaced,
-        throttled=minute.throttled > judging.BURST_THROTTLED * served,
-        in_step=minute.at >= shifts[-1].at,
-        settled=minute.end + SETTLED_AGE_SECONDS <= now,
-    )
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a minute is in the rollout: the same for every metric. `increased_at` is when the weight last rose."""
+
+    minute: Minute
+    increased_at: float
+    replaced: bool
+    throttled: bool
+    in_step: bool
+    settled: bool
+
+    @classmethod
+    def of(cls, minute: Minute, shifts: Sequence[Shift], now: float) -> Self:
+        # In the minute of a shift to or from 100 % one version served before, the other after: that is no comparison.
+        replaced = any(
+            minute.at < after.at < minute.end and ALL_PERCENT in {before.weight_percent, after.weight_percent}
+            for before, after in pairwise([Shift(0.0, 0.0), *shifts])
+        )
+        served = minute.stable.requests + minute.candidate.requests + minute.throttled
+        return cls(
+            minute,
+            _last_increase(minute, shifts),
+            replaced,
+            throttled=minute.throttled > judging.BURST_THROTTLED * served,
+            in_step=minute.at >= shifts[-1].at,
+            settled=minute.end + SETTLED_AGE_SECONDS <= now,
+        )
+
+    def row(self, metric: Judged) -> Row:
+        """One metric's row of the judge's table."""
+        warm = self.minute.at >= self.increased_at + metric.warm_up_seconds
+        tally = _tally(metric.name, self.minute)
+        return Row(tally, warm and not self.replaced, self.throttled, self.in_step, self.settled)
 
 
 def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:

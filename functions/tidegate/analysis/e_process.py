@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Final
+from typing import Final, NamedTuple
 
 #: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
 BETS: Final = (1.25, 1.6, 2.2, 3.5, 6.0, 12.0, 40.0, 1000.0)
@@ -21,12 +21,15 @@ STAKES: Final = (0.5, *(0.5 / len(BETS) for _ in BETS))
 #: After each minute this part of the wealth is spread anew (fixed share; Herbster and Warmuth, Machine Learning 1998):
 #: harm that begins late is found, and no outage ruins a bet for good.
 SHARE: Final = 0.02
+_SPREAD: Final = tuple(SHARE * stake for stake in STAKES)
 #: One minute multiplies the wealth by at most this: a blip of one minute convicts nobody,
 LOG_CAP: Final = math.log(30)
 #: unless it is a catastrophe: of at least so many requests this share fails, and hardly any of the stable version's.
 CATASTROPHE_REQUESTS, CATASTROPHE_RATE, CATASTROPHE_STABLE_RATE = 20, 0.5, 0.1
 #: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
 DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
+#: Fewer bad requests in a minute say nothing of dispersion.
+FEWEST_SPLIT: Final = 4
 #: So many minutes' bets are kept by a process: some metrics, with two tolerances each, of more than most rollouts have.
 _KEPT_MINUTES: Final = 32_768
 #: An acquittal that is wrong has at most this probability.
@@ -46,12 +49,11 @@ class Tolerance:
 NO_WORSE: Final = Tolerance(1.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class Tally:
+class Tally(NamedTuple):
     """One metric in one minute: requests of both versions, and how many of them were bad.
 
     `known_rate` is for a stable version that is not counted but known: infinitely many requests, of which that share
-    is bad.
+    is bad. A tuple, since every poll looks up the bets of each minute by it.
     """
 
     stable: float
@@ -101,9 +103,14 @@ def log_e_value(tally: Tally, tolerance: Tolerance, bet: float) -> float:
 
 
 @lru_cache(maxsize=_KEPT_MINUTES)
-def _against_harmless(tally: Tally, tolerance: Tolerance) -> tuple[float, ...]:
-    """Each bet's ln e of a minute: a poll reads every minute anew, and hardly any of them has changed."""
-    return tuple(log_e_value(tally, tolerance, bet) for bet in BETS)
+def _against_harmless(tally: Tally, tolerance: Tolerance, dispersion: float) -> tuple[float, tuple[float, ...]]:
+    """What a minute pays on cash and on each bet, as parts of the most that any pays, and the logarithm of that.
+
+    A poll reads every minute anew, and hardly any of them has changed.
+    """
+    gains = [0.0, *(log_e_value(tally, tolerance, bet) / dispersion for bet in BETS)]
+    most = max(gains)
+    return most, tuple(math.exp(gain - most) for gain in gains)
 
 
 @lru_cache(maxsize=_KEPT_MINUTES)
@@ -132,12 +139,12 @@ def log_wealth(
     old_enough = [True] * len(rows) if settled is None else settled
     for tally, dispersion, burst, final in zip(rows, dispersions, bursts, old_enough, strict=True):
         if tally is not None:
-            gains = [0.0, *(gain / dispersion for gain in _against_harmless(tally, tolerance))]
-            worth = [math.log(stake) + gain for stake, gain in zip(stakes, gains, strict=True)]
-            gain = _log_sum(worth)
-            stakes = [
-                (1 - SHARE) * math.exp(one - gain) + SHARE * start for one, start in zip(worth, STAKES, strict=True)
-            ]
+            most, pays = _against_harmless(tally, tolerance, dispersion)
+            worth = [stake * pay for stake, pay in zip(stakes, pays, strict=True)]
+            together = math.fsum(worth)
+            kept = (1 - SHARE) / together
+            stakes = [kept * one + spread for one, spread in zip(worth, _SPREAD, strict=True)]
+            gain = most + math.log(together)
             if not (final and tally.is_catastrophe):
                 gain = min(gain, 0.0 if burst else LOG_CAP)
             total += gain
@@ -153,19 +160,23 @@ def dispersions(rows: Sequence[Tally | None]) -> list[float]:
     """
     found: list[float] = []
     past: deque[Tally | None] = deque(maxlen=DISPERSION_MINUTES)
+    numerator, denominator = 0.5, 0.5
     for tally in rows:
-        found.append(_dispersion([one for one in past if one is not None and one.stable and one.candidate]))
+        found.append(_dispersion(past, numerator / denominator))
+        for one, sign in ((tally, 1), (past[0] if len(past) == DISPERSION_MINUTES else None, -1)):
+            if one and (both := one.stable + one.candidate):
+                numerator += sign * one.candidate_bad * one.stable / both
+                denominator += sign * one.stable_bad * one.candidate / both
         past.append(tally)
     return found
 
 
-def _dispersion(past: Sequence[Tally]) -> float:
-    ratio = (sum(one.candidate_bad * one.stable / (one.stable + one.candidate) for one in past) + 0.5) / (
-        sum(one.stable_bad * one.candidate / (one.stable + one.candidate) for one in past) + 0.5
-    )
+def _dispersion(past: Iterable[Tally | None], ratio: float) -> float:
     chi_squared, minutes = 0.0, 0
     for one in past:
-        bad = one.candidate_bad + one.stable_bad
+        # A split of fewer has a variance below one, whatever its share.
+        if one is None or (bad := one.candidate_bad + one.stable_bad) < FEWEST_SPLIT or not one.stable:
+            continue
         share = ratio * one.candidate / (ratio * one.candidate + one.stable)
         variance = bad * share * (1 - share)
         if variance >= 1:

@@ -317,7 +317,8 @@ def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Ite
         elif compared and outlook.is_blind(compared):
             harms = [harm for step in compared if (harm := outlook.harm(step)) is not None]
             sees = f"sees {name} only above {_number(min(harms))} %" if harms else f"sees nothing of {name}"
-            yield f"At {_number(outlook.requests_per_minute)} of them a minute, the best step {sees}: bake longer for it"
+            traffic = f"At {_number(outlook.requests_per_minute)} of them a minute"
+            yield f"{traffic}, the best step {sees}: bake longer for it"
 
 
 def _instead_of_all_at_once(outlook: _Outlook) -> str:

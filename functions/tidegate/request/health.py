@@ -51,14 +51,14 @@ class JudgeRequest(Part):
     """How the candidate is compared with the stable version over the same minutes."""
 
     errors: Tolerated = Field(ToleranceRequest(), description="Failed requests; false: not compared.")
+    metrics: list[Metric] = Field(
+        [], max_length=MAX_METRICS, description="Metrics of yours that carry the version, judged as errors are."
+    )
     slow: Annotated[SlowRequest | None, BeforeValidator(_unless_off), Or(type="boolean")] = Field(
         SlowRequest(),
         description=(
             "Requests slower than the stable version's p50, p90 and p99 of the day before; false: not compared."
         ),
-    )
-    metrics: list[Metric] = Field(
-        [], max_length=MAX_METRICS, description="Metrics of yours that carry the version, judged as errors are."
     )
     false_rollback_percent: Annotated[float, Field(ge=0.0001, le=10)] = Field(
         1.0, description="How often a candidate that is no worse may be rolled back at most, over the whole rollout."
@@ -69,11 +69,16 @@ class JudgeRequest(Part):
 
     @field_validator("metrics")
     @classmethod
-    def _judges_something(cls, value: list[MetricRequest], info: ValidationInfo) -> list[MetricRequest]:
+    def _have_names_of_their_own(cls, value: list[MetricRequest]) -> list[MetricRequest]:
         names = [one.name for one in value]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise violation(f"named more than once: {', '.join(twice)}")
-        if not value and {info.data.get("errors", 0), info.data.get("slow", 0)} == {None}:
+        return value
+
+    @field_validator("slow")
+    @classmethod
+    def _judges_something(cls, value: SlowRequest | None, info: ValidationInfo) -> SlowRequest | None:
+        if value is None and info.data.get("errors", value) is None and info.data.get("metrics") == []:
             raise violation("nothing is left to judge: set judge to false instead")
         return value
 

@@ -113,7 +113,8 @@ def _sums(plan: Plan) -> Iterator[str]:
     well, most = cost.of_plan(plan), cost.at_most(plan)
     yield (
         f"costs about {cost.price(well.dollars)} if all goes well, {cost.price(most.dollars)} at most (list prices of"
-        f" us-east-1); {cost.price(well.metric_dollars)} of it for GetMetricData, {plan.metrics_per_look} metrics a look"
+        f" us-east-1); {cost.price(well.metric_dollars)} of it for GetMetricData, {plan.metrics_per_look} metrics each"
+        " look"
     )
     yield from _metrics(plan)
     for number, step in enumerate(plan.steps, start=1):

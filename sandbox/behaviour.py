@@ -6,10 +6,11 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
+from random import Random
 from statistics import NormalDist
 from typing import Final, Self
 
-from sandbox.aws.cloudwatch import Samples
+from sandbox.aws.statistics import Samples
 from sandbox.scenario_traffic import Version
 
 _SHOW_P99: Final = 600
@@ -39,7 +40,7 @@ class Manner:
 
     def duration_ms(self, quantile: float) -> float:
         """The duration at a quantile between 0 and 1, both exclusive."""
-        return self.median_ms * math.exp(self.spread * _NORMAL.inv_cdf(quantile)) * self.slowness
+        return log_normal(self.median_ms, self.spread, quantile) * self.slowness
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,23 @@ class Behaviour:
             self.answered_error_rate,
             self.hang_share,
             self.median_ms,
-            math.log(self.p99_ms / self.median_ms) / _Z99,
+            spread_of(self.median_ms, self.p99_ms),
             _by_minute(self.slow_by_minute, minute, 1.0),
         )
 
     def rate_at(self, minute: int) -> float:
         """The error rate in a minute of the rollout; before it, the plain one."""
         return _by_minute(self.error_rate_by_minute, minute, self.error_rate)
+
+
+def spread_of(median: float, p99: float) -> float:
+    """How far a log-normal distribution of these two percentiles spreads."""
+    return math.log(p99 / median) / _Z99
+
+
+def log_normal(median: float, spread: float, quantile: float) -> float:
+    """The value at a quantile between 0 and 1, both exclusive."""
+    return median * math.exp(spread * _NORMAL.inv_cdf(quantile))
 
 
 def _by_minute(values: tuple[float, ...], minute: int, usual: float) -> float:
@@ -101,10 +112,10 @@ def _by_minute(values: tuple[float, ...], minute: int, usual: float) -> float:
 
 def turn_of(first: int, requests: int) -> int:
     """Whose turn a minute is, by the number of its first request: any few that follow each other are spread out."""
-    return int(_turns(requests) * (first // requests * _GOLDEN % 1))
+    return int(turns(requests) * (first // requests * _GOLDEN % 1))
 
 
-def _turns(requests: int) -> int:
+def turns(requests: int) -> int:
     """How many minutes of so many requests show a distribution's p99; at most an hour."""
     return max(1, min(60, math.ceil(_SHOW_P99 / requests)))
 
@@ -115,10 +126,22 @@ def usual_ms(behaviour: Behaviour, requests: int, turn: int) -> Samples:
 
     A few would never reach its p99, so minutes take turns: each looks at quantiles of its own.
     """
-    offset = (turn + 0.5) / _turns(requests)
+    offset = (turn + 0.5) / turns(requests)
     manner = behaviour.at(-1)
     usual = (manner.duration_ms((index + offset) / requests) for index in range(requests))
     return Counter(whole_ms(duration) for duration in usual)
+
+
+def successes(random: Random, trials: int, rate: float) -> int:
+    """How many of so many trials succeed: a binomial draw that costs as much as it has successes."""
+    if rate <= 0 or rate >= 1:
+        return trials if rate >= 1 else 0
+    successes, trial = 0, 0
+    while True:
+        trial += 1 + int(math.log(1.0 - random.random()) / math.log1p(-rate))
+        if trial > trials:
+            return successes
+        successes += 1
 
 
 _LONGEST_MS = 365 * 86_400_000.0

@@ -36,6 +36,7 @@ from sandbox.aws.shapes import (
     shape,
 )
 from sandbox.scenario_keys import nearest
+from sandbox.scenario_metrics import Metric, told_twice
 from sandbox.scenario_traffic import (
     LONGEST_TIMEOUT_SECONDS,
     SERVED,
@@ -299,6 +300,7 @@ class Scenario:
     throttles: Throttles | None = None
     replay: tuple[ReplayMinute, ...] = ()
     metric_delay_seconds: Second = 90
+    metrics: tuple[Metric, ...] = ()
     alarms: tuple[Alarm, ...] = ()
     functions: tuple[Function, ...] = ()
     timeline: tuple[Action, ...] = ()
@@ -385,6 +387,7 @@ def _contradictions(raw: object) -> Iterator[str]:
     if isinstance(alias := raw.get("alias"), Mapping) and alias.get("stack") and raw.get("stack"):
         yield "stack: alias.stack is another one, and an alias has one at most"
     yield from _impossible_hangs(raw)
+    yield from told_twice(_objects(raw, "metrics"))
     minutes = [minute.get("t") for minute in _objects(raw, "replay")]
     yield from (f"replay: minute {minute} is there twice" for minute in _repeated(minutes))
 

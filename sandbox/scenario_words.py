@@ -38,10 +38,11 @@ FORMS = {
     r"^[a-zA-Z0-9_-]{1,64}$": "must be a function's name: 1 to 64 letters, digits, '-' and '_'",
     r"^[a-zA-Z0-9_.-]{1,100}$": "must be a profile's name: 1 to 100 letters, digits, '_', '.' and '-'",
     r"^[a-z0-9*?-]+(\.[A-Za-z0-9*?]+)?$": "must be a call such as lambda.UpdateAlias, lambda.* or *",
+    r"^[!-9;-~][ -~]{0,254}$": "must be 1 to 255 ASCII characters that can be printed, the first neither ':' nor ' '",
     r"^[^\x00-\x1f\x7f]+$": "must not be empty, and must have no control character",
 }
 #: Kinds that the scenario's own shapes have, with words of their own.
-_OWN = frozenset({"action_kind", "fault_kind"})
+_OWN = frozenset({"action_kind", "counts_kind", "fault_kind"})
 
 
 def plain(kind: str, message: str, context: Mapping[str, Any] | None) -> str:

@@ -19,12 +19,16 @@ from typing import Final, NamedTuple
 
 from sandbox.arrivals import Arrivals
 from sandbox.aws.clock import Clock
-from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch, LambdaMinutes, Samples, lambda_minutes
+from sandbox.aws.cloudwatch import MINUTE_SECONDS, CloudWatch, Minutes, lambda_minutes
 from sandbox.aws.lambda_rules import Routing
-from sandbox.behaviour import Behaviour, Manner, turn_of, usual_ms, whole_ms
+from sandbox.aws.statistics import Samples
+from sandbox.behaviour import Behaviour, Manner, successes, turn_of, usual_ms, whole_ms
+from sandbox.custom_metrics import CustomMetrics
+from sandbox.scenario_metrics import Metric
 from sandbox.scenario_traffic import Bursts, Counts, DayBefore, Outage, ReplayMinute, Throttles
 
 HISTORY_SECONDS: Final = 24 * 3600
+_DAY: Final = range(-HISTORY_SECONDS // MINUTE_SECONDS, 0)
 FAILS_SMOKE_TESTS_FROM: Final = 0.5
 """A direct invocation fails where the version fails at least this share of its requests: no smoke test is left to
 luck."""
@@ -98,6 +102,7 @@ class Traffic:
         shared_outage: Outage | None = None,
         throttles: Throttles | None = None,
         replay: Sequence[ReplayMinute] = (),
+        metrics: Sequence[Metric] = (),
         seed: int = 0,
     ) -> None:
         self._clock = clock
@@ -112,6 +117,7 @@ class Traffic:
         self._outage = shared_outage
         self._throttles = throttles
         self._replay = {minute.t: minute for minute in replay}
+        self._metrics = CustomMetrics(cloudwatch, metrics, seed)
         self._seed = seed
         self._started_at = 0.0
         self._stable: str | None = None
@@ -262,6 +268,8 @@ class Traffic:
             dimensions = {**self._at_alias, "ExecutedVersion": version}
             self._cloudwatch.record(at, dimensions, errors=cell.errors - cell.hung, durations_ms=cell.durations_ms)
             self._record_hung(version, cell.hung, at)
+            ended, stable = cell.requests - cell.hung, version == self._stable
+            self._metrics.record(minute, at, version, stable=stable, requests=ended, answered=cell.answered)
         errors = sum(cell.errors - cell.hung for cell in served.values())
         for dimensions in self._everywhere:
             self._cloudwatch.record(at, dimensions, errors=errors, durations_ms=together)
@@ -303,6 +311,8 @@ class Traffic:
         past = _past(self._seed, arrivals, replace(self._stable_behaviour, error_rate=error_rate), self._started_at)
         for dimensions in ({**self._at_alias, "ExecutedVersion": self._stable}, *self._everywhere):
             self._cloudwatch.record_all(dimensions, past)
+        answered = self._stable_behaviour.answered_error_rate * (1 - error_rate)
+        self._metrics.record_day_before(arrivals, self._stable, self._started_at, _DAY, answered)
 
     # What others ask.
 
@@ -401,25 +411,13 @@ def _error(version: str, hung_seconds: float | None) -> dict[str, object]:
 
 
 @lru_cache(maxsize=64)
-def _past(seed: int, arrivals: Arrivals, stable: Behaviour, started_at: float) -> LambdaMinutes:
+def _past(seed: int, arrivals: Arrivals, stable: Behaviour, started_at: float) -> Minutes:
     """What the day before left of each metric, by the minute: the same in every story of a seed, and never changed."""
     minutes: dict[int, tuple[int, Samples]] = {}
-    for minute in range(-HISTORY_SECONDS // MINUTE_SECONDS, 0):
+    for minute in _DAY:
         requests = arrivals.in_minute(minute)
         if requests:
-            errors = _successes(Random(f"{seed} minute {minute}"), requests, stable.error_rate)
+            errors = successes(Random(f"{seed} minute {minute}"), requests, stable.error_rate)
             durations_ms = usual_ms(stable, requests, turn_of(arrivals.before(minute), requests))
             minutes[int(started_at) + minute * MINUTE_SECONDS] = errors, durations_ms
     return lambda_minutes(minutes)
-
-
-def _successes(random: Random, trials: int, rate: float) -> int:
-    """How many of so many trials succeed: a binomial draw that costs as much as it has successes."""
-    if rate <= 0 or rate >= 1:
-        return trials if rate >= 1 else 0
-    successes, trial = 0, 0
-    while True:
-        trial += 1 + int(math.log(1.0 - random.random()) / math.log1p(-rate))
-        if trial > trials:
-            return successes
-        successes += 1

@@ -220,6 +220,7 @@ class World:
             shared_outage=scenario.shared_outage,
             throttles=scenario.throttles,
             replay=scenario.replay,
+            metrics=scenario.metrics,
             seed=seed,
         )
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from heapq import heappop, heappush
@@ -21,15 +20,15 @@ from botocore.utils import parse_to_aware_datetime
 from sandbox.aws.alarms import Alarms
 from sandbox.aws.boundary import AwsError, Boundary
 from sandbox.aws.clock import Clock
+from sandbox.aws.metric_pages import page_of
+from sandbox.aws.statistics import Samples, statistic
 
 MINUTE_SECONDS: Final = 60
 QUERIES_PER_CALL: Final = 500
 LAMBDA_UNITS: Final = {"Invocations": "Count", "Errors": "Count", "Throttles": "Count", "Duration": "Milliseconds"}
 
-Samples = Mapping[float, int]
-#: The datapoints of each of Lambda's metrics, by the second at which their minute begins.
-LambdaMinutes = Mapping[str, Mapping[int, Samples]]
-Statistic = Callable[[Samples], float | None]
+#: The datapoints of each metric, by the second at which their minute begins.
+Minutes = Mapping[str, Mapping[int, Samples]]
 Fill = Callable[[float, float], None]
 
 
@@ -114,11 +113,15 @@ class CloudWatch:
             sent = heappop(self._unsent)
             self._keep("AWS/Lambda", sent.metric, sent.dimensions, sent.at, sent.samples)
 
-    def record_all(self, dimensions: Mapping[str, str], minutes: LambdaMinutes) -> None:
+    def record_all(self, dimensions: Mapping[str, str], minutes: Minutes, namespace: str = "AWS/Lambda") -> None:
         """Many minutes at once, at which nothing has been recorded of these dimensions."""
         named = frozenset(dimensions.items())
         for metric, datapoints in minutes.items():
-            self._series.setdefault(("AWS/Lambda", metric, named), {}).update(datapoints)
+            self._series.setdefault((namespace, metric, named), {}).update(datapoints)
+
+    def keep(self, namespace: str, metric: str, dimensions: Mapping[str, str], at: float, samples: Samples) -> None:
+        """Samples of any metric at a moment (epoch seconds); they add to what its minute has."""
+        self._keep(namespace, metric, frozenset(dimensions.items()), at, samples)
 
     def _keep(
         self, namespace: str, metric: str, dimensions: frozenset[tuple[str, str]], at: float, samples: Samples
@@ -156,31 +159,27 @@ class CloudWatch:
 
     def get_metric_data(self, params: dict[str, Any]) -> dict[str, Any]:
         """GetMetricData of plain metrics: metric math is not simulated. API reference: start inclusive, end exclusive,
-        newest first unless asked otherwise, at most 500 queries.
+        newest first unless asked otherwise, at most 500 queries and 100,800 datapoints (see `metric_pages`).
         """
         queries = params["MetricDataQueries"]
         start, end = (int(_epoch(params[key])) // MINUTE_SECONDS * MINUTE_SECONDS for key in ("StartTime", "EndTime"))
         _refuse_unless_answerable(queries, _epoch(params["StartTime"]), _epoch(params["EndTime"]))
         if _epoch(params["EndTime"]) > end:
             end += MINUTE_SECONDS
-        newest_first = params.get("ScanBy", "TimestampDescending") == "TimestampDescending"
-        results = []
-        for query in queries:
-            if not query.get("ReturnData", True):
-                continue
-            found = self.values(query["MetricStat"], start, end)
-            if newest_first:
-                found.reverse()
-            results.append(
-                {
-                    "Id": query["Id"],
-                    "Label": query.get("Label", query["MetricStat"]["Metric"]["MetricName"]),
-                    "Timestamps": [datetime.fromtimestamp(at, UTC) for at, _ in found],
-                    "Values": [value for _, value in found],
-                    "StatusCode": "Complete",
-                }
-            )
-        return {"MetricDataResults": results, "Messages": []}
+        asked = [query for query in queries if query.get("ReturnData", True)]
+        page = page_of([self.values(query["MetricStat"], start, end) for query in asked], params)
+        results = [
+            {
+                "Id": query["Id"],
+                "Label": query.get("Label", query["MetricStat"]["Metric"]["MetricName"]),
+                "Timestamps": [datetime.fromtimestamp(at, UTC) for at, _ in part.datapoints],
+                "Values": [value for _, value in part.datapoints],
+                "StatusCode": "Complete" if part.complete else "PartialData",
+            }
+            for query, part in zip(asked, page.parts, strict=True)
+        ]
+        more = {"NextToken": page.next_token} if page.next_token else {}
+        return {"MetricDataResults": results, "Messages": [], **more}
 
     def put_metric_data(self, params: dict[str, Any]) -> dict[str, Any]:
         """PutMetricData of single values and of value counts; statistic sets are accepted and forgotten."""
@@ -192,23 +191,23 @@ class CloudWatch:
             for value, count in zip(values, each.get("Counts", [1] * len(values)), strict=True):
                 samples[float(value)] += int(count)
             if samples:
-                self._keep(params["Namespace"], each["MetricName"], frozenset(dimensions.items()), at, samples)
+                self.keep(params["Namespace"], each["MetricName"], dimensions, at, samples)
         return {}
 
 
-def lambda_minutes(minutes: Mapping[int, tuple[int, Samples]]) -> LambdaMinutes:
+def lambda_minutes(minutes: Mapping[int, tuple[int, Samples]]) -> Minutes:
     """What Lambda sends of each of its metrics, from the errors and the durations of the invocations of each minute."""
     invoked = {at: (sum(durations.values()), errors) for at, (errors, durations) in minutes.items()}
     counted = {at: counts for at, counts in invoked.items() if counts[0]}
     return {
-        "Invocations": {at: _ones(invocations, 0) for at, (invocations, _) in counted.items()},
-        "Errors": {at: _ones(errors, invocations - errors) for at, (invocations, errors) in counted.items()},
+        "Invocations": {at: ones_and_zeros(invocations, 0) for at, (invocations, _) in counted.items()},
+        "Errors": {at: ones_and_zeros(errors, invocations - errors) for at, (invocations, errors) in counted.items()},
         "Duration": {at: minutes[at][1] for at in counted},
     }
 
 
 @lru_cache(maxsize=4096)
-def _ones(ones: int, zeros: int) -> Samples:
+def ones_and_zeros(ones: int, zeros: int) -> Samples:
     """So many ones and zeros, without a key for none; one object for the same numbers, which nobody changes."""
     return {value: count for value, count in ((1, ones), (0, zeros)) if count}
 
@@ -251,98 +250,3 @@ def _refuse_unless_answerable(queries: Sequence[Mapping[str, Any]], start: float
             statistic(stat["Stat"])
         except ValueError as error:
             raise AwsError("ValidationError", f"{ident}: {error}") from error
-
-
-@lru_cache(maxsize=256)
-def statistic(name: str) -> Statistic:
-    """What a `Stat` computes from a datapoint's samples; ValueError where it is none that is simulated.
-
-    Syntax and meaning are those of CloudWatch user guide, "CloudWatch statistics definitions"; winsorized means are
-    left out.
-    """
-    if name in _PLAIN:
-        return _PLAIN[name]
-    if name == "IQM":
-        return statistic("TM(25%:75%)")
-    if single := re.fullmatch(r"(p|tc|tm|ts)(\d{1,2}(?:\.\d{1,10})?|100)", name):
-        kind, percent = single[1], float(single[2])
-        if kind == "p":
-            return lambda samples: _percentile(samples, percent)
-        return _trimmed(kind.upper(), _Bounds(0, percent, percent=True))
-    if ranged := re.fullmatch(r"(TC|TM|TS|PR)\((\d*\.?\d*)(%?):(\d*\.?\d*)(%?)\)", name):
-        kind, low, low_percent, high, high_percent = ranged.groups()
-        percents = {bool(sign) for sign, bound in ((low_percent, low), (high_percent, high)) if bound}
-        if len(percents) == 1 and not (kind == "PR" and percents == {True}):
-            bounds = _Bounds(float(low) if low else None, float(high) if high else None, percent=percents.pop())
-            return _trimmed(kind, bounds)
-    raise ValueError(f"The value {name} for parameter Stat is not supported.")
-
-
-def _sum(samples: Samples) -> float:
-    return float(sum(value * count for value, count in samples.items()))
-
-
-def _count(samples: Samples) -> int:
-    return sum(samples.values())
-
-
-_PLAIN: Final[Mapping[str, Statistic]] = {
-    "Sum": _sum,
-    "SampleCount": _count,
-    "Average": lambda samples: _sum(samples) / _count(samples),
-    "Maximum": max,
-    "Minimum": min,
-}
-
-
-def _percentile(samples: Samples, percent: float) -> float:
-    """The nearest-rank percentile: the smallest value that `percent` of the samples do not exceed."""
-    rank, seen = percent / 100 * _count(samples), 0
-    for value in sorted(samples):
-        seen += samples[value]
-        if seen >= rank:
-            return value
-    return max(samples)
-
-
-@dataclass(frozen=True, slots=True)
-class _Bounds:
-    """Part of the samples: by value, or by percentage of the sorted samples. None: no bound on that side."""
-
-    low: float | None
-    high: float | None
-    percent: bool
-
-    def part(self, samples: Samples) -> Samples:
-        """The samples within. The lower bound is exclusive, the upper one inclusive."""
-        if self.percent:
-            return dict(self._by_rank(samples))
-        low = float("-inf") if self.low is None else self.low
-        high = float("inf") if self.high is None else self.high
-        return {value: count for value, count in samples.items() if low < value <= high}
-
-    def _by_rank(self, samples: Samples) -> Iterator[tuple[float, int]]:
-        total, seen = _count(samples), 0
-        first = round((self.low or 0) / 100 * total)
-        last = round((100 if self.high is None else self.high) / 100 * total)
-        for value in sorted(samples):
-            within = min(seen + samples[value], last) - max(seen, first)
-            seen += samples[value]
-            if within > 0:
-                yield value, within
-
-
-def _trimmed(kind: str, bounds: _Bounds) -> Statistic:
-    def compute(samples: Samples) -> float | None:
-        part = bounds.part(samples)
-        match kind:
-            case "TC":
-                return _count(part)
-            case "TS":
-                return _sum(part)
-            case "PR":
-                return 100 * _count(part) / _count(samples)
-            case _:
-                return _sum(part) / _count(part) if part else None
-
-    return compute

@@ -5,7 +5,9 @@ Sources are the CloudWatch user guide and API reference, named in each test. Met
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -135,3 +137,111 @@ def test_wrong_unit_finds_nothing(account: Account) -> None:
     account.at(60)
     assert account.values(of={"Unit": "Count"}) == [1]
     assert account.values(of={"Unit": "Milliseconds"}) == []
+
+
+# GetMetricData, more than one answer holds.
+
+
+def paged(account: Account, between: Callable[[], object] = lambda: None, **asked: Any) -> list[dict[str, Any]]:
+    """Every answer about `Errors` of two kinds; `between` them something happens."""
+    dimensions = [[{"Name": "kind", "Value": kind}] for kind in ("first", "second")]
+    queries = [
+        {
+            "Id": f"m{number}",
+            "MetricStat": {
+                "Metric": {"Namespace": "Shop", "MetricName": "Errors", "Dimensions": named},
+                "Period": 60,
+                "Stat": "Sum",
+            },
+        }
+        for number, named in enumerate(dimensions)
+    ]
+    call = {"MetricDataQueries": queries, "StartTime": START, "EndTime": START + timedelta(minutes=9), **asked}
+    answers = [account.sdk.get_metric_data(**call)]
+    while token := answers[-1].get("NextToken"):
+        between()
+        answers.append(account.sdk.get_metric_data(**call, NextToken=token))
+    return answers
+
+
+@pytest.fixture
+def two_kinds(account: Account) -> Account:
+    for minute in range(4):
+        account.put(minute, [minute + 1], kind="first")
+    for minute in range(2):
+        account.put(minute, [10 * (minute + 1)], kind="second")
+    account.at(300)
+    return account
+
+
+def shown(answer: dict[str, Any]) -> list[tuple[list[float], str]]:
+    return [(result["Values"], result["StatusCode"]) for result in answer["MetricDataResults"]]
+
+
+def test_an_answer_holds_max_datapoints_and_says_what_goes_on(two_kinds: Account) -> None:
+    """API reference, GetMetricData: MaxDatapoints counts all queries' together, and TimestampDescending has the newest
+    first; MetricDataResult, StatusCode: PartialData where NextToken brings more.
+    """
+    first, second = paged(two_kinds, MaxDatapoints=4)
+    assert shown(first) == [([4, 3, 2], "PartialData"), ([20], "PartialData")]
+    assert shown(second) == [([1], "Complete"), ([10], "Complete")]
+    assert "NextToken" not in second
+
+
+def test_pages_go_forward_from_the_oldest_where_asked(two_kinds: Account) -> None:
+    """API reference, GetMetricData, ScanBy: TimestampAscending returns the oldest data first and paginates."""
+    pages = paged(two_kinds, MaxDatapoints=4, ScanBy="TimestampAscending")
+    assert [shown(page) for page in pages] == [
+        [([1, 2], "PartialData"), ([10, 20], "Complete")],
+        [([3, 4], "Complete"), ([], "Complete")],
+    ]
+
+
+def test_as_many_datapoints_as_an_answer_holds_need_no_second_one(two_kinds: Account) -> None:
+    (answer,) = paged(two_kinds, MaxDatapoints=6)
+    assert {status for _, status in shown(answer)} == {"Complete"}
+
+
+def test_what_comes_in_between_two_pages_moves_none(two_kinds: Account) -> None:
+    """A datapoint that is newer than what was returned belongs to a page that is over (chosen)."""
+    pages = paged(two_kinds, MaxDatapoints=4, between=lambda: (two_kinds.put(4, [5], kind="first"), two_kinds.at(420)))
+    assert [shown(page) for page in pages] == [
+        [([4, 3, 2], "PartialData"), ([20], "PartialData")],
+        [([1], "Complete"), ([10], "Complete")],
+    ]
+
+
+def test_an_answer_holds_100_800_datapoints(account: Account) -> None:
+    """API reference, GetMetricData, MaxDatapoints: the default; and the first paragraph: as many in total."""
+    days = 71
+    minutes = {int(START.timestamp()) - 60 * minute: {1.0: 1} for minute in range(1, days * 1440 + 1)}
+    account.cloudwatch.record_all({"kind": "first"}, {"Errors": minutes}, "Shop")
+    asked = {"StartTime": START - timedelta(days=days)}
+    for more in ({}, {"MaxDatapoints": 200_000}):
+        first, second = paged(account, **asked, **more)
+        lengths = [len(page["MetricDataResults"][0]["Values"]) for page in (first, second)]
+        assert lengths == [100_800, days * 1440 - 100_800]
+        assert first["MetricDataResults"][0]["StatusCode"] == "PartialData"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code"),
+    [({"NextToken": "bogus"}, "InvalidNextToken"), ({"MaxDatapoints": 0}, "ValidationError")],
+)
+def test_a_page_that_cannot_be_is_refused(two_kinds: Account, asked: dict[str, Any], code: str) -> None:
+    """API reference, GetMetricData, Errors: InvalidNextToken."""
+    assert refusal(lambda: paged(two_kinds, **asked)) == code
+
+
+def test_500_queries_are_answered(account: Account) -> None:
+    """API reference, GetMetricData, MetricDataQueries: a single call can include as many as 500."""
+    account.put(0, [1])
+    account.at(60)
+    metric = {"Namespace": "Shop", "MetricName": "Errors"}
+    queries = [
+        {"Id": f"m{number}", "MetricStat": {"Metric": metric, "Period": 60, "Stat": "Sum"}} for number in range(500)
+    ]
+    answer = account.sdk.get_metric_data(
+        MetricDataQueries=queries, StartTime=START, EndTime=START + timedelta(minutes=1)
+    )
+    assert [result["Values"] for result in answer["MetricDataResults"]] == [[1]] * 500

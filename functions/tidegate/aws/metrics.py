@@ -33,8 +33,9 @@ _FEWEST_BUSY = 10
 #: GetMetricData takes as many queries a call, and returns as many datapoints (API reference).
 _MAX_QUERIES, _MAX_DATAPOINTS = 500, 100_800
 
-#: A rollout of up to two days is read by the minute; of a longer one, what is older than a day is read more coarsely.
-_BY_THE_MINUTE_SECONDS = 2 * _DAY_SECONDS
+#: A rollout of up to two days is read by the minute, if that takes two answers at most; of a longer one, what is older
+#: than a day is read more coarsely.
+_BY_THE_MINUTE_SECONDS, _ANSWERS_BY_THE_MINUTE = 2 * _DAY_SECONDS, 2
 _OLDER_PERIOD_SECONDS = 900
 
 
@@ -60,7 +61,9 @@ def read_rollout(
     def read(start: float, end: float, period_seconds: int) -> tuple[Minute, ...]:
         return read_minutes(alias, stable, candidate, start=start, end=end, period_seconds=period_seconds, asked=asked)
 
-    if now - first_shift_at <= _BY_THE_MINUTE_SECONDS:
+    queries = len(rollout_queries(*_both(alias, stable, candidate, asked)))
+    most = _MINUTE_SECONDS * _ANSWERS_BY_THE_MINUTE * _MAX_DATAPOINTS // queries
+    if now - first_shift_at <= min(_BY_THE_MINUTE_SECONDS, most):
         return read(first_shift_at, now, _MINUTE_SECONDS)
     recent = max(shifted_at, now - _DAY_SECONDS)
     split = max(math.floor(recent / _OLDER_PERIOD_SECONDS) * _OLDER_PERIOD_SECONDS, first_shift_at)
@@ -89,7 +92,7 @@ def read_minutes(
         AwsUnavailable: CloudWatch could not answer completely.
         PermissionDenied: CloudWatch says Forbidden.
     """
-    both = VersionQueries("stable", alias, stable, asked), VersionQueries("candidate", alias, candidate, asked)
+    both = _both(alias, stable, candidate, asked)
     first = math.floor(start / period_seconds) * period_seconds
     last = max(math.ceil(end / period_seconds) * period_seconds, first + period_seconds)
     minutes = (
@@ -99,6 +102,10 @@ def read_minutes(
     return tuple(
         minute for minute in minutes if minute.stable.requests or minute.candidate.requests or minute.throttled
     )
+
+
+def _both(alias: Alias, stable: str, candidate: str, asked: Asked) -> tuple[VersionQueries, VersionQueries]:
+    return VersionQueries("stable", alias, stable, asked), VersionQueries("candidate", alias, candidate, asked)
 
 
 def read_baseline(

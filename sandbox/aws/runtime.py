@@ -32,6 +32,7 @@ from sandbox.aws.clock import Clock
 from sandbox.aws.faults import Faults
 from sandbox.aws.iam import session_arn
 from sandbox.aws.powertools_metrics import FRESH, Kept, exchange
+from sandbox.aws.surroundings import Lines, wear
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -392,7 +393,7 @@ class _Process:
     def __init__(self, function: Function, version: str, code: _Code) -> None:
         self._function = function
         self._code = code
-        self._output = _Lines([])
+        self._output = Lines([])
         self._variables = function.variables(version)
         self._metrics = FRESH
         self._modules: dict[str, ModuleType] = {}
@@ -405,7 +406,7 @@ class _Process:
         self._output.lines = lines
 
     def enter(self) -> None:
-        variables, modules = _wear(self._variables), self._code.take_modules(*_OUTSIDE.get(self._code.path, ({}, -1)))
+        variables, modules = wear(self._variables), self._code.take_modules(*_OUTSIDE.get(self._code.path, ({}, -1)))
         _OUTSIDE[self._code.path] = modules, len(sys.modules) + len(modules)
         self._outside = variables, modules, dict(_LOGGERS), sys.stdout, exchange(self._metrics)
         for name in [name for name, logger in _LOGGERS.items() if _is_powertools(logger)]:
@@ -428,7 +429,7 @@ class _Process:
             del _LOGGERS[name]
         _LOGGERS.update(loggers)
         sys.modules.update(modules)
-        self._variables = _wear(variables)
+        self._variables = wear(variables)
         self._outside = None
 
     def forget(self) -> None:
@@ -453,33 +454,6 @@ class _Process:
 
 def _is_powertools(logger: Any) -> bool:
     return hasattr(logger, "powertools_handler")
-
-
-class _Lines(io.TextIOBase):
-    """A standard output that keeps whole lines."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        self._rest = ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *whole, self._rest = (self._rest + text).split("\n")
-        self.lines.extend(whole)
-        return len(text)
-
-
-def _wear(variables: Mapping[str, str]) -> dict[str, str]:
-    """Make these the environment variables, touching only what differs; the ones that were there."""
-    before = dict(os.environ)
-    for name in before.keys() - variables.keys():
-        del os.environ[name]
-    for name, value in variables.items():
-        if before.get(name) != value:
-            os.environ[name] = value
-    return before
 
 
 def _check_json(payload: bytes) -> None:

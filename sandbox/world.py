@@ -115,6 +115,7 @@ class World:
         printed = EmbeddedMetrics(self.runtime.logs, self.cloudwatch.put_metric_data)
         self.cloudwatch.before_read(printed.catch_up)
         self.lambda_rules = LambdaRules(self.boundary, self.clock)
+        self.runtime.know_aliases(self.lambda_rules.routing)
         EventSources(self.boundary, self.clock)
         Callers(self.boundary)
         self._dynamodb_rules = DynamoDbRules(self.boundary, self.clock, plagues.stale_seconds("dynamodb"))

@@ -31,11 +31,15 @@ from sandbox.aws.boundary import AwsError, Boundary, caller, identity, invoked_w
 from sandbox.aws.clock import Clock
 from sandbox.aws.faults import Faults
 from sandbox.aws.iam import session_arn
+from sandbox.aws.powertools_metrics import FRESH, Kept, exchange
+from sandbox.aws.surroundings import Lines, wear
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
 
 TargetAnswer = Callable[[str, bytes], tuple[bytes, str | None]]
+#: Of a function's name and an alias: the alias's version and its additional weights, 0 to 1; None where it is none.
+AliasRouting = Callable[[str, str], tuple[str, Mapping[str, float]] | None]
 
 _FUNCTION = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?(?P<name>[^:]+)(?::(?P<qualifier>.+))?")
 _MILLISECONDS = 1000
@@ -72,8 +76,10 @@ class Function:
         """Who signs its calls."""
         return session_arn(self.role_arn, self.name)
 
-    def variables(self) -> dict[str, str]:
-        """The environment that Lambda gives to it."""
+    def variables(self, version: str) -> dict[str, str]:
+        """The environment that Lambda gives to a version of it: Lambda developer guide, "Defined runtime environment
+        variables".
+        """
         return {
             "PATH": os.environ.get("PATH", ""),
             "LANG": "en_US.UTF-8",
@@ -87,7 +93,7 @@ class Function:
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "AWS_LAMBDA_FUNCTION_NAME": self.name,
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(self.memory_mb),
-            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_VERSION": version,
             "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{self.name}",
             "AWS_EXECUTION_ENV": f"AWS_Lambda_python{sys.version_info.major}.{sys.version_info.minor}",
             "_HANDLER": self.handler,
@@ -128,7 +134,8 @@ class Runtime:
         self._code_root = code_root
         self._functions: dict[str, Function] = {}
         self._routes: dict[str, TargetAnswer] = {}
-        self._warm: dict[str, list[_Process]] = {}
+        self._warm: dict[tuple[str, str], list[_Process]] = {}
+        self._alias_routing: AliasRouting = lambda _function, _alias: None
         self._random = random.Random("runtime")
         boundary.serve("lambda.Invoke", self._serve_invoke)
 
@@ -150,6 +157,10 @@ class Runtime:
     def route(self, function_name: str, answer: TargetAnswer) -> None:
         """Let `answer(qualifier, payload)` be a simulated function; it returns (payload, function error)."""
         self._routes[function_name] = answer
+
+    def know_aliases(self, routing: AliasRouting) -> None:
+        """Run what is invoked through an alias on the version to which its weights send it, and not on $LATEST."""
+        self._alias_routing = routing
 
     def role_of(self, handler: str) -> str | None:
         """The role of the function whose handler is in that module, as `boundary.caller` names it."""
@@ -183,6 +194,17 @@ class Runtime:
         run = _Run(self, function, qualifier, payload, None if fault is None else fault.error)
         return run.outcome()
 
+    def _executed(self, function_name: str, qualifier: str | None) -> str:
+        """The version that runs: the one that is named, or one of an alias's."""
+        routing = self._alias_routing(function_name, qualifier) if qualifier else None
+        if routing is None:
+            return _version(qualifier)
+        version, weights = routing
+        if not weights:
+            return version
+        (chosen,) = self._random.choices([version, *weights], [1 - sum(weights.values()), *weights.values()])
+        return chosen
+
     def _serve_invoke(self, params: dict[str, Any]) -> dict[str, Any]:
         match = _FUNCTION.fullmatch(params["FunctionName"])
         if match is None:
@@ -210,21 +232,21 @@ class Runtime:
         except AwsError as error:
             self.logs.append(f"asynchronous invocation of {name}: {error}")
 
-    def _process_for(self, function: Function) -> _Process:
-        warm = self._warm.setdefault(function.name, [])
+    def _process_for(self, function: Function, version: str) -> _Process:
+        warm = self._warm.setdefault((function.name, version), [])
         if warm:
             return warm.pop()
-        idle = _IDLE.get(_kind(self._code_root, function))
-        process = idle.pop() if idle else _Process(function, _Code(self._code_root))
+        idle = _IDLE.get(_kind(self._code_root, function, version))
+        process = idle.pop() if idle else _Process(function, version, _Code(self._code_root))
         process.log_to(self.logs)
         return process
 
     def retire(self) -> None:
         """Leave the processes that are still warm to the next account: importing our modules is what takes longest."""
-        for name, processes in self._warm.items():
+        for (name, version), processes in self._warm.items():
             for process in processes:
                 process.forget()
-            _IDLE.setdefault(_kind(self._code_root, self._functions[name]), []).extend(processes)
+            _IDLE.setdefault(_kind(self._code_root, self._functions[name], version), []).extend(processes)
         self._warm.clear()
 
     def _request_id(self) -> str:
@@ -237,9 +259,9 @@ _OUTSIDE: dict[str, tuple[dict[str, ModuleType], int]] = {}
 _IDLE: dict[tuple[str, str, frozenset[tuple[str, str]]], list[_Process]] = {}
 
 
-def _kind(code_root: Path, function: Function) -> tuple[str, str, frozenset[tuple[str, str]]]:
+def _kind(code_root: Path, function: Function, version: str) -> tuple[str, str, frozenset[tuple[str, str]]]:
     """What two processes must have in common for the one to stand for the other."""
-    return str(code_root), function.handler, frozenset(function.variables().items())
+    return str(code_root), function.handler, frozenset(function.variables(version).items())
 
 
 class _Run:
@@ -251,10 +273,11 @@ class _Run:
         self._runtime = runtime
         self._clock = runtime._clock
         self._function = function
-        self._version = _version(qualifier)
+        self._version = runtime._executed(function.name, qualifier)
+        self._qualifier = qualifier
         self._payload = payload
         self._fault = fault
-        self._process = runtime._process_for(function)
+        self._process = runtime._process_for(function, self._version)
         self._request_id = runtime._request_id()
         self._result: Invocation | None = None
         self._ends_at = self._clock.now() + function.timeout_seconds
@@ -283,7 +306,7 @@ class _Run:
             if self._fault == "crash":
                 return
             self._result = self._handle()
-            self._runtime._warm[self._function.name].append(self._process)
+            self._runtime._warm[self._function.name, self._version].append(self._process)
         except SystemExit:
             return
         finally:
@@ -328,7 +351,7 @@ class _Run:
         return LambdaContext(
             function_name=function.name,
             function_version=self._version,
-            invoked_function_arn=arn if self._version == "$LATEST" else f"{arn}:{self._version}",
+            invoked_function_arn=f"{arn}:{self._qualifier}" if self._qualifier else arn,
             memory_limit_in_mb=str(function.memory_mb),
             aws_request_id=self._request_id,
             log_group_name=f"/aws/lambda/{function.name}",
@@ -367,24 +390,25 @@ class _Code:
 class _Process:
     """What a function finds around it: its variables, its own copy of our modules, its output and its loggers."""
 
-    def __init__(self, function: Function, code: _Code) -> None:
+    def __init__(self, function: Function, version: str, code: _Code) -> None:
         self._function = function
         self._code = code
-        self._output = _Lines([])
-        self._variables = function.variables()
+        self._output = Lines([])
+        self._variables = function.variables(version)
+        self._metrics = FRESH
         self._modules: dict[str, ModuleType] = {}
         self._expected = -1
         self._loggers: dict[str, Any] = {}
-        self._outside: tuple[dict[str, str], dict[str, ModuleType], dict[str, Any], Any] | None = None
+        self._outside: tuple[dict[str, str], dict[str, ModuleType], dict[str, Any], Any, Kept] | None = None
 
     def log_to(self, lines: list[str]) -> None:
         """Put what is written from now on there."""
         self._output.lines = lines
 
     def enter(self) -> None:
-        variables, modules = _wear(self._variables), self._code.take_modules(*_OUTSIDE.get(self._code.path, ({}, -1)))
+        variables, modules = wear(self._variables), self._code.take_modules(*_OUTSIDE.get(self._code.path, ({}, -1)))
         _OUTSIDE[self._code.path] = modules, len(sys.modules) + len(modules)
-        self._outside = variables, modules, dict(_LOGGERS), sys.stdout
+        self._outside = variables, modules, dict(_LOGGERS), sys.stdout, exchange(self._metrics)
         for name in [name for name, logger in _LOGGERS.items() if _is_powertools(logger)]:
             del _LOGGERS[name]  # made by whoever imported our modules outside
         sys.modules.update(self._modules)
@@ -396,7 +420,8 @@ class _Process:
     def leave(self) -> None:
         if self._outside is None:
             raise RuntimeError("A process is left that nobody entered.")
-        variables, modules, loggers, sys.stdout = self._outside
+        variables, modules, loggers, sys.stdout, metrics = self._outside
+        self._metrics = exchange(metrics)
         sys.path.remove(self._code.path)
         self._modules = self._code.take_modules(self._modules, self._expected)
         self._loggers = {name: logger for name, logger in _LOGGERS.items() if loggers.get(name) is not logger}
@@ -404,7 +429,7 @@ class _Process:
             del _LOGGERS[name]
         _LOGGERS.update(loggers)
         sys.modules.update(modules)
-        self._variables = _wear(variables)
+        self._variables = wear(variables)
         self._outside = None
 
     def forget(self) -> None:
@@ -429,33 +454,6 @@ class _Process:
 
 def _is_powertools(logger: Any) -> bool:
     return hasattr(logger, "powertools_handler")
-
-
-class _Lines(io.TextIOBase):
-    """A standard output that keeps whole lines."""
-
-    def __init__(self, lines: list[str]) -> None:
-        self.lines = lines
-        self._rest = ""
-
-    def writable(self) -> bool:
-        return True
-
-    def write(self, text: str) -> int:
-        *whole, self._rest = (self._rest + text).split("\n")
-        self.lines.extend(whole)
-        return len(text)
-
-
-def _wear(variables: Mapping[str, str]) -> dict[str, str]:
-    """Make these the environment variables, touching only what differs; the ones that were there."""
-    before = dict(os.environ)
-    for name in before.keys() - variables.keys():
-        del os.environ[name]
-    for name, value in variables.items():
-        if before.get(name) != value:
-            os.environ[name] = value
-    return before
 
 
 def _check_json(payload: bytes) -> None:

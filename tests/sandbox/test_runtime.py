@@ -19,6 +19,8 @@ from moto import mock_aws
 
 from sandbox.aws.boundary import AwsError, Boundary
 from sandbox.aws.clock import Clock
+from sandbox.aws.cloudwatch import CloudWatch
+from sandbox.aws.embedded_metrics import EmbeddedMetrics
 from sandbox.aws.faults import CallFault, Faults, HandlerFault
 from sandbox.aws.runtime import Invocation, Runtime
 
@@ -289,3 +291,121 @@ def test_the_role_of_a_handler_is_known(aws: Lambda) -> None:
     aws.function("good", GOOD, name="stack-Good-1")
     assert aws.runtime.role_of("good") == ROLE
     assert aws.runtime.role_of("unheard_of") is None
+
+
+# Versions of a function, and what it prints by version.
+
+TELLS_ITS_VERSION = """
+    import os
+    AT_IMPORT = os.environ["AWS_LAMBDA_FUNCTION_VERSION"]
+    def handler(event, context):
+        return [AT_IMPORT, context.function_version, context.log_stream_name, context.invoked_function_arn]
+    """
+
+
+@pytest.mark.parametrize("qualifier", [None, "$LATEST", "1", "7"])
+def test_a_handler_is_told_its_version(aws: Lambda, qualifier: str | None) -> None:
+    """Developer guide, "Defined runtime environment variables" and "Lambda context object in Python"."""
+    aws.function("tell", TELLS_ITS_VERSION)
+    version, arn = qualifier or "$LATEST", "arn:aws:lambda:us-east-1:123456789012:function:tell"
+    told = json.loads(aws.runtime.invoke("tell", qualifier, b"{}").payload)
+    assert told == [version, version, f"[{version}]sandbox", f"{arn}:{qualifier}" if qualifier else arn]
+
+
+def test_each_version_has_processes_of_its_own(aws: Lambda) -> None:
+    source = "count = 0\ndef handler(event, context):\n    global count\n    count += 1\n    return count\n"
+    aws.function("count", source)
+    counts = [json.loads(aws.runtime.invoke("count", version, b"{}").payload) for version in "12121"]
+    assert counts == [1, 1, 2, 2, 3]
+
+
+def test_what_is_invoked_through_an_alias_runs_on_its_version(aws: Lambda) -> None:
+    """Developer guide, "Lambda context object": invoked_function_arn names the alias; function_version is the version
+    that runs.
+    """
+    aws.function("tell", TELLS_ITS_VERSION)
+    aws.runtime.know_aliases(lambda name, alias: ("3", {}) if (name, alias) == ("tell", "live") else None)
+    answer = aws.runtime.invoke("tell", "live", b"{}")
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:tell:live"
+    assert json.loads(answer.payload) == ["3", "3", "[3]sandbox", arn]
+    assert answer.executed_version == "3"
+
+
+def test_an_alias_sends_invocations_where_its_weights_say(aws: Lambda) -> None:
+    aws.function("tell", TELLS_ITS_VERSION)
+    aws.runtime.know_aliases(lambda _name, _alias: ("3", {"4": 0.25}))
+    ran = [aws.runtime.invoke("tell", "live", b"{}").executed_version for _ in range(400)]
+    assert ran.count("4") == pytest.approx(100, abs=30)
+    assert set(ran) == {"3", "4"}
+
+
+COUNTS = """
+    import os
+    from aws_lambda_powertools import Metrics
+    from aws_lambda_powertools.metrics import MetricUnit
+    metrics = Metrics(namespace="Shop", service="checkout")
+    {at_import}
+    @metrics.log_metrics{capturing}
+    def handler(event, context):
+        {in_handler}
+        {meanwhile}
+        metrics.add_metric("OrdersFailed", MetricUnit.Count, 1 if event["fails"] else 0)
+        if event["fails"]:
+            raise RuntimeError
+    """
+FROM_CONTEXT = {"in_handler": 'metrics.add_dimension("version", context.function_version)'}
+FROM_ENVIRONMENT = {"in_handler": 'metrics.add_dimension("version", os.environ["AWS_LAMBDA_FUNCTION_VERSION"])'}
+BY_DEFAULT = {"at_import": 'metrics.set_default_dimensions(version=os.environ["AWS_LAMBDA_FUNCTION_VERSION"])'}
+
+
+def counting(aws: Lambda, **parts: str) -> CloudWatch:
+    """The function `checkout`, which counts as `parts` say, and what CloudWatch then has of it."""
+    parts = {"at_import": "", "in_handler": "", "meanwhile": "", "capturing": "", **parts}
+    aws.function("checkout", COUNTS.format_map(parts))
+    cloudwatch = CloudWatch(aws.clock, 0, lambda _: None)
+    cloudwatch.before_read(EmbeddedMetrics(aws.runtime.logs, cloudwatch.put_metric_data).catch_up)
+    return cloudwatch
+
+
+def counted(cloudwatch: CloudWatch, version: str, stat: str = "Sum") -> list[float]:
+    dimensions = {"service": "checkout", "version": version}
+    named = [{"Name": key, "Value": value} for key, value in dimensions.items()]
+    metric = {"Namespace": "Shop", "MetricName": "OrdersFailed", "Dimensions": named}
+    found = cloudwatch.values({"Metric": metric, "Period": 3600, "Stat": stat}, T0, T0 + 3600)
+    return [value for _, value in found]
+
+
+@pytest.mark.parametrize(
+    "parts", [FROM_CONTEXT, FROM_ENVIRONMENT, BY_DEFAULT], ids=["context", "environment", "default"]
+)
+def test_powertools_metrics_are_of_the_version_that_ran(aws: Lambda, parts: dict[str, str]) -> None:
+    """Also of one that fails: Powertools prints what was added before an exception."""
+    cloudwatch = counting(aws, **parts)
+    for version, fails in (("1", False), ("2", True), ("1", False), ("2", True), ("2", False), ("1", True)):
+        aws.runtime.invoke("checkout", version, json.dumps({"fails": fails}).encode())
+    aws.clock.sleep(60)
+    assert (counted(cloudwatch, "1"), counted(cloudwatch, "1", "SampleCount")) == ([1], [3])
+    assert (counted(cloudwatch, "2"), counted(cloudwatch, "2", "SampleCount")) == ([2], [3])
+    assert counted(cloudwatch, "$LATEST") == []
+
+
+def test_versions_that_run_at_once_print_metrics_of_their_own(aws: Lambda) -> None:
+    waits = {"meanwhile": '__import__("boto3").client("dynamodb").list_tables()'}
+    cloudwatch = counting(aws, **FROM_CONTEXT, **waits)
+    for version in ("1", "2", "1"):
+        payload = json.dumps({"fails": version == "2"}).encode()
+        aws.clock.spawn(
+            lambda version=version, payload=payload: aws.runtime.invoke("checkout", version, payload), version
+        )
+    aws.clock.run(aws.clock.idle)
+    aws.clock.sleep(60)
+    assert (counted(cloudwatch, "1"), counted(cloudwatch, "1", "SampleCount")) == ([0], [2])
+    assert (counted(cloudwatch, "2"), counted(cloudwatch, "2", "SampleCount")) == ([1], [1])
+
+
+def test_each_process_has_a_cold_start_of_its_own(aws: Lambda) -> None:
+    counting(aws, **BY_DEFAULT, capturing="(capture_cold_start_metric=True)")
+    for version in ("1", "1", "2"):
+        aws.runtime.invoke("checkout", version, b'{"fails": false}')
+    cold = ['"ColdStart":[1.0]' in line for line in aws.runtime.logs if "_aws" in line]
+    assert cold == [True, False, False, True, False]

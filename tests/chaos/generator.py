@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -77,11 +78,39 @@ def generate(name: str) -> Case:
         request, scenario = _with_people(random, request, scenario)
         if _perhaps(random, MEDDLED):
             scenario = meddlers.meddled(random, scenario)
-    return Case(name, request, scenario, random.randrange(1_000_000))
+    case = Case(name, request, scenario, random.randrange(1_000_000))
+    return _with_metrics(Random(f"metrics {name}"), case)  # noqa: S311 - as above
 
 
 def _perhaps(random: Random, chance: float) -> bool:
     return random.random() < chance
+
+
+def _with_metrics(random: Random, case: Case) -> Case:
+    """Now and then the same case, judged by metrics of the user's own that tell of harm, are new, or fall silent."""
+    if not isinstance(case.request, dict) or "function_name" not in case.request or not _perhaps(random, 0.15):
+        return case
+    health = case.request.get("health", {})
+    if health.get("judge", {}) is False:
+        return case
+    series = {"namespace": "Shop", "dimensions": {"version": "{version}"}}
+    told = {"namespace": "Shop", "version_dimension": "version"}
+    counts = ["answered_errors", *({"stable": 0.01, "candidate": share} for share in (0.01, 0.01, 0.05, 0.5))]
+    asked: list[Any] = [{"name": "orders failed", "bad": {**series, "metric": "OrdersFailed"}}]
+    metrics: list[dict[str, Any]] = [{**told, "name": "OrdersFailed", "counts": random.choice(counts)}]
+    if _perhaps(random, 0.3):
+        values = {
+            "stable": {"median": 60, "p99": 90},
+            "candidate": {"median": random.choice([60, 60, 100]), "p99": 120},
+        }
+        asked.append({"name": "memory", "value": {**series, "metric": "Memory"}, "above": "p90"})
+        metrics.append({**told, "name": "Memory", "values": values})
+    if _perhaps(random, 0.3):
+        metrics[0]["silent"] = {"version": random.choice(["stable", "candidate", "both"])}
+        metrics[0]["silent"] |= {"from_second": random.choice([0, 200, 500])} if _perhaps(random, 0.7) else {}
+    asked[0]["new"] = _perhaps(random, 0.3)
+    request = {**case.request, "health": {**health, "judge": {"metrics": asked}}}
+    return replace(case, request=request, scenario={**case.scenario, "metrics": metrics})
 
 
 # --- The request ------------------------------------------------------------------------------------------------------

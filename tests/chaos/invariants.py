@@ -29,6 +29,7 @@ HARMFUL_RATE, HARMFUL_REQUESTS = 0.3, 500
 #: So many times what is tolerated, of so many requests that were counted, is never proven harmless.
 HARMFUL_TIMES, HARMFUL_COUNTED = 5, 1000
 
+_VERSIONS = ("candidate", "stable")
 _BUGS = frozenset({"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MarshalError"})
 #: The end of an execution -> what its history item may say. A guard may restore what RollBack could not.
 _AGREE: Mapping[str | None, frozenset[str]] = {
@@ -324,12 +325,21 @@ def _counted_harm(verdicts: list[dict[str, Any]]) -> Broken:
     """The last verdict's own counts, held against what is tolerated by default."""
     if not verdicts:
         return
-    (requests, errors), (others, failed) = (
-        (verdicts[-1][version]["requests"], verdicts[-1][version]["errors"]) for version in ("candidate", "stable")
-    )
+    own = {"slow", "slow p50", "slow p90"}
+    tallies = [("requests", *((verdicts[-1][who]["requests"], verdicts[-1][who]["errors"]) for who in _VERSIONS))]
+    tallies += [
+        (one["metric"], *(one[who] for who in _VERSIONS))
+        for one in verdicts[-1]["evidence"]
+        if one["metric"] not in own
+    ]
+    for name, (requests, errors), (before, failed) in tallies:
+        yield from _counted(name, requests, errors, before, failed)
+
+
+def _counted(name: str, requests: int, errors: int, others: int, failed: int) -> Broken:
     tolerated = TOLERATED_ERRORS.max_ratio * failed / max(others, 1) + TOLERATED_ERRORS.max_increase
     if others and requests >= HARMFUL_COUNTED and errors >= HARMFUL_TIMES * tolerated * requests:
-        yield f"promoted as proven, and {errors} of {requests} counted requests failed; {failed} of {others} before"
+        yield f"promoted as proven, and {errors} of {requests} counted {name} were bad; {failed} of {others} of stable"
 
 
 def _ends_in_its_state(_: Case, seen: Observation) -> Broken:

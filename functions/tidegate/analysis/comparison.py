@@ -183,8 +183,15 @@ class Comparison:
         return "nothing is known to hold the last weight against" if self.unguarded else "not settled yet"
 
     def to_json(self) -> dict[str, Any]:
-        """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad]."""
-        evidence = [{**_kept(one), "state": self._finding(one).value, "says": self._says(one)} for one in self.evidence]
+        """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad].
+
+        What can prove nothing and says nothing is left out: the ledger has room for so much.
+        """
+        evidence = [
+            {**_kept(one), "state": self._finding(one).value, "says": self._says(one)}
+            for one in self.evidence
+            if one.metric.proves or one.speaks
+        ]
         document: dict[str, Any] = {"evidence": evidence}
         if self.last_step:
             document["last_step"] = [_kept_last_step(last) for last in self.last_step]

@@ -71,6 +71,8 @@ QUIET_LOG_WEALTH: Final = math.log(2)
 SUSPICION: Final = 0.02
 #: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven.
 HINT: Final = 0.1
+#: What has come so far on its way to a conviction is worth a line in a report.
+SPEAKS: Final = 0.5
 #: The last minutes are told beside the whole, which would drown them in a long rollout.
 RECENT_MINUTES: Final = 5
 #: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
@@ -202,6 +204,12 @@ class Evidence:
     def p_intolerable(self) -> float:
         """The same for a candidate within the tolerance."""
         return min(1.0, math.exp(-self.intolerable_peak))
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it has ever come half of the way to where it convicts."""
+        reached = min(self.worse_peak / self.worse_needed, self.intolerable_peak / self.intolerable_needed)
+        return reached >= SPEAKS or self.convicted_at is not None
 
     @property
     def proven(self) -> bool:

@@ -29,7 +29,7 @@ def record(plan: Plan, standing: Standing, observed: Observation, revision_id: s
         LockLost: another execution holds the lock, or somebody restores the stable version.
     """
     document = json.dumps(_document(standing, observed), separators=(",", ":"))
-    if _is_kept(plan, standing, observed):
+    if _is_kept(plan, standing, observed, len(document)):
         try:
             _store(plan, standing, document, revision_id, append=True)
         except LockLost:
@@ -72,9 +72,8 @@ def _store(plan: Plan, standing: Standing, document: str, revision_id: str, *, a
     bound: dict[str, Any] = {":known": table.number(known)} if known else {}
     more: dict[str, Any] = {}
     if append:
-        taken = ledger.plan_bytes(plan)
         conditions.append(_HAS_ROOM)
-        bound[":room"] = table.number(item_size.for_lists(taken) - item_size.for_commands(taken))
+        bound[":room"] = table.number(_room(plan))
         more = {"append": {"verdicts": document}, "add": {"verdict_bytes": table.number(len(document))}}
     remove = ["approval_step"] if approval_step is None else []
     ledger.update(plan, values, remove=remove, conditions=conditions, bound=bound, **more)
@@ -97,8 +96,16 @@ def _document(standing: Standing, observed: Observation) -> dict[str, Any]:
     }
 
 
-def _is_kept(plan: Plan, standing: Standing, observed: Observation) -> bool:
-    """Whether a verdict goes into the list: every turn; of the holds the first; of the waits as many as have room."""
+def _room(plan: Plan) -> int:
+    """How many bytes the verdicts may take."""
+    taken = ledger.plan_bytes(plan)
+    return item_size.for_lists(taken) - item_size.for_commands(taken)
+
+
+def _is_kept(plan: Plan, standing: Standing, observed: Observation, size: int) -> bool:
+    """Whether a verdict of that size goes into the list: every turn; of the holds the first; of the waits as many as
+    have room.
+    """
     progress, decision = standing.progress, standing.decision
     if decision.action == "hold":
         approval_begins = progress.approval_step is not None and progress.held_since == observed.now
@@ -106,7 +113,8 @@ def _is_kept(plan: Plan, standing: Standing, observed: Observation) -> bool:
         return approval_begins or pause_begins
     turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
     polls = plan.watched_seconds // plan.poll_seconds
-    keep_every = polls // max(1, item_size.MAX_VERDICTS - turns) + 1
+    most = min(item_size.MAX_VERDICTS, _room(plan) // size)
+    keep_every = polls // max(1, most - turns) + 1
     number = round((observed.now - plan.started_at) / plan.poll_seconds)
     return decision.action != "wait" or number % keep_every == 0
 

@@ -14,7 +14,7 @@ from sandbox.aws.stack import client
 from sandbox.scenario import Scenario, ScenarioInvalid, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import STARTED_AT, World
-from tidegate.views import report
+from tidegate.views import live, report
 from tidegate.views.rollout_view import RolloutView
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
@@ -152,6 +152,18 @@ def test_an_error_that_is_answered_is_none_of_lambda_s_and_fails_its_caller() ->
         assert sum(metric("Invocations", ALIAS).values()) == 6000
         counts = world.traffic.counts
     assert counts.failed == counts.failed_by_candidate == pytest.approx(0.2 * counts.to_candidate, rel=0.15)
+
+
+def test_errors_that_are_answered_are_shown_as_what_callers_saw() -> None:
+    views: list[RolloutView] = []
+    play(REQUEST, shipped()["answers_errors"], 0, lambda world: views.append(rollout_view(world)))
+    last = views[-1]
+    assert last.candidate_total.error_percent == pytest.approx(20, abs=1)
+    shown = live.lines(last)[-2]
+    assert "promote: every gate is healthy" in shown
+    assert shown.endswith(f"version 2 {last.candidate_total.error_percent:.2f} % so far]")
+    assert "[errors as callers saw them: version 1" in shown
+    assert "failed, as callers saw it" in report.html(last)
 
 
 def test_errors_that_the_stable_version_answers_too_are_nobody_s_blame() -> None:

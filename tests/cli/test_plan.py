@@ -152,14 +152,14 @@ def test_an_unknown_key_suggests_the_one_that_was_meant_in_a_request_and_in_a_sc
     heading, *told = done.stderr.splitlines()
     assert heading == "tidegate: the scenario has 8 problems:"
     assert sorted(line.removeprefix("  world.json: ") for line in told) == [
-        "alarms.0.treshold: unknown key (did you mean threshold?)",
-        "alarms.1.treshold: unknown key",
+        "alarms[0].treshold: unknown key (did you mean threshold?)",
+        "alarms[1].treshold: unknown key",
         "alias.exist: unknown key (did you mean exists?)",
         "candidat: unknown key (did you mean candidate?)",
-        "faults.0.time: unknown key (did you mean times?)",
+        "faults[0].time: unknown key (did you mean times?)",
         "stable.duration_ms.mediam: unknown key (did you mean median?)",
         "stable.error: unknown key (did you mean error_rate?)",
-        "timeline.0.comand: unknown key",
+        "timeline[0].comand: unknown key",
     ]
 
 

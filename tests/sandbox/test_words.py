@@ -274,7 +274,7 @@ def test_bursts_and_throttles_that_cannot_be_are_refused() -> None:
     ]
     assert len(reasons(throttles={"from_second": 0, "to_second": 1, "share": 1.1})) == 1
     assert len(reasons(day_before={"requests_per_minute": -1})) == 1
-    assert reasons(candidate={"slow_by_minute": [0]})[0] == "candidate.slow_by_minute.0: must be more than 0"
+    assert reasons(candidate={"slow_by_minute": [0]})[0] == "candidate.slow_by_minute[0]: must be more than 0"
 
 
 @pytest.mark.parametrize("scenario", ["hung_requests", "throttled_callers", "bursts"])
@@ -403,7 +403,7 @@ def test_an_alarm_compares_as_it_is_told(comparison: str, threshold: float, stat
 
 def test_an_alarm_that_cannot_be_is_refused() -> None:
     assert reasons(alarms=[{**SLOW, "datapoints_to_alarm": 4}]) == [
-        "alarms.0: datapoints_to_alarm is more than evaluation_periods"
+        "alarms[0]: datapoints_to_alarm is more than evaluation_periods"
     ]
-    assert reasons(alarms=[{**SLOW, "comparison": "GreaterThan"}])[0].startswith("alarms.0.comparison: must be ")
+    assert reasons(alarms=[{**SLOW, "comparison": "GreaterThan"}])[0].startswith("alarms[0].comparison: must be ")
     assert len(reasons(alarms=[{**SLOW, "on": "stable"}])) == 1

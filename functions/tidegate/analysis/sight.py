@@ -162,7 +162,7 @@ def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseli
 
     What was to be expected goes by what the stable version was asked in the step itself; where neither version has a
     datapoint of it, by the rollout so far, or else by the same hours of the day before. A silence that was usual is
-    no blindness.
+    no blindness. Steps that are shorter than CloudWatch is late are blind once metrics have stopped.
     """
     shift = shifts[-1]
     # Before the first weight the candidate had nothing: the minute of that shift is its own.
@@ -175,23 +175,35 @@ def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseli
         expected = stable * weight / (1 - weight)
         seen = "the stable version's requests are counted, and none of the candidate's"
     else:
-        expected = weight * _unseen_requests(minutes, shift.at, now, baseline)
+        expected = _unseen_requests(minutes, shifts, now, baseline)
         seen = "no request of either version is counted"
     return f"{seen}, where some {expected:,.0f} of the candidate's were to be expected" * (expected >= FEWEST_EXPECTED)
 
 
-def _unseen_requests(minutes: Sequence[Minute], since: float, now: float, baseline: TrafficBaseline) -> float:
-    """How many requests of both versions should have been counted since a moment at which nothing is."""
+def _unseen_requests(
+    minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline
+) -> float:
+    """How many requests of the candidate should have been counted since the newest minute, or shift, that shows any."""
+    since, weight = shifts[-1].at, shifts[-1].weight_percent / 100
     usual = baseline.expected(since, now)
     if usual is None or not minutes:
-        return usual or 0.0
+        return weight * (usual or 0.0)
     # Metrics have come before: then only those are missing that should be here, and beyond any gap so far.
     gap = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0)
-    until = now - ARRIVED_SECONDS
-    if until <= max(since, minutes[-1].end + gap + _MINUTE_SECONDS):
+    last, until = minutes[-1].end, now - ARRIVED_SECONDS
+    # A step of which nothing can have come yet is blind only where metrics have stopped before it.
+    spare_minutes = 1 if until > since else 2
+    if until <= last + gap + spare_minutes * _MINUTE_SECONDS:
         return 0.0
     served = sum(minute.stable.requests + minute.candidate.requests for minute in minutes)
-    return served / (minutes[-1].end - minutes[0].at) * (until - since)
+    return served / (last - minutes[0].at) * _weighed_seconds(shifts, last, until)
+
+
+def _weighed_seconds(shifts: Sequence[Shift], begins: float, ends: float) -> float:
+    """The seconds between two moments, each counted by the candidate's weight as a share."""
+    until = [*(after.at for after in shifts[1:]), math.inf]
+    spans = (max(0.0, min(ends, end) - max(begins, shift.at)) for shift, end in zip(shifts, until, strict=True))
+    return sum(span * shift.weight_percent / 100 for span, shift in zip(spans, shifts, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

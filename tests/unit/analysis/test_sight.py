@@ -72,6 +72,17 @@ def test_metrics_that_are_only_late_are_no_blindness_of_a_short_step():
     assert "no request of either version" in blind(ramp, later, 420, BEFORE)
 
 
+def test_steps_shorter_than_cloudwatch_is_late_are_blind_once_metrics_have_stopped():
+    ramp, every_minute = minutes((540, 60), (480, 120)), tuple(Shift(60.0 * n + 2, 10.0 * (n + 1)) for n in range(8))
+    for steps, stopped in ((4, False), (6, False), (7, True), (8, True)):
+        now = every_minute[steps - 1].at + 60
+        assert bool(blind(ramp, every_minute[:steps], now, BEFORE)) is stopped, now
+    told = blind(ramp, every_minute, 482, BEFORE)
+    assert "where some 724 of the candidate's" in told, "10 a second: 2 s of 20 %, and a minute of 30, 40 and 50 %"
+    assert blind(minutes((9, 1), (8, 2)), every_minute, 482, BEFORE)
+    assert blind(minutes((5, 0), (4, 1)), every_minute, 482, BEFORE) == "", "too few to expect ten"
+
+
 def test_a_silence_that_was_usual_on_the_way_is_none():
     bursts = [*minutes((5400, 600)), *minutes((5400, 600), start=30)]
     after = (*TEN, Shift(1900.0, 50.0))

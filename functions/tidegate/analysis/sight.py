@@ -127,12 +127,13 @@ def _student(deviations: float, freedom: int) -> float:
 class Throttled:
     """Requests that were turned away: so many `since` the first shift, of `of` that were sent, and the share `before`.
 
-    `new`: the day before did not know as many. `recent`: some of them were throttled just now.
+    `before` is None where nothing is known of the day before. `new`: it did not know as many. `recent`: some of them
+    were throttled just now.
     """
 
     since: int = 0
     of: int = 0
-    before: float = 0.0
+    before: float | None = 0.0
     new: bool = False
     recent: bool = False
 
@@ -142,19 +143,22 @@ class Throttled:
         since = sum(minute.throttled for minute in minutes)
         sent = since + sum(minute.stable.requests + minute.candidate.requests for minute in minutes)
         usual = Rate(baseline.throttled, baseline.requests + baseline.throttled)
-        at_most = max(usual.at_most if usual.requests else 0.0, USUAL_THROTTLED)
+        known = usual.requests > 0
+        at_most = max(usual.at_most if known else 0.0, USUAL_THROTTLED)
         new = since >= FEWEST_THROTTLED and since > at_most * sent
         newest = minutes[-1].end if minutes else 0.0
         recent = any(minute.throttled for minute in minutes if minute.end > newest - RECENT_SECONDS)
-        return cls(since, sent, usual.share, new, recent=new and recent)
+        return cls(since, sent, usual.share if known else None, new, recent=new and recent)
 
     def check(self) -> Check:
         """The row beside errors, with its figures for before and since the shift."""
         share = 100 * self.since / self.of if self.of else 0.0
-        before = 100 * self.before
-        sentence = f"{share:.3g} % of {self.of:,} requests were throttled since the shift, {before:.3g} % before"
+        before = None if self.before is None else 100 * self.before
+        usual = "and of the day before nothing is known" if before is None else f"{before:.3g} % before"
+        sentence = f"{share:.3g} % of {self.of:,} requests were throttled since the shift, {usual}"
         finding = Finding.UNKNOWN if self.recent else Finding.NOTED
-        return Check("throttled", share, round(before, 3), "%", finding, of=self.of, sentence=sentence)
+        limit = "–" if before is None else round(before, 3)
+        return Check("throttled", share, limit, "%", finding, of=self.of, sentence=sentence)
 
 
 def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline) -> str:

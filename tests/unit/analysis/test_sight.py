@@ -170,7 +170,9 @@ def test_throttles_are_a_row_with_figures_for_before_and_since():
 def test_without_a_day_before_one_in_a_thousand_is_usual():
     few, many = (minutes(*[(5400, 600)] * 5, throttled=throttled) for throttled in (5, 7))
     assert not Throttled.of_rollout(few, TrafficBaseline()).new
-    assert Throttled.of_rollout(many, TrafficBaseline()).new
+    found = Throttled.of_rollout(many, TrafficBaseline())
+    assert (found.new, found.before, found.check().limit) == (True, None, "–")
+    assert str(found.check()).endswith("throttled since the shift, and of the day before nothing is known")
 
 
 # Together.

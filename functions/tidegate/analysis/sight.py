@@ -31,6 +31,8 @@ MISSING_SHARE: Final = 0.01
 TOLD_SHARE: Final = 0.3
 #: Standard deviations that leave 0.05 above them: what lacks more is no clean result.
 CLEAN_DEVIATIONS: Final = 1.645
+#: Minutes that differ so many times as much as coin flips may do so by chance; what is beyond that blunts the test.
+CHANCE_DISPERSION: Final = 1.5
 #: The dispersion of minutes starts as if so many had been ordinary, and is known as well as by so many more.
 DISPERSION_PRIOR, DISPERSION_FREEDOM = 3, 10
 #: Fewer throttled requests than this, or a smaller share, are usual on any alias.
@@ -67,13 +69,15 @@ class Missing:
         expected = sum(requests * weight for requests, _, weight in split)
         variance = sum(requests * weight * (1 - weight) for requests, _, weight in split)
         lack = expected - counted
-        spread = math.sqrt(variance * _dispersion(split, counted, expected))
+        dispersion = _dispersion(split, counted, expected)
+        spread = math.sqrt(variance * dispersion)
         beyond = _student(MISSING_DEVIATIONS, len(split) - 1 + DISPERSION_FREEDOM) * spread
         return cls(
             counted,
             expected,
             significant=lack > max(beyond, MISSING_SHARE * expected, 1.0),
-            clean=could_tell(expected, variance) and lack <= CLEAN_DEVIATIONS * spread,
+            clean=could_tell(expected, variance * max(1.0, dispersion / CHANCE_DISPERSION))
+            and lack <= CLEAN_DEVIATIONS * spread,
         )
 
     @property
@@ -89,7 +93,7 @@ class Missing:
 
 
 def could_tell(expected: float, variance: float) -> bool:
-    """Whether the test of so many requests, of that binomial variance, would find `TOLD_SHARE` of them missing."""
+    """Whether the test of so many requests, of that variance, would find `TOLD_SHARE` of them missing."""
     return TOLD_SHARE * expected >= (MISSING_DEVIATIONS + CLEAN_DEVIATIONS) * math.sqrt(variance) > 0
 
 

@@ -133,6 +133,16 @@ def test_neither_chance_nor_clumps_are_missed():
     assert flagged["clumps"] <= 3
 
 
+def test_where_clumps_hide_what_is_missing_no_test_is_clean():
+    """Three in ten hang, and callers keep to one environment each: chance may explain it, and it proves nothing."""
+    clumps = (60, 0, 90, 10, 40, 20, 80, 0, 30, 90)
+    found = Missing.of(minutes(*[(540, candidate) for candidate in clumps]), TEN, 900)
+    assert found.counted < 0.8 * found.expected
+    assert (found.significant, found.clean) == (False, False)
+    steady = Missing.of(minutes(*[(540, 60)] * 10), TEN, 900)
+    assert (steady.significant, steady.clean) == (False, True)
+
+
 def test_only_whole_minutes_at_one_weight_below_everything_are_tested():
     moved = minutes(*[(540, 60)] * 5, (500, 100), *[(300, 300)] * 4)
     assert Missing.of(moved, FIFTY, 2000).expected == pytest.approx(4 * 60 + 4 * 300)

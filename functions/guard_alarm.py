@@ -6,6 +6,7 @@ import time
 
 from tidegate.application.telemetry import Document, count, identify, logger, task
 from tidegate.analysis.health import AlarmRule
+from tidegate.analysis.measurement import SOONEST_ALARM_SECONDS
 from tidegate.application.restoration import attempt_at_once, has_ended_cleanly, intend
 from tidegate.aws import locks
 from tidegate.ending.conclusion import Known, Reason, conclude
@@ -45,7 +46,7 @@ def handler(event: Document) -> Document:
             continue
         identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
         try:
-            restored += _restore(lock, f"alarm {name} is in ALARM{since}", fired_at - rule.times.soonest_seconds)
+            restored += _restore(lock, f"alarm {name} is in ALARM{since}", fired_at - SOONEST_ALARM_SECONDS)
         except RolloutError as error:
             logger.warning("alias not restored", reason=str(error))
             failed = error

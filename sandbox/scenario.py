@@ -48,11 +48,10 @@ from sandbox.scenario_traffic import (
     Throttles,
     Version,
 )
-from sandbox.scenario_words import plain
+from sandbox.scenario_words import place_in_words, plain
 from sandbox.timeline import Action, UpdateAlias
 from tidegate import json_text
 from tidegate.json_text import Unreadable
-from tidegate.printable import one_line
 from tidegate.terminal import documents
 
 SHIPPED = Path(__file__).parent / "scenarios"
@@ -357,7 +356,7 @@ class Scenario:
 def _reason(entry: Mapping[str, Any]) -> str:
     """One sentence: where, and what. Tags are no places of the file's."""
     kind, place = entry["type"], entry["loc"]
-    where = ".".join(one_line(str(part)) for part in place if not _is_tag(str(part))) or "the file"
+    where = place_in_words([part for part in place if not _is_tag(str(part))]) or "the file"
     if kind in {"unexpected_keyword_argument", "extra_forbidden"}:
         meant = nearest(Scenario, place)
         return f"{where}: unknown key" + (f" (did you mean {meant}?)" if meant else "")
@@ -380,10 +379,10 @@ def _contradictions(raw: object) -> Iterator[str]:
     yield from (f"functions: {name!r} is there twice" for name in _repeated(called))
     for index, action in enumerate(_objects(raw, "timeline")):
         if action.get("do") == "set_alarm" and action.get("name") not in names:
-            yield f"timeline.{index}.name: no alarm is called {action.get('name')!r}"
+            yield f"timeline[{index}].name: no alarm is called {action.get('name')!r}"
     for index, fault in enumerate(_objects(raw, "faults")):
         if unknown := _unknown_call(fault.get("call")):
-            yield f"faults.{index}.call: {unknown}"
+            yield f"faults[{index}].call: {unknown}"
     if isinstance(alias := raw.get("alias"), Mapping) and alias.get("stack") and raw.get("stack"):
         yield "stack: alias.stack is another one, and an alias has one at most"
     yield from _impossible_hangs(raw)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+from tidegate.printable import one_line
 
 #: By pydantic's kind of error; the names in braces are of its context.
 _PLAIN_MESSAGES = {
@@ -43,6 +45,12 @@ FORMS = {
 }
 #: Kinds that the scenario's own shapes have, with words of their own.
 _OWN = frozenset({"action_kind", "counts_kind", "fault_kind"})
+
+
+def place_in_words(parts: Sequence[int | str]) -> str:
+    """A place in a file as a request's is said: `alarms[0].name`; "" of the whole file."""
+    words = (f"[{part}]" if isinstance(part, int) else f".{one_line(part)}" for part in parts)
+    return "".join(words).removeprefix(".")
 
 
 def plain(kind: str, message: str, context: Mapping[str, Any] | None) -> str:

@@ -241,6 +241,7 @@ def rollout_view(world: World) -> RolloutView:
         next_at=None if end else live.next_at,
         commands=log.command_views(STARTED_AT),
         restore_command=log.plan.restore_command if log.plan else None,
+        by_callers=True,
     )
 
 

@@ -330,14 +330,14 @@ class Traffic:
 
     def minutes(self) -> list[tuple[int, dict[str, tuple[int, int, int]]]]:
         """Each minute of the rollout so far, the present one included: its number, and for each version that served
-        (requests, errors, slow), where slow is above the stable version's p99. Errors are Lambda's: what CloudWatch
-        will have in the end, once everything that hangs has ended.
+        (requests, failed, slow), where slow is above the stable version's p99. Failed as callers saw it: by an error of
+        Lambda's, which CloudWatch may have later or not at all, or by one that is answered.
         """
         return [
             (
                 number,
                 {
-                    version: (cell.requests, cell.errors, cell.slow)
+                    version: (cell.requests, cell.errors + cell.answered, cell.slow)
                     for version, cell in minute.served.items()
                     if cell.requests
                 },

@@ -196,24 +196,24 @@ def test_without_a_shift_nothing_has_fired_since(inhabit):
 
 def test_an_alarm_is_read_with_its_times_where_they_are_asked_for(inhabit):
     inhabit(alarms=[{**ERRORS, "period_seconds": 300, "evaluation_periods": 3}])
-    assert read_one("errors", timed=True).times == AlarmTimes(60, 3 * 300 + 120)
-    assert read_one("errors").times == AlarmTimes(60, None)
+    assert read_one("errors", timed=True).times == AlarmTimes(3 * 300 + 120)
+    assert read_one("errors").times == AlarmTimes()
 
 
 def test_a_composite_alarm_is_as_slow_as_its_slowest_child_nested_ones_too_and_a_level_is_one_call(inhabit):
     slow = {**ERRORS, "name": "slow", "period_seconds": 300, "evaluation_periods": 3}
     both = {"name": "both", "rule": 'ALARM("any") AND NOT OK(slow)'}
     world = inhabit(alarms=[ERRORS, slow, ANY, both])
-    assert read_one("both", timed=True).times == AlarmTimes(60, 1020)
+    assert read_one("both", timed=True).times == AlarmTimes(1020)
     assert world.boundary.calls[DESCRIBE] == 3
-    assert alarms.read(["any", "errors"], timed=True)["any"].times == AlarmTimes(60, 180)
+    assert alarms.read(["any", "errors"], timed=True)["any"].times == AlarmTimes(180)
     assert world.boundary.calls[DESCRIBE] == 4, "what is read already is not asked for again"
 
 
 def test_how_long_a_composite_alarm_needs_is_not_known_where_a_child_is_gone(inhabit, somebody):
     inhabit(alarms=[ERRORS, {**ERRORS, "name": "slow"}, {"name": "both", "rule": "ALARM(errors) OR ALARM(slow)"}])
     somebody("cloudwatch.delete_alarms", AlarmNames=["slow"])
-    assert read_one("both", timed=True).times == AlarmTimes(60, None)
+    assert read_one("both", timed=True).times == AlarmTimes()
 
 
 # When CloudWatch does not answer.

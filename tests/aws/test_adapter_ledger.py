@@ -154,8 +154,34 @@ def test_an_alarm_convicts_only_a_candidate_that_had_its_first_traffic_in_time(i
     ledger.record_shift(PLAN, 1, 50.0, at=STARTED_AT + 310)
     held = ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts_if_shifted_by=by)
     assert (held.convicted, locks.read(TARGET).convicted) == (convicted, convicted)
-    later = ledger.record_intent(TARGET, FIRST, "alarm slow is in ALARM", convicts_if_shifted_by=STARTED_AT + 500)
-    assert (later.restoring, later.convicted) == ("alarm errors is in ALARM", convicted), "the first reason counts"
+
+
+@pytest.mark.parametrize(("first", "then", "writes"), [(9.9, 10, 1), (10, 9.9, 2), (10, 10, 2), (9.8, 9.9, 1)])
+def test_of_several_alarms_the_one_that_convicts_counts(inhabit, first, then, writes):
+    world = inhabit()
+    take()
+    ledger.record_shift(PLAN, 0, 10.0, at=STARTED_AT + 10)
+    ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM", convicts_if_shifted_by=STARTED_AT + first)
+    before = world.boundary.calls["dynamodb.UpdateItem"]
+    held = ledger.record_intent(TARGET, FIRST, "alarm slow is in ALARM", convicts_if_shifted_by=STARTED_AT + then)
+    assert (held.restoring, held.convicted) == ("alarm errors is in ALARM", max(first, then) >= 10)
+    assert (locks.read(TARGET), world.boundary.calls["dynamodb.UpdateItem"]) == (held, before + writes)
+
+
+def test_what_an_earlier_tidegate_has_convicted_stays_convicted(inhabit):
+    inhabit()
+    take()
+    ledger.record_shift(PLAN, 0, 10.0, at=STARTED_AT + 10)
+    ledger.update(PLAN, {"convicted": {"S": "true"}})
+    held = ledger.record_intent(TARGET, FIRST, "alarm slow is in ALARM", convicts_if_shifted_by=STARTED_AT)
+    assert (held.restoring, held.convicted) == ("alarm slow is in ALARM", True)
+
+
+def test_no_alarm_speaks_in_the_lock_of_another_execution(inhabit):
+    inhabit()
+    take(SECOND)
+    assert ledger.record_intent(TARGET, FIRST, "alarm errors", convicts_if_shifted_by=STARTED_AT) is None
+    assert locks.read(TARGET).restoring is None
 
 
 def test_an_alarm_convicts_where_an_earlier_tidegate_kept_no_moment_of_the_first_shift(inhabit):

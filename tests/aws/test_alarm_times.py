@@ -5,7 +5,7 @@ import pytest
 from tidegate.analysis.measurement import AlarmTimes
 from tidegate.aws import alarm_times
 
-UNKNOWN = AlarmTimes(60, None)
+UNKNOWN = AlarmTimes()
 
 
 def metric(period, evaluated=1, **more):
@@ -26,22 +26,22 @@ def of(expression, **more):
 
 GROUPED = 'SELECT SUM(Errors)\n FROM SCHEMA("AWS/Lambda", FunctionName) group  by FunctionName'
 KINDS = {
-    "one minute": (metric(60), AlarmTimes(60, 180)),
-    "three times five minutes": (metric(300, 3), AlarmTimes(60, 1020)),
-    "two of three": (metric(300, 3, DatapointsToAlarm=2), AlarmTimes(60, 720)),
-    "high resolution": (metric(10, 3), AlarmTimes(60, 150)),
-    "a day": (metric(86_400), AlarmTimes(60, 86_520)),
+    "one minute": (metric(60), AlarmTimes(180)),
+    "three times five minutes": (metric(300, 3), AlarmTimes(1020)),
+    "two of three": (metric(300, 3, DatapointsToAlarm=2), AlarmTimes(720)),
+    "high resolution": (metric(10, 3), AlarmTimes(150)),
+    "a day": (metric(86_400), AlarmTimes(86_520)),
     "metric math: its longest period": (
         math(stat("a", 60), stat("b", 300), of("a / b"), evaluated=3, DatapointsToAlarm=2),
-        AlarmTimes(60, 720),
+        AlarmTimes(720),
     ),
-    "an expression with a period of its own": (math(of("TIME_SERIES(1)", Period=120)), AlarmTimes(60, 240)),
+    "an expression with a period of its own": (math(of("TIME_SERIES(1)", Period=120)), AlarmTimes(240)),
     "an anomaly detection band": (
         math(stat("m1", 300), of("ANOMALY_DETECTION_BAND(m1, 2)"), evaluated=2, ThresholdMetricId="e"),
-        AlarmTimes(60, 720),
+        AlarmTimes(720),
     ),
-    "aligned to the clock": (metric(3600, EvaluationWindow={"WallClockWindow": {}}), AlarmTimes(60, 7320)),
-    "sliding": (metric(3600, EvaluationWindow={"SlidingWindow": {}}), AlarmTimes(60, 3720)),
+    "aligned to the clock": (metric(3600, EvaluationWindow={"WallClockWindow": {}}), AlarmTimes(7320)),
+    "sliding": (metric(3600, EvaluationWindow={"SlidingWindow": {}}), AlarmTimes(3720)),
     "Metrics Insights": (math(of("SELECT MAX(Errors) FROM Lambda", Period=60)), UNKNOWN),
     "Metrics Insights with groups": (math(of(GROUPED, Period=60)), UNKNOWN),
     "metric math over a query": (math(of("select MAX(Errors) FROM Lambda", Period=60), of("e * 2")), UNKNOWN),
@@ -109,7 +109,7 @@ def chain(levels):
 
 
 def test_nested_composites_are_followed_within_a_bound():
-    assert times_of("c0", chain(5)) == (AlarmTimes(60, 1020), 5)
+    assert times_of("c0", chain(5)) == (AlarmTimes(1020), 5)
     assert times_of("c0", chain(6)) == (UNKNOWN, 5)
 
 
@@ -123,7 +123,7 @@ def test_a_circle_a_lost_child_and_an_unknown_kind_have_no_times():
 
 def test_children_that_two_share_are_asked_about_once_and_too_many_never():
     shared = {"a": {"AlarmRule": "ALARM(b) OR ALARM(c)"}, "b": {"AlarmRule": "ALARM(m)"}, "c": {"AlarmRule": "OK(m)"}}
-    assert times_of("a", {**shared, "m": metric(60, 2)}) == (AlarmTimes(60, 240), 2)
+    assert times_of("a", {**shared, "m": metric(60, 2)}) == (AlarmTimes(240), 2)
     crowd = [f"m{number}" for number in range(1_001)]
     rule = " OR ".join(f"ALARM({name})" for name in crowd)
     assert times_of("a", {"a": {"AlarmRule": rule}, **dict.fromkeys(crowd, metric(60))}) == (UNKNOWN, 0)

@@ -8,6 +8,7 @@ from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
 from tidegate.duration import format_duration
+from tidegate.planning.alarm_watch import NO_ALARM_TO_BAKE_FOR
 from tidegate.planning.plan import Plan
 from tidegate.views import cost, plan_view
 
@@ -60,6 +61,13 @@ def test_an_alarm_that_needs_longer_than_the_last_step_is_watched_is_warned_of_w
     plan = json.loads(baked.stdout)["plan"]
     assert [step["bake_seconds"] for step in plan["steps"]] == [300, 1020]
     assert [text for text in plan["warnings"] if "alarm" in text] == []
+
+
+def test_a_bake_for_alarms_that_are_not_there_is_warned_of(say):
+    done = say("plan", "--sandbox", "--json", "-", given={**REQUEST, "health": {"bake_for_alarms": True}})
+    plan = json.loads(done.stdout)["plan"]
+    assert plan["warnings"] == [NO_ALARM_TO_BAKE_FOR]
+    assert [step["bake_seconds"] for step in plan["steps"]] == [300, 300, 300]
 
 
 def test_as_json_the_plan_is_one_object_with_its_cost(say, live):
@@ -144,14 +152,14 @@ def test_an_unknown_key_suggests_the_one_that_was_meant_in_a_request_and_in_a_sc
     heading, *told = done.stderr.splitlines()
     assert heading == "tidegate: the scenario has 8 problems:"
     assert sorted(line.removeprefix("  world.json: ") for line in told) == [
-        "alarms.0.treshold: unknown key (did you mean threshold?)",
-        "alarms.1.treshold: unknown key",
+        "alarms[0].treshold: unknown key (did you mean threshold?)",
+        "alarms[1].treshold: unknown key",
         "alias.exist: unknown key (did you mean exists?)",
         "candidat: unknown key (did you mean candidate?)",
-        "faults.0.time: unknown key (did you mean times?)",
+        "faults[0].time: unknown key (did you mean times?)",
         "stable.duration_ms.mediam: unknown key (did you mean median?)",
         "stable.error: unknown key (did you mean error_rate?)",
-        "timeline.0.comand: unknown key",
+        "timeline[0].comand: unknown key",
     ]
 
 

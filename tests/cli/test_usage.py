@@ -14,20 +14,19 @@ import pytest
 from botocore.client import BaseClient
 
 from tests.plans import PLAN
-from tidegate.control.commands import KINDS
+from tidegate.cli.options import exit_code
 from tidegate.control.commands import KINDS as STEERING
+from tidegate.ending.outcome import Outcome
 from tidegate.planning.strategy import Step
 from tidegate.request.rollout_request import json_schema
+from tidegate.terminal.exit_codes import ENDED_OTHERWISE, SUCCEEDED
 from tidegate.views import cost
+from tidegate.views.records import planning_view
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = ("validate", "plan", "start", "watch", "status", "list", "history", "report", "schema")
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 SHORT = [{"weight": 10, "bake_seconds": 60}, {"weight": 100, "bake_seconds": 60}]
-
-
-def test_every_command_of_an_operators_has_its_line_of_help():
-    assert KINDS.keys() == set(STEERING)
 
 
 def test_help_names_every_command_and_every_exit_code(say):
@@ -83,6 +82,13 @@ def test_no_command_and_an_unknown_one_are_usage_errors(say):
     assert say().exit_code == 2
     assert say("stauts", "checkout:live").exit_code == 2
     assert say("status").exit_code == 2
+
+
+@pytest.mark.parametrize("outcome", [None, *Outcome])
+def test_a_pipeline_goes_on_after_a_success_or_before_the_end_alone(outcome):
+    view = replace(planning_view("checkout:live", "one", 0.0, 60.0), outcome=outcome)
+    goes_on = outcome in {None, Outcome.PROMOTED, Outcome.UNCHANGED}
+    assert exit_code(view) == (SUCCEEDED if goes_on else ENDED_OTHERWISE)
 
 
 def test_version(say):

@@ -148,15 +148,15 @@ def test_every_reason_is_given_at_once() -> None:
         "stable.error_rate: ",
         "stable.eror_rate: unknown key",
         "candidate.duration_ms: p99 is below the median",
-        "alarms.0.threshold: ",
+        "alarms[0].threshold: ",
         "alarms: 'a' is there twice",
-        "timeline.0.at_second: ",
-        "timeline.1: do is one of",
-        "timeline.2.name: no alarm is called 'b'",
-        "timeline.3: update_alias gives neither",
-        "faults.0: held needs seconds",
-        "faults.1: a fault has exactly one of",
-        "replay.0.b: more errors",
+        "timeline[0].at_second: ",
+        "timeline[1]: do is one of",
+        "timeline[2].name: no alarm is called 'b'",
+        "timeline[3]: update_alias gives neither",
+        "faults[0]: held needs seconds",
+        "faults[1]: a fault has exactly one of",
+        "replay[0].b: more errors",
     ):
         assert any(reason.startswith(place) for reason in found), (place, found)
     assert len(found) == 13
@@ -199,13 +199,13 @@ def test_a_version_has_a_number_and_one_of_lambda_s_states(versions: dict[str, o
 
 @pytest.mark.parametrize("error", ["held", "slow", "stale"])
 def test_a_fault_that_takes_time_says_how_much(error: str) -> None:
-    assert reasons({"faults": [{"call": "lambda.GetAlias", "error": error}]}) == [f"faults.0: {error} needs seconds"]
+    assert reasons({"faults": [{"call": "lambda.GetAlias", "error": error}]}) == [f"faults[0]: {error} needs seconds"]
 
 
 @pytest.mark.parametrize("call", ["lambda.UpdateAlias", "cloudwatch.*", "dynamodb.PutItem"])
 def test_only_reads_that_are_remembered_can_be_stale(call: str) -> None:
     (reason,) = reasons({"faults": [{"call": call, "error": "stale", "seconds": 10}]})
-    assert reason.startswith(f"faults.0: no answer to {call} can be stale: those to dynamodb.GetItem, ")
+    assert reason.startswith(f"faults[0]: no answer to {call} can be stale: those to dynamodb.GetItem, ")
 
 
 @pytest.mark.parametrize("call", ["*", "lambda.*", "dynamodb.Query", "*.Get*"])
@@ -245,7 +245,7 @@ def test_functions_beside_the_target_have_defaults_and_one_name_each() -> None:
 
     assert (function.answer, function.answers, function.error, function.duration_ms) == (None, (), None, 100)
     assert reasons({"functions": [{"name": "check"}, {"name": "check", "wait": 1}]}) == [
-        "functions.1.wait: unknown key",
+        "functions[1].wait: unknown key",
         "functions: 'check' is there twice",
     ]
     assert len(reasons({"functions": [{"name": "check:live"}]})) == 1
@@ -255,8 +255,8 @@ def test_a_fault_of_a_call_that_does_not_exist_is_refused() -> None:
     faults = [{"call": "lambda.UpdateAlia", "error": "ServiceException"}, {"call": "lamda.Invoke", "error": "held"}]
     with pytest.raises(ScenarioInvalid) as caught:
         Scenario.of({"faults": faults})
-    assert "faults.0.call: lambda has no call 'UpdateAlia'" in str(caught.value)
-    assert "faults.1.call: there is no service 'lamda'" in str(caught.value)
+    assert "faults[0].call: lambda has no call 'UpdateAlia'" in str(caught.value)
+    assert "faults[1].call: there is no service 'lamda'" in str(caught.value)
 
 
 STUMBLED = (
@@ -313,7 +313,7 @@ def test_what_a_text_must_look_like_is_said_in_words() -> None:
         Scenario.of({"versions": {"x": {"state": "Failed"}}, "alarms": [{"name": "a\nb"}], "c\nd": 1})
     assert refused.value.reasons == [
         'versions.x: must be the number of a version in quotes, from "1" to "999"',
-        "alarms.0.name: must not be empty, and must have no control character",
+        "alarms[0].name: must not be empty, and must have no control character",
         "c\\nd: unknown key",
     ]
 

@@ -14,7 +14,7 @@ from sandbox.aws.stack import client
 from sandbox.scenario import Scenario, ScenarioInvalid, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import STARTED_AT, World
-from tidegate.views import report
+from tidegate.views import live, report
 from tidegate.views.rollout_view import RolloutView
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
@@ -154,6 +154,18 @@ def test_an_error_that_is_answered_is_none_of_lambda_s_and_fails_its_caller() ->
     assert counts.failed == counts.failed_by_candidate == pytest.approx(0.2 * counts.to_candidate, rel=0.15)
 
 
+def test_errors_that_are_answered_are_shown_as_what_callers_saw() -> None:
+    views: list[RolloutView] = []
+    play(REQUEST, shipped()["answers_errors"], 0, lambda world: views.append(rollout_view(world)))
+    last = views[-1]
+    assert last.candidate_total.error_percent == pytest.approx(20, abs=1)
+    shown = live.lines(last)[-2]
+    assert "promote: every gate is healthy" in shown
+    assert shown.endswith(f"version 2 {last.candidate_total.error_percent:.2f} % so far]")
+    assert "[errors as callers saw them: version 1" in shown
+    assert "failed, as callers saw it" in report.html(last)
+
+
 def test_errors_that_the_stable_version_answers_too_are_nobody_s_blame() -> None:
     with half_and_half(stable={"error_rate": 0, "answered_error_rate": 0.1}) as world:
         at(world, 600)
@@ -262,7 +274,7 @@ def test_bursts_and_throttles_that_cannot_be_are_refused() -> None:
     ]
     assert len(reasons(throttles={"from_second": 0, "to_second": 1, "share": 1.1})) == 1
     assert len(reasons(day_before={"requests_per_minute": -1})) == 1
-    assert reasons(candidate={"slow_by_minute": [0]})[0] == "candidate.slow_by_minute.0: must be more than 0"
+    assert reasons(candidate={"slow_by_minute": [0]})[0] == "candidate.slow_by_minute[0]: must be more than 0"
 
 
 @pytest.mark.parametrize("scenario", ["hung_requests", "throttled_callers", "bursts"])
@@ -391,7 +403,7 @@ def test_an_alarm_compares_as_it_is_told(comparison: str, threshold: float, stat
 
 def test_an_alarm_that_cannot_be_is_refused() -> None:
     assert reasons(alarms=[{**SLOW, "datapoints_to_alarm": 4}]) == [
-        "alarms.0: datapoints_to_alarm is more than evaluation_periods"
+        "alarms[0]: datapoints_to_alarm is more than evaluation_periods"
     ]
-    assert reasons(alarms=[{**SLOW, "comparison": "GreaterThan"}])[0].startswith("alarms.0.comparison: must be ")
+    assert reasons(alarms=[{**SLOW, "comparison": "GreaterThan"}])[0].startswith("alarms[0].comparison: must be ")
     assert len(reasons(alarms=[{**SLOW, "on": "stable"}])) == 1

@@ -186,7 +186,11 @@ ROLLED_BACK = {
         {"candidate": {"duration_ms": {"median": 300, "p99": 3000}}},
         "slower than 800 ms",
     ),
-    "nobody calls": ({}, {"requests_per_minute": 0}, "health.when_inconclusive"),
+    "nobody calls": (
+        {"health": {"max_error_percent": 1, "max_duration_p99_ms": 800}},
+        {"requests_per_minute": 0},
+        "served 0 requests (no request of the candidate is counted at the last weight): send traffic, bake longer,",
+    ),
     "too few call": ({"strategy": "AllAtOnce"}, {"requests_per_minute": 0.5}, "fewer than minimum_invocations"),
     "CloudWatch does not answer": (
         LIMIT,

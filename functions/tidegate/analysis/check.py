@@ -7,7 +7,7 @@ from enum import Enum
 from typing import Any
 
 from tidegate.analysis.health import AlarmRule
-from tidegate.analysis.measurement import AlarmReading
+from tidegate.analysis.measurement import SOONEST_ALARM_SECONDS, AlarmReading
 from tidegate.duration import format_duration
 
 
@@ -78,11 +78,11 @@ def alarm_check(reading: AlarmReading, rule: AlarmRule, *, first_shift_at: float
     """An alarm as a gate: it says harm when it fires, and also when it is gone or cannot be evaluated.
 
     `last_weight_seconds` is for how long the last weight has been set. An alarm that needs longer, or nobody knows how
-    long, is unseen: that it is OK says nothing. One that fired before any metric of the candidate can
-    exist says nothing of the candidate, nor does one that is gone; they speak against going on.
+    long, is unseen: that it is OK says nothing. One that fired before any metric of the candidate can exist says
+    nothing of the candidate, nor does one that is gone; they speak against going on.
     """
     finding, value = _alarm_finding(reading, rule.times.needs_seconds, last_weight_seconds)
-    convicts = reading.fired_at is not None and reading.fired_at >= first_shift_at + rule.times.soonest_seconds
+    convicts = reading.fired_at is not None and reading.fired_at >= first_shift_at + SOONEST_ALARM_SECONDS
     return Check(reading.name, value, "OK", "", finding, convicts=convicts)
 
 

@@ -8,12 +8,15 @@ test); a ratio above the limit that may still be chance is suspect, and holds th
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Final
 
 from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.measurement import Counts
 
+#: What a limit is called in the request.
+KEYS: Final = frozenset({"max_error_percent", "max_duration_p99_ms"})
 #: How improbable the failures must be at the limit itself before they convict.
 CONVICTION_P_VALUE = 0.01
 #: Among too few requests, this many failures at least.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
 from tidegate.analysis.metric import ERRORS, SLOW
 from tidegate.stored import known_fields
@@ -13,19 +13,20 @@ from tidegate.stored import known_fields
 _HOUR_SECONDS = 3600
 #: So many hours before a rollout say what is usual in as many after its start.
 _RECENT_HOURS = 2
+#: Before so long no metric of the candidate can exist: those of Lambda come by the minute. No alarm has seen it.
+SOONEST_ALARM_SECONDS: Final = 60
 
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
 
 @dataclass(frozen=True, slots=True)
 class AlarmTimes:
-    """How soon an alarm can speak of a change, in seconds, CloudWatch's delay included.
+    """How soon an alarm can speak of a change.
 
-    Before `soonest_seconds` no metric of it can exist: those of Lambda come by the minute. After `needs_seconds` all
-    periods that must breach can have been evaluated; None where nobody can say.
+    After `needs_seconds`, CloudWatch's delay included, all periods that must breach can have been evaluated; None where
+    nobody can say.
     """
 
-    soonest_seconds: int = 60
     needs_seconds: int | None = None
 
 

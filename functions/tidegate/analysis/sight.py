@@ -33,6 +33,8 @@ MISSING_SHARE: Final = 0.01
 TOLD_SHARE: Final = 0.3
 #: Standard deviations that leave 0.05 above them: what lacks more is no clean result.
 CLEAN_DEVIATIONS: Final = 1.645
+#: Minutes that differ so many times as much as coin flips may do so by chance; what is beyond that blunts the test.
+CHANCE_DISPERSION: Final = 1.5
 #: The dispersion of minutes starts as if so many had been ordinary, and is known as well as by so many more.
 DISPERSION_PRIOR, DISPERSION_FREEDOM = 3, 10
 #: Fewer throttled requests than this, or a smaller share, are usual on any alias.
@@ -69,13 +71,15 @@ class Missing:
         expected = sum(requests * weight for requests, _, weight in split)
         variance = sum(requests * weight * (1 - weight) for requests, _, weight in split)
         lack = expected - counted
-        spread = math.sqrt(variance * _dispersion(split, counted, expected))
+        dispersion = _dispersion(split, counted, expected)
+        spread = math.sqrt(variance * dispersion)
         beyond = _student(MISSING_DEVIATIONS, len(split) - 1 + DISPERSION_FREEDOM) * spread
         return cls(
             counted,
             expected,
             significant=lack > max(beyond, MISSING_SHARE * expected, 1.0),
-            clean=could_tell(expected, variance) and lack <= CLEAN_DEVIATIONS * spread,
+            clean=could_tell(expected, variance * max(1.0, dispersion / CHANCE_DISPERSION))
+            and lack <= CLEAN_DEVIATIONS * spread,
         )
 
     @property
@@ -91,7 +95,7 @@ class Missing:
 
 
 def could_tell(expected: float, variance: float) -> bool:
-    """Whether the test of so many requests, of that binomial variance, would find `TOLD_SHARE` of them missing."""
+    """Whether the test of so many requests, of that variance, would find `TOLD_SHARE` of them missing."""
     return TOLD_SHARE * expected >= (MISSING_DEVIATIONS + CLEAN_DEVIATIONS) * math.sqrt(variance) > 0
 
 
@@ -129,12 +133,13 @@ def _student(deviations: float, freedom: int) -> float:
 class Throttled:
     """Requests that were turned away: so many `since` the first shift, of `of` that were sent, and the share `before`.
 
-    `new`: the day before did not know as many. `recent`: some of them were throttled just now.
+    `before` is None where nothing is known of the day before. `new`: it did not know as many. `recent`: some of them
+    were throttled just now.
     """
 
     since: int = 0
     of: int = 0
-    before: float = 0.0
+    before: float | None = 0.0
     new: bool = False
     recent: bool = False
 
@@ -144,19 +149,22 @@ class Throttled:
         since = sum(minute.throttled for minute in minutes)
         sent = since + sum(minute.stable.requests + minute.candidate.requests for minute in minutes)
         usual = Rate(baseline.throttled, baseline.requests + baseline.throttled)
-        at_most = max(usual.at_most if usual.requests else 0.0, USUAL_THROTTLED)
+        known = usual.requests > 0
+        at_most = max(usual.at_most if known else 0.0, USUAL_THROTTLED)
         new = since >= FEWEST_THROTTLED and since > at_most * sent
         newest = minutes[-1].end if minutes else 0.0
         recent = any(minute.throttled for minute in minutes if minute.end > newest - RECENT_SECONDS)
-        return cls(since, sent, usual.share, new, recent=new and recent)
+        return cls(since, sent, usual.share if known else None, new, recent=new and recent)
 
     def check(self) -> Check:
         """The row beside errors, with its figures for before and since the shift."""
         share = 100 * self.since / self.of if self.of else 0.0
-        before = 100 * self.before
-        sentence = f"{share:.3g} % of {self.of:,} requests were throttled since the shift, {before:.3g} % before"
+        before = None if self.before is None else 100 * self.before
+        usual = "and of the day before nothing is known" if before is None else f"{before:.3g} % before"
+        sentence = f"{share:.3g} % of {self.of:,} requests were throttled since the shift, {usual}"
         finding = Finding.UNKNOWN if self.recent else Finding.NOTED
-        return Check("throttled", share, round(before, 3), "%", finding, of=self.of, sentence=sentence)
+        limit = "–" if before is None else round(before, 3)
+        return Check("throttled", share, limit, "%", finding, of=self.of, sentence=sentence)
 
 
 def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline) -> str:
@@ -164,7 +172,7 @@ def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseli
 
     What was to be expected goes by what the stable version was asked in the step itself; where neither version has a
     datapoint of it, by the rollout so far, or else by the same hours of the day before. A silence that was usual is
-    no blindness.
+    no blindness. Steps that are shorter than CloudWatch is late are blind once metrics have stopped.
     """
     shift = shifts[-1]
     # Before the first weight the candidate had nothing: the minute of that shift is its own.
@@ -177,23 +185,35 @@ def blind(minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseli
         expected = stable * weight / (1 - weight)
         seen = "the stable version's requests are counted, and none of the candidate's"
     else:
-        expected = weight * _unseen_requests(minutes, shift.at, now, baseline)
+        expected = _unseen_requests(minutes, shifts, now, baseline)
         seen = "no request of either version is counted"
     return f"{seen}, where some {expected:,.0f} of the candidate's were to be expected" * (expected >= FEWEST_EXPECTED)
 
 
-def _unseen_requests(minutes: Sequence[Minute], since: float, now: float, baseline: TrafficBaseline) -> float:
-    """How many requests of both versions should have been counted since a moment at which nothing is."""
+def _unseen_requests(
+    minutes: Sequence[Minute], shifts: Sequence[Shift], now: float, baseline: TrafficBaseline
+) -> float:
+    """How many requests of the candidate should have been counted since the newest minute, or shift, that shows any."""
+    since, weight = shifts[-1].at, shifts[-1].weight_percent / 100
     usual = baseline.expected(since, now)
     if usual is None or not minutes:
-        return usual or 0.0
+        return weight * (usual or 0.0)
     # Metrics have come before: then only those are missing that should be here, and beyond any gap so far.
     gap = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0)
-    until = now - ARRIVED_SECONDS
-    if until <= max(since, minutes[-1].end + gap + _MINUTE_SECONDS):
+    last, until = minutes[-1].end, now - ARRIVED_SECONDS
+    # A step of which nothing can have come yet is blind only where metrics have stopped before it.
+    spare_minutes = 1 if until > since else 2
+    if until <= last + gap + spare_minutes * _MINUTE_SECONDS:
         return 0.0
     served = sum(minute.stable.requests + minute.candidate.requests for minute in minutes)
-    return served / (minutes[-1].end - minutes[0].at) * (until - since)
+    return served / (last - minutes[0].at) * _weighed_seconds(shifts, last, until)
+
+
+def _weighed_seconds(shifts: Sequence[Shift], begins: float, ends: float) -> float:
+    """The seconds between two moments, each counted by the candidate's weight as a share."""
+    until = [*(after.at for after in shifts[1:]), math.inf]
+    spans = (max(0.0, min(ends, end) - max(begins, shift.at)) for shift, end in zip(shifts, until, strict=True))
+    return sum(span * shift.weight_percent / 100 for span, shift in zip(spans, shifts, strict=True))
 
 
 @dataclass(frozen=True, slots=True)

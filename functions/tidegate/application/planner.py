@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from tidegate.application.telemetry import best_effort
@@ -90,7 +91,6 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     stable = found.routing.version if found else ""
     health, traffic = _day_before(alias, stable, health, started_at) if found else (health, TrafficBaseline())
     expected = _expect(request, steps, health, traffic) if found else _expect_nothing(request)
-    unseen = *alarm_warnings(rules, steps[-1]), *out_of_sight.warnings(steps, traffic, health, timeout_seconds)
     return Plan(
         rollout_id=execution.name,
         execution_arn=execution.arn,
@@ -126,9 +126,22 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         warnings=(
             *expected.warnings,
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
-            *((*unseen, *_about(alias, execution)) if found else ()),
+            *(_watched_in_vain(request, rules, steps, traffic, timeout_seconds) if found else ()),
+            *(_about(alias, execution) if found else ()),
         ),
     )
+
+
+def _watched_in_vain(
+    request: RolloutRequest,
+    rules: tuple[AlarmRule, ...],
+    steps: tuple[Step, ...],
+    traffic: TrafficBaseline,
+    timeout_seconds: int | None,
+) -> Iterator[str]:
+    """Warnings of alarms and of a judge that are asked and will not be able to tell."""
+    yield from alarm_warnings(rules, steps[-1], bakes_for_them=request.health.bake_for_alarms)
+    yield from out_of_sight.warnings(steps, traffic, request.health.policy(), timeout_seconds)
 
 
 def _timeout_seconds(request: RolloutRequest, latest: Version) -> int | None:

@@ -58,7 +58,7 @@ def of_metric(alarm: Described) -> AlarmTimes:
         return UNKNOWN_TIMES
     waits = "WallClockWindow" in alarm.get("EvaluationWindow", {})
     needs = max(periods) * (datapoints + waits) + SETTLE_SECONDS
-    return AlarmTimes(UNKNOWN_TIMES.soonest_seconds, needs)
+    return AlarmTimes(needs)
 
 
 def has_contributors(alarm: Described) -> bool:
@@ -101,7 +101,7 @@ def _below(alarms: Mapping[str, Described], describe: Describe) -> dict[str, Des
 def _slowest(times: list[AlarmTimes]) -> AlarmTimes:
     needs = [each.needs_seconds for each in times]
     known = [seconds for seconds in needs if seconds is not None]
-    return AlarmTimes(min(each.soonest_seconds for each in times), max(known) if len(known) == len(needs) else None)
+    return AlarmTimes(max(known) if len(known) == len(needs) else None)
 
 
 def _periods(alarm: Described) -> Iterator[int]:

@@ -26,6 +26,8 @@ _UNRESTORED = "attribute_not_exists(restoring)"
 _KEPT = frozenset({"first_shift_at"})
 _FIRST = "if_not_exists(#{0}, :{0})"
 _NOT_PROMOTING = "attribute_not_exists(promoting)"
+#: Of an earlier Tidegate it may be a text.
+_CONVICTS_LATER = "(attribute_not_exists(convicted) OR (attribute_type(convicted, :number) AND convicted < :by))"
 #: DynamoDB's code for an item that would be too large.
 NO_ROOM = "ValidationException"
 _CHANGED = "ConditionalCheckFailedException"
@@ -187,28 +189,23 @@ def record_intent(
 
     The lock as it is now, or None where this execution no longer holds it. The first reason is kept.
     `convicts_if_shifted_by`: it speaks against a candidate that had its first traffic by then, in seconds since the
-    epoch. `given` is the command that asks for it, where one does and there is room for it; `hasty` gives up soon where
-    nobody answers.
+    epoch; of several alarms the one that convicts counts, which is the latest. `given` is the command that asks for it,
+    where one does and there is room for it; `hasty` gives up soon where nobody answers.
     """
-    changes = ["restoring = if_not_exists(restoring, :why)"]
+    doing, changes = f"record why {target} is restored", "SET restoring = if_not_exists(restoring, :why)"
     values: dict[str, Any] = {
         ":me": table.text(execution_arn),
         ":why": table.text(item_size.cut(why, item_size.MAX_REASON_BYTES)),
     }
-    if convicts_if_shifted_by is not None:
-        changes.append("convicted = if_not_exists(convicted, :by)")
-        values[":by"] = table.number(convicts_if_shifted_by)
     if given is not None:
-        changes.append("commands = list_append(if_not_exists(commands, :none), :said)")
+        changes += ", commands = list_append(if_not_exists(commands, :none), :said)"
         values |= {":said": {"L": [table.text(given.to_json())]}, ":none": {"L": []}}
-    return _speak(
-        target,
-        f"record why {target} is restored",
-        f"SET {', '.join(changes)}",
-        _MINE,
-        values,
-        hasty=hasty,
-    )
+    if convicts_if_shifted_by is not None:
+        condition, moment = f"{_MINE} AND {_CONVICTS_LATER}", table.number(convicts_if_shifted_by)
+        by = {**values, ":by": moment, ":number": table.text("N")}
+        if later := _speak(target, doing, f"{changes}, convicted = :by", condition, by, hasty=hasty):
+            return later
+    return _speak(target, doing, changes, _MINE, values, hasty=hasty)
 
 
 def record_restored(target: str, execution_arn: str, restored: Restored) -> None:

@@ -18,7 +18,7 @@ from tidegate.json_text import Unreadable
 from tidegate.printable import printable
 from tidegate.request.problems import problems_of
 from tidegate.terminal import documents
-from tidegate.terminal.exit_codes import SUCCEEDED, Failed, Stopped, Unusable
+from tidegate.terminal.exit_codes import ENDED_OTHERWISE, SUCCEEDED, Failed, Stopped, Unusable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -167,7 +167,7 @@ def as_document(view: RolloutView) -> dict[str, Any]:
 
 def exit_code(view: RolloutView) -> int:
     """Whether a rollout is, or still may be, a success."""
-    return view.outcome.exit_code if view.outcome else SUCCEEDED
+    return SUCCEEDED if view.outcome is None or view.outcome.is_success else ENDED_OTHERWISE
 
 
 def version() -> str:

@@ -38,7 +38,6 @@ KINDS = {
     "abort": Kind("aborted", "Restore the stable version, at once."),
     "revert": Kind("reverted", "Take the last promotion back: return to the version before it."),
 }
-APPLIED_ONCE = tuple(name for name, kind in KINDS.items() if kind.kept_as == "pending")
 RESTORING = ("abort", "reject")
 
 _MAX_NAME_CHARACTERS = 300

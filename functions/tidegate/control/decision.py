@@ -13,6 +13,7 @@ from dataclasses import replace
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.sight import ARRIVED_SECONDS
 from tidegate.control import item_size
+from tidegate.control.advice import advice
 from tidegate.control.commands import GivenCommand
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
@@ -262,12 +263,16 @@ def _last_step(plan: Plan, progress: Progress, observed: Observation) -> Standin
 
 def _missing_proof(plan: Plan, observed: Observation, baked_until: float) -> Iterator[str]:
     """What keeps the last step from being proven, and may come with more time."""
+    unproven, counted = observed.found(Finding.SUSPECT) or _unproven(observed), observed.in_step.requests
     if observed.sight.blind:
         yield f"nothing could be seen: {observed.sight.blind}"
-    yield from map(str, observed.found(Finding.SUSPECT) or _unproven(observed))
-    if observed.in_step.requests < plan.health.minimum_invocations:
+    elif not counted:
+        yield "no request of the candidate is counted at the last weight"
+    # Where none is counted that is said once, and not by every gate that has none to go by.
+    yield from (str(check) for check in unproven if counted or check.value is not None)
+    if 0 < counted < plan.health.minimum_invocations:
         yield f"fewer than minimum_invocations ({plan.health.minimum_invocations:,}) at the last weight"
-    if observed.seen_until < baked_until:
+    if counted and observed.seen_until < baked_until:
         yield "the metrics of its last minutes are missing"
 
 
@@ -278,7 +283,7 @@ def _unproven_yet(plan: Plan, progress: Progress, observed: Observation, missing
         return _give_up(progress, suspect)
     if observed.sight.hides_harm and plan.health.when_inconclusive == "extend":
         return _decided("roll_back", f"still not seen at the end of the extension: {missing}", progress)
-    return _inconclusive(plan, progress, observed, missing)
+    return _inconclusive(plan, progress, observed, missing, time_helps=True)
 
 
 def _proven(plan: Plan, progress: Progress, observed: Observation) -> Standing:
@@ -333,7 +338,9 @@ def _ungated(plan: Plan, progress: Progress) -> Standing:
     return _decided("promote", "unproven: no gate is set that could speak against it", progress)
 
 
-def _inconclusive(plan: Plan, progress: Progress, observed: Observation, missing: str) -> Standing:
+def _inconclusive(
+    plan: Plan, progress: Progress, observed: Observation, missing: str, *, time_helps: bool = False
+) -> Standing:
     policy = plan.health.when_inconclusive
     if policy == "hold":
         return _hold_for_proof(plan, progress, observed, missing)
@@ -345,8 +352,9 @@ def _inconclusive(plan: Plan, progress: Progress, observed: Observation, missing
         return _decided("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)
     if policy == "promote" or (policy == "extend" and observed.in_rollout.requests >= plan.health.minimum_invocations):
         return _decided("promote", f"unproven: {seen}, and nothing spoke against it ({missing})", progress)
-    advice = "send traffic, bake longer, lower health.minimum_invocations, or set health.when_inconclusive to promote"
-    return _decided("roll_back", f"inconclusive: {seen} ({missing}): {advice}", progress)
+    short, may_hang = {check.covers for check in _unproven(observed)}, bool(_may_hang_unseen(plan, observed))
+    helps = advice(plan.health, observed, short, time_helps=time_helps, may_hang=may_hang)
+    return _decided("roll_back", f"inconclusive: {seen} ({missing}): {helps}", progress)
 
 
 def _hold_for_proof(plan: Plan, progress: Progress, observed: Observation, missing: str) -> Standing:

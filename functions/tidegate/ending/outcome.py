@@ -75,11 +75,6 @@ class Outcome(StrEnum):
         """The candidate's share of the traffic afterwards; None where that depends."""
         return _SAID[self].candidate_percent
 
-    @property
-    def exit_code(self) -> int:
-        """What the command line tells a pipeline."""
-        return 0 if self.is_success else 1
-
     @classmethod
     def of_error(cls, name: str | None) -> Outcome | None:
         """The outcome whose Fail state has that error; None where it is no error of the state machine's own."""

@@ -11,6 +11,9 @@ from tidegate.duration import format_duration
 from tidegate.planning.pace import SETTLE_SECONDS
 from tidegate.planning.strategy import Step
 
+NO_ALARM_TO_BAKE_FOR = (
+    "health.bake_for_alarms lengthens no bake, since no alarm is set: name them in alarms, or leave it out"
+)
 #: A warning travels with the plan: of very many alarms it names the slowest.
 _MOST_NAMED = 10
 
@@ -27,8 +30,13 @@ def baked_for_alarms(steps: tuple[Step, ...], rules: tuple[AlarmRule, ...]) -> t
     return (*before, replace(last, bake_seconds=max(last.bake_seconds, slowest)))
 
 
-def alarm_warnings(rules: tuple[AlarmRule, ...], last: Step) -> Iterator[str]:
-    """A sentence on the alarms that need longer than the last step is watched, and one on those of unknown kinds."""
+def alarm_warnings(rules: tuple[AlarmRule, ...], last: Step, *, bakes_for_them: bool = False) -> Iterator[str]:
+    """A sentence on the alarms that need longer than the last step is watched, and one on those of unknown kinds.
+
+    `bakes_for_them` is whether the request wants the last step baked for its alarms: where it names none, that is said.
+    """
+    if bakes_for_them and not rules:
+        yield NO_ALARM_TO_BAKE_FOR
     watched = last.bake_seconds + SETTLE_SECONDS
     needs = [(rule.times.needs_seconds or 0, rule.name) for rule in rules]
     if late := sorted([one for one in needs if one[0] > watched], key=lambda one: -one[0]):

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from typing import Any, Final, Self
+from dataclasses import dataclass, field, replace
+from typing import Final, Self
 
 from tidegate.analysis import e_process
 from tidegate.analysis import judge as judging
@@ -66,15 +66,6 @@ class Forecast:
 
     steps: tuple[StepForecast, ...]
     warnings: tuple[str, ...]
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Self:
-        """The forecast of `to_json`."""
-        return cls(tuple(StepForecast(**step) for step in document["steps"]), tuple(document["warnings"]))
-
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON."""
-        return asdict(self)
 
 
 def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> Forecast:

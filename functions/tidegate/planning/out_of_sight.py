@@ -21,7 +21,7 @@ SLOW_UNJUDGED = (
 def warnings(
     steps: Sequence[Step], baseline: TrafficBaseline, health: HealthPolicy, timeout_seconds: int | None
 ) -> Iterator[str]:
-    """A sentence for everything that the judge is asked about and will not see, from the day before.
+    """A sentence for everything that will not be seen, or may not, from the day before.
 
     `timeout_seconds` is the function's own; None where nobody knows it.
     """
@@ -37,8 +37,11 @@ def warnings(
     expected, variance = sum(n * weight for n, weight in asked), sum(n * weight * (1 - weight) for n, weight in asked)
     hangs = bool(timeout_seconds and timeout_seconds > SETTLE_SECONDS)
     if hangs and not could_tell(expected, variance):
+        unknown = asked and not baseline.requests
+        few = "where these steps compare too few requests" if unknown else "these steps compare too few requests"
+        then = "a promotion" if unknown else "so a promotion"
         yield (
             f"a request may run for {format_duration(timeout_seconds or 0)} (the function's time-out), and is counted"
-            " once it has ended: these steps compare too few requests to tell whether any hang, so a promotion will be"
-            " unproven; bake longer at a lower weight, or lower the time-out"
+            f" once it has ended: {few} to tell whether any hang, {then} will be unproven; bake longer at a lower"
+            " weight, or lower the time-out"
         )

@@ -63,6 +63,9 @@ def _require_plain(text: str) -> None:
             json_text.too_deep()
         if isinstance(event, AliasEvent):
             raise MarkedYAMLError(problem="an alias (*) is not understood: write it out", problem_mark=event.start_mark)
+        if getattr(event, "anchor", None) is not None:
+            problem = "an anchor (&) is not understood: leave it out"
+            raise MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
         if getattr(event, "tag", None) not in {None, "!"}:
             raise MarkedYAMLError(problem="a tag (!) is not understood", problem_mark=event.start_mark)
 

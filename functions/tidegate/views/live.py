@@ -115,7 +115,7 @@ def _unheld(verdicts: Sequence[VerdictView], first: int) -> list[VerdictView]:
 def _errors_so_far(view: RolloutView) -> str:
     both = ((view.stable, view.stable_total), (view.candidate, view.candidate_total))
     rates = [f"version {version} {views.percent(total.error_percent, 2)}" for version, total in both]
-    return f"  [errors: {', '.join(rates)} so far]"
+    return f"  [errors{' as callers saw them' * view.by_callers}: {', '.join(rates)} so far]"
 
 
 def _plan_lines(view: RolloutView) -> list[str]:
@@ -198,7 +198,7 @@ def _mark(view: RolloutView, number: int) -> tuple[str, str]:
 
 def _versions(view: RolloutView) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style=STABLE)
-    table.add_column("", min_width=9)
+    table.add_column("callers:" * view.by_callers, min_width=9)
     for heading in ("requests", "errors", "error rate", "last minute"):
         table.add_column(heading, justify="right")
     table.add_column("by the minute")
@@ -276,7 +276,8 @@ def _end(view: RolloutView) -> Text:
     return Text.assemble(
         (f"{views.outcome_title(view)}. ", f"bold {style}"),
         (f"{views.ending(view)}{_proof(view)}", style),
-        *(f"\n{printable(line)}" for line in (views.why(view), *_remedy_lines(view)) if line),
+        # The log cuts a reason to one line: here the one that decided stands in full.
+        *(f"\n{printable(line)}" for line in (views.decided(view), views.why(view), *_remedy_lines(view)) if line),
     )
 
 

@@ -72,10 +72,11 @@ def _seen(plan: Plan, weight_percent: float, expected: StepForecast | None) -> s
     judge = plan.health.judge
     if not judge or expected is None:
         return "alarms and limits alone"
-    if weight_percent >= ALL_PERCENT:
-        return "what is worse than the steps before showed"
-    harm = expected.smallest_harm_percent
     what = "failures" if judge.errors else "slow requests"
+    if weight_percent >= ALL_PERCENT:
+        # Nobody is left to compare with: it is held against the way up, or against the day before.
+        return f"more {what} than version {plan.stable} had before"
+    harm = expected.smallest_harm_percent
     return f"{what} above {harm:.2g} %" if harm is not None else "nothing: too few requests"
 
 

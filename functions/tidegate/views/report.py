@@ -106,8 +106,12 @@ def _figures(view: RolloutView) -> str:
     cells = (
         ("Took", format_duration(view.elapsed_seconds), f"{len(view.verdicts):,} verdicts"),
         ("Requests to the candidate", f"{candidate.requests:,}", f"{share} of {served:,}"),
-        (f"Errors of version {view.candidate or '…'}", views.percent(candidate.error_percent, 2), _failed(candidate)),
-        (f"Errors of version {view.stable}", views.percent(stable.error_percent, 2), _failed(stable)),
+        (
+            f"Errors of version {view.candidate or '…'}",
+            views.percent(candidate.error_percent, 2),
+            _failed(view, candidate),
+        ),
+        (f"Errors of version {view.stable}", views.percent(stable.error_percent, 2), _failed(view, stable)),
     )
     tiles = "".join(
         f"<div><dt>{escape(name)}</dt><dd><strong>{escape(value)}</strong><small>{escape(note)}</small></dd></div>"
@@ -123,8 +127,8 @@ def _plan(view: RolloutView) -> str:
     return f"Started {views.moment(view.started_at)} · steps {' → '.join(steps) or 'not planned'}"
 
 
-def _failed(counts: Counts) -> str:
-    return f"{counts.errors:,} of {counts.requests:,} failed"
+def _failed(view: RolloutView, counts: Counts) -> str:
+    return f"{counts.errors:,} of {counts.requests:,} failed{', as callers saw it' * view.by_callers}"
 
 
 def _verdicts(verdicts: tuple[VerdictView, ...]) -> str:

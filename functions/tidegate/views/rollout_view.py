@@ -187,7 +187,8 @@ class RolloutView:
     evidence, None where nothing was promoted. `warnings` are the plan's. `holding` says what a running rollout waits
     for, beside time: a person, or the stable version to be restored. `next_at` is when the next look is due, None where
     nobody knows. `commands` are people's words, the first one first. `restore_command` is the plan's: with it a person
-    restores the stable version.
+    restores the stable version. `by_callers`: the minutes are what callers saw, which only a sandbox knows, and not
+    what CloudWatch has counted.
     """
 
     function_name: str
@@ -212,6 +213,7 @@ class RolloutView:
     commands: tuple[CommandView, ...] = ()
     restore_command: str | None = None
     proven_by: tuple[str, ...] = ()
+    by_callers: bool = False
 
     @property
     def target(self) -> str:
@@ -305,6 +307,12 @@ def proof(view: RolloutView) -> str:
         by = f": {', '.join(view.proven_by)}" if view.proven_by else ""
         return f"What was measured speaks for version {view.candidate}{by}. {_UNCOVERED}"
     return f"Nothing spoke against version {view.candidate}, but not enough could be seen to rule out harm."
+
+
+def decided(view: RolloutView) -> str:
+    """The sentence of the verdict that promoted; "" where none did."""
+    last = view.verdicts[-1] if view.verdicts and view.outcome is Outcome.PROMOTED else None
+    return last.reason if last and last.decision == "promote" else ""
 
 
 def ending(view: RolloutView) -> str:

@@ -72,6 +72,17 @@ def test_metrics_that_are_only_late_are_no_blindness_of_a_short_step():
     assert "no request of either version" in blind(ramp, later, 420, BEFORE)
 
 
+def test_steps_shorter_than_cloudwatch_is_late_are_blind_once_metrics_have_stopped():
+    ramp, every_minute = minutes((540, 60), (480, 120)), tuple(Shift(60.0 * n + 2, 10.0 * (n + 1)) for n in range(8))
+    for steps, stopped in ((4, False), (6, False), (7, True), (8, True)):
+        now = every_minute[steps - 1].at + 60
+        assert bool(blind(ramp, every_minute[:steps], now, BEFORE)) is stopped, now
+    told = blind(ramp, every_minute, 482, BEFORE)
+    assert "where some 724 of the candidate's" in told, "10 a second: 2 s of 20 %, and a minute of 30, 40 and 50 %"
+    assert blind(minutes((9, 1), (8, 2)), every_minute, 482, BEFORE)
+    assert blind(minutes((5, 0), (4, 1)), every_minute, 482, BEFORE) == "", "too few to expect ten"
+
+
 def test_a_silence_that_was_usual_on_the_way_is_none():
     bursts = [*minutes((5400, 600)), *minutes((5400, 600), start=30)]
     after = (*TEN, Shift(1900.0, 50.0))
@@ -122,6 +133,16 @@ def test_neither_chance_nor_clumps_are_missed():
     assert flagged["clumps"] <= 3
 
 
+def test_where_clumps_hide_what_is_missing_no_test_is_clean():
+    """Three in ten hang, and callers keep to one environment each: chance may explain it, and it proves nothing."""
+    clumps = (60, 0, 90, 10, 40, 20, 80, 0, 30, 90)
+    found = Missing.of(minutes(*[(540, candidate) for candidate in clumps]), TEN, 900)
+    assert found.counted < 0.8 * found.expected
+    assert (found.significant, found.clean) == (False, False)
+    steady = Missing.of(minutes(*[(540, 60)] * 10), TEN, 900)
+    assert (steady.significant, steady.clean) == (False, True)
+
+
 def test_only_whole_minutes_at_one_weight_below_everything_are_tested():
     moved = minutes(*[(540, 60)] * 5, (500, 100), *[(300, 300)] * 4)
     assert Missing.of(moved, FIFTY, 2000).expected == pytest.approx(4 * 60 + 4 * 300)
@@ -159,7 +180,9 @@ def test_throttles_are_a_row_with_figures_for_before_and_since():
 def test_without_a_day_before_one_in_a_thousand_is_usual():
     few, many = (minutes(*[(5400, 600)] * 5, throttled=throttled) for throttled in (5, 7))
     assert not Throttled.of_rollout(few, TrafficBaseline()).new
-    assert Throttled.of_rollout(many, TrafficBaseline()).new
+    found = Throttled.of_rollout(many, TrafficBaseline())
+    assert (found.new, found.before, found.check().limit) == (True, None, "–")
+    assert str(found.check()).endswith("throttled since the shift, and of the day before nothing is known")
 
 
 # Together.

@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 
 from tidegate.analysis.health import AlarmRule
+from tidegate.analysis.measurement import AlarmTimes
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Outcome
 from tidegate.ending.record import RolloutRecord
@@ -38,6 +39,11 @@ def test_a_plan_of_then_is_read_whole():
         [10, 50, 100],
     )
     assert (plan.alarms, plan.hooks.names()) == ((AlarmRule("checkout-errors"),), ("check",))
+
+
+def test_an_alarm_whose_times_said_more_then_keeps_what_is_asked_for_now():
+    rule = AlarmRule.from_json({"name": "checkout-errors", "times": {"soonest_seconds": 60, "needs_seconds": 1020}})
+    assert rule == AlarmRule("checkout-errors", times=AlarmTimes(1020))
 
 
 def test_a_record_of_then_is_proven_by_nothing_that_it_names():

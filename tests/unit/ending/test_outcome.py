@@ -9,12 +9,6 @@ def test_two_outcomes_may_have_left_the_alias_split():
     assert {outcome for outcome in Outcome if outcome.needs_a_person} == {Outcome.ROLLBACK_FAILED, Outcome.STOPPED}
 
 
-def test_a_pipeline_goes_on_after_a_success_alone():
-    codes = {outcome: outcome.exit_code for outcome in Outcome}
-    assert {outcome for outcome, code in codes.items() if code == 0} == {Outcome.PROMOTED, Outcome.UNCHANGED}
-    assert set(codes.values()) == {0, 1}
-
-
 @pytest.mark.parametrize("said", ["rolled_back", "rejected", "no outcome", None, 3])
 def test_a_successful_execution_says_no_failure(said):
     assert Outcome.of_success(said) is None

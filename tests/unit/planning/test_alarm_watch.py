@@ -9,13 +9,13 @@ from tidegate.planning.strategy import DEFAULT_STEPS, Approval, Step
 
 
 def rule(name, needs_seconds):
-    return AlarmRule(name, times=AlarmTimes(60, needs_seconds))
+    return AlarmRule(name, times=AlarmTimes(needs_seconds))
 
 
 def test_a_rule_keeps_the_times_that_were_read():
-    readings = {"a": AlarmReading("a", "OK", times=AlarmTimes(300, 1020))}
+    readings = {"a": AlarmReading("a", "OK", times=AlarmTimes(1020))}
     assert timed((AlarmRule("a", "ignore_until_ok"),), readings) == (
-        AlarmRule("a", "ignore_until_ok", AlarmTimes(300, 1020)),
+        AlarmRule("a", "ignore_until_ok", AlarmTimes(1020)),
     )
 
 

@@ -12,7 +12,7 @@ from tidegate.analysis import judge as judging
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Judge, Row
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.planning.forecast import NO_BASELINE, Forecast, forecast
+from tidegate.planning.forecast import NO_BASELINE, forecast
 from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
 from tidegate.request.rollout_request import RolloutRequest
 
@@ -194,11 +194,6 @@ def test_without_traffic_nothing_can_be_said(baseline):
     assert found.warnings == (NO_BASELINE,)
     assert {(step.candidate_requests, step.smallest_harm_percent) for step in found.steps} == {(0, None)}
     assert forecast(all_at_once(), baseline, Judge()).warnings[1:] == (NO_BASELINE,)
-
-
-def test_a_forecast_survives_json():
-    found = forecast(DEFAULT_STEPS, day(40), Judge())
-    assert Forecast.from_json(json.loads(json.dumps(found.to_json()))) == found
 
 
 @given(

@@ -36,6 +36,14 @@ def test_where_it_could_or_where_none_hangs_for_long_nothing_is_said(more):
     assert said(**more) == []
 
 
+@pytest.mark.parametrize(("steps", "sure"), [(CANARY, False), (AT_ONCE, True)])
+def test_of_a_day_before_that_nobody_knows_it_is_not_said_that_it_is_too_quiet(steps, sure):
+    """Where alarms alone decide nobody reads it; where nothing is compared nothing can tell."""
+    (sentence,) = warnings(steps, TrafficBaseline(), HealthPolicy(judge=None), 900)
+    assert ("ended: these steps compare too few" in sentence, "so a promotion will" in sentence) == (sure, sure)
+    assert ("ended: where these steps compare too few" in sentence) is not sure
+
+
 def test_the_minute_of_the_shift_compares_nothing():
     assert said(CANARY, 500) != []
 

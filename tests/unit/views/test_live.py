@@ -157,6 +157,25 @@ def test_a_minute_without_requests_has_no_rate():
     assert row.split()[3:7] == ["0", "0", "–", "–"]
 
 
+def test_what_only_callers_saw_is_called_so():
+    seen = replace(BAKING, by_callers=True)
+    assert "[errors as callers saw them: version 1 0.67 %, version 2 3.33 % so far]" in lines(seen)[-1]
+    assert "callers: " in drawn(seen, width=80)
+    assert "callers" not in drawn(BAKING)
+
+
+@pytest.mark.parametrize("width", [80, 200])
+def test_why_a_rollout_was_promoted_stands_in_full_at_its_end(width):
+    why = (
+        "every gate is healthy: no worse than version 1: 0.11 % of 1,741 against 0.19 % of 4,259 requests failed; slow"
+    )
+    promoted = VerdictView(420, 1, 100, "promote", why)
+    view = replace(BAKING, outcome=Outcome.PROMOTED, proven=True, verdicts=(WAIT, promoted))
+    assert why in " ".join(drawn(view, width=width).replace("│", " ").split())
+    by_a_person = replace(view, verdicts=(WAIT, replace(promoted, decision="hold")))
+    assert why not in " ".join(drawn(by_a_person, width=80).replace("│", " ").split())
+
+
 def test_plain_lines_tell_the_story_once_and_in_order():
     told = [
         line

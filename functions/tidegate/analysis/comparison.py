@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from tidegate.analysis import judge as judging
 from tidegate.analysis.check import Check, Finding
@@ -14,46 +14,18 @@ from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Evidence, Judge, Row
 from tidegate.analysis.last_step import LastStepCheck, check_last_step
 from tidegate.analysis.measurement import MetricBaseline, Minute, Shift, TrafficBaseline
-from tidegate.analysis.metric import SLOW, Judged, Kind
+from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
-from tidegate.analysis.rows import long_enough
+from tidegate.analysis.rows import Place, long_enough
+from tidegate.analysis.sentences import WORDS, figure, label, p_value, percent, side_by_side
 from tidegate.routing import ALL_PERCENT
 
 #: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a
-#: conviction waits only until the minute has been over for so long,
+#: conviction waits only until the minute has been over for so long.
 CONVICTION_AGE_SECONDS: Final = 60
-#: an acquittal longer.
-SETTLED_AGE_SECONDS: Final = 120
 #: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
 FEWEST_USUAL: Final = 300
 
-#: From so many minutes on, the last ones are told beside.
-LONG_MINUTES: Final = 15
-
-
-@dataclass(frozen=True, slots=True)
-class _Words:
-    """What is said of a kind of metric: before the candidate's share and the stable version's, and of what it is.
-
-    `label` begins the sentence where only the metric's own name says what is counted. `saw` stands before both shares
-    where nothing is wrong, and `was` after them.
-    """
-
-    does: str
-    stable_does: str
-    of: str = " requests"
-    label: bool = False
-    saw: str = ""
-    was: str = ""
-
-
-_WORDS: Final[Mapping[Kind, _Words]] = {
-    Kind.FAILED: _Words("fails ", "", was=" requests failed"),
-    Kind.SLOW: _Words("is slow in ", "in ", saw="slow in ", was=" requests"),
-    Kind.COUNTED: _Words("", "", of="", label=True),
-    Kind.MEASURED: _Words("above the usual in ", "in ", of="", label=True, saw="above the usual in "),
-}
-_SMALLEST_P: Final = 1e-6
 
 _UNJUDGED: Final = Check(
     "slow compared",
@@ -93,7 +65,7 @@ class Comparison:
     @property
     def hints(self) -> tuple[str, ...]:
         """Signs of harm that are no proof of it, in words."""
-        hinted = [_compared(one) for one in self.evidence if one.hinted]
+        hinted = [side_by_side(one) for one in self.evidence if one.hinted]
         return (*hinted, *(str(last) for last in self.last_step if last.hinted and last.candidate_bad))
 
     @property
@@ -110,7 +82,7 @@ class Comparison:
     @property
     def compared(self) -> str:
         """Both versions' failures so far, in words; "" where they are not compared."""
-        return next((_compared(one) for one in self.evidence if one.metric.kind is Kind.FAILED), "")
+        return next((side_by_side(one) for one in self.evidence if one.metric.kind is Kind.FAILED), "")
 
     def checks(self) -> tuple[Check, ...]:
         """One gate per metric; one that is asked about and cannot be judged is noted, and is no gate."""
@@ -122,7 +94,7 @@ class Comparison:
         unknown = finding is Finding.UNKNOWN
         return Check(
             name=f"{evidence.metric.name} compared",
-            value=_percent(evidence.candidate_bad, evidence.candidate),
+            value=percent(evidence.candidate_bad, evidence.candidate),
             limit=_tolerated_percent(evidence),
             unit="%",
             finding=finding,
@@ -141,7 +113,7 @@ class Comparison:
         """Both versions side by side; or the last weight, where they never were."""
         last = next((one for one in self.last_step if one.metric == evidence.metric and one.candidate), None)
         compared = evidence.candidate and evidence.stable
-        return _compared(evidence) if compared or last is None else f"{evidence.metric.name}: {last}"
+        return side_by_side(evidence) if compared or last is None else f"{evidence.metric.name}: {last}"
 
     def _no_worse(self, evidence: Evidence) -> str:
         """What was seen of a metric that is healthy; what it may still hide is in the evidence's figures."""
@@ -151,9 +123,9 @@ class Comparison:
             100 * bad / of
             for bad, of in ((evidence.candidate_bad, evidence.candidate), (evidence.stable_bad, evidence.stable))
         )
-        how, words = "no" if candidate <= stable else "hardly", _WORDS[evidence.metric.kind]
-        rates = f"{_figure(candidate)} % of {evidence.candidate:,} against {_figure(stable)} % of {evidence.stable:,}"
-        return f"{_label(evidence.metric)}{how} worse than {self.stable}: {words.saw}{rates}{words.was}"
+        how, words = "no" if candidate <= stable else "hardly", WORDS[evidence.metric.kind]
+        rates = f"{figure(candidate)} % of {evidence.candidate:,} against {figure(stable)} % of {evidence.stable:,}"
+        return f"{label(evidence.metric)}{how} worse than {self.stable}: {words.saw}{rates}{words.was}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:
@@ -167,11 +139,11 @@ class Comparison:
 
     def _conclusion(self, evidence: Evidence) -> str:
         finding = self._finding(evidence)
-        excess = f"{_figure(max(100 * evidence.excess_at_most, 0.01))} percentage points"
+        excess = f"{figure(max(100 * evidence.excess_at_most, 0.01))} percentage points"
         if finding is Finding.HARMFUL:
-            return f"worse than tolerated with p {_p_value(evidence.p_intolerable)}"
+            return f"worse than tolerated with p {p_value(evidence.p_intolerable)}"
         if finding is Finding.SUSPECT:
-            return f"suspected to be worse, with p {_p_value(evidence.p_worse)}"
+            return f"suspected to be worse, with p {p_value(evidence.p_worse)}"
         if evidence.burst:
             return "both versions fail or requests are throttled, so neither can be told from the other"
         if not evidence.quiet or any(last.hinted for last in self.last_step):
@@ -220,7 +192,7 @@ def compare(
     alone = shifts[-1].weight_percent == ALL_PERCENT
     judge = _judgeable(judge, baseline, compared=any(shift.weight_percent < ALL_PERCENT for shift in shifts))
     over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
-    places = [_Place.of(minute, shifts, now) for minute in over]
+    places = [Place.of(minute, shifts, now) for minute in over]
     evidence, last_step, unguarded = [], [], []
     for name, metric in judge.judged().items():
         rows = [place.row(metric) for place in places]
@@ -264,56 +236,6 @@ def _uncompared(metric: Judged, last: Iterable[Row], floors: Sequence[float], mi
         yield Tally(math.inf, missing, 0, missing, floor)
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Where a minute is in the rollout: the same for every metric. `increased_at` is when the weight last rose."""
-
-    minute: Minute
-    increased_at: float
-    replaced: bool
-    throttled: bool
-    in_step: bool
-    settled: bool
-
-    @classmethod
-    def of(cls, minute: Minute, shifts: Sequence[Shift], now: float) -> Self:
-        # In the minute of a shift to or from 100 % one version served before, the other after: that is no comparison.
-        replaced = any(
-            minute.at < after.at < minute.end and ALL_PERCENT in {before.weight_percent, after.weight_percent}
-            for before, after in pairwise([Shift(0.0, 0.0), *shifts])
-        )
-        served = minute.stable.requests + minute.candidate.requests + minute.throttled
-        return cls(
-            minute,
-            _last_increase(minute, shifts),
-            replaced,
-            throttled=minute.throttled > judging.BURST_THROTTLED * served,
-            in_step=minute.at >= shifts[-1].at,
-            settled=minute.end + SETTLED_AGE_SECONDS <= now,
-        )
-
-    def row(self, metric: Judged) -> Row:
-        """One metric's row of the judge's table."""
-        warm = self.minute.at >= self.increased_at + metric.warm_up_seconds
-        tally = _tally(metric.name, self.minute)
-        return Row(tally, warm and not self.replaced, self.throttled, self.in_step, self.settled)
-
-
-def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
-    """When the weight was last increased before the minute's end, rounded down to a minute."""
-    weights = [Shift(0.0, 0.0), *shifts]
-    increases = [
-        after.at - after.at % 60 for before, after in pairwise(weights) if after.weight_percent > before.weight_percent
-    ]
-    return max((at for at in increases if at < minute.end), default=0.0)
-
-
-def _tally(metric: str, minute: Minute) -> Tally | None:
-    """The minute's table; None where a count is missing although there was traffic."""
-    stable, candidate = minute.stable.trials(metric), minute.candidate.trials(metric)
-    return None if stable is None or candidate is None else Tally(stable[0], candidate[0], stable[1], candidate[1])
-
-
 def _ramp(
     minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], day_before: Rate | None
 ) -> list[tuple[Tally, bool]]:
@@ -354,48 +276,10 @@ def _before(metric: Judged, baseline: TrafficBaseline) -> Rate | None:
     return Rate(bad, known.trials)
 
 
-def _label(metric: Judged) -> str:
-    """What begins a sentence on a metric that only its name tells from others."""
-    if metric.kind is Kind.SLOW and metric.name != SLOW:
-        return f"{metric.name}: "
-    return f"{metric.name}: " if _WORDS[metric.kind].label else ""
-
-
-def _compared(evidence: Evidence) -> str:
-    words = _WORDS[evidence.metric.kind]
-    if not evidence.candidate or not evidence.stable:
-        return f"{evidence.metric.name}: no minute seen yet in which both versions served"
-    both = (
-        (evidence.candidate_bad, evidence.candidate),
-        (evidence.stable_bad, evidence.stable),
-    )
-    (candidate, requests), (stable, others) = ((f"{_figure(100 * bad / of)} %", f"{of:,}") for bad, of in both)
-    minutes = f"same {evidence.minutes:,} minutes" if evidence.minutes > 1 else "same minute"
-    seen = f"candidate {words.does}{candidate} of {requests}{words.of}, stable {words.stable_does}{stable} of {others}"
-    rates = _label(evidence.metric) + seen
-    bad, requests_of, stable_bad, stable_of = evidence.recent
-    if evidence.minutes < LONG_MINUTES:
-        return f"{rates} in the {minutes}"
-    last = f"{_figure(100 * bad / requests_of)} % against {_figure(100 * stable_bad / stable_of)} %"
-    return f"{rates} in the {minutes} ({last} in the last {judging.RECENT_MINUTES})"
-
-
-def _percent(bad: int, requests: int) -> float | None:
-    return 100 * bad / requests if requests else None
-
-
-def _figure(value: float) -> str:
-    return f"{value:.2g}" if value < 10 else f"{value:.0f}"  # noqa: PLR2004  two digits, and no 1e+02
-
-
 def _tolerated_percent(evidence: Evidence) -> float:
-    stable = _percent(evidence.stable_bad, evidence.stable) or 0.0
+    stable = percent(evidence.stable_bad, evidence.stable) or 0.0
     tolerance = evidence.metric.tolerance
     return round(tolerance.max_ratio * stable + 100 * tolerance.max_increase, 3)
-
-
-def _p_value(p: float) -> str:
-    return f"= {p:.1g}" if p >= _SMALLEST_P else f"< {_SMALLEST_P:.6f}"
 
 
 def _kept(evidence: Evidence) -> dict[str, Any]:

@@ -1,20 +1,74 @@
-"""Rows of the judge's table that are long enough: where requests are rare, several minutes are one."""
+"""Rows of the judge's table, from minutes: where requests are rare, several minutes are one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from itertools import groupby
-from typing import Final
+from dataclasses import dataclass, replace
+from itertools import groupby, pairwise
+from typing import Final, Self
 
 from tidegate.analysis.e_process import Tally
-from tidegate.analysis.judge import Row
+from tidegate.analysis.judge import BURST_THROTTLED, Row
 from tidegate.analysis.measurement import Minute, Shift
+from tidegate.analysis.metric import Judged
+from tidegate.routing import ALL_PERCENT
 
+#: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late.
+SETTLED_AGE_SECONDS: Final = 120
 #: Evidence is spread anew after each row, at a price: so a row is closed once it has so many requests of both versions,
 #: which says nothing of how many failed, or has lasted so long.
 ROW_REQUESTS: Final = 10
 LONGEST_ROW_SECONDS: Final = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a minute is in the rollout: the same for every metric. `increased_at` is when the weight last rose."""
+
+    minute: Minute
+    increased_at: float
+    replaced: bool
+    throttled: bool
+    in_step: bool
+    settled: bool
+
+    @classmethod
+    def of(cls, minute: Minute, shifts: Sequence[Shift], now: float) -> Self:
+        # In the minute of a shift to or from 100 % one version served before, the other after: that is no comparison.
+        replaced = any(
+            minute.at < after.at < minute.end and ALL_PERCENT in {before.weight_percent, after.weight_percent}
+            for before, after in pairwise([Shift(0.0, 0.0), *shifts])
+        )
+        served = minute.stable.requests + minute.candidate.requests + minute.throttled
+        return cls(
+            minute,
+            _last_increase(minute, shifts),
+            replaced,
+            throttled=minute.throttled > BURST_THROTTLED * served,
+            in_step=minute.at >= shifts[-1].at,
+            settled=minute.end + SETTLED_AGE_SECONDS <= now,
+        )
+
+    def row(self, metric: Judged) -> Row:
+        """One metric's row of the judge's table."""
+        warm = self.minute.at >= self.increased_at + metric.warm_up_seconds
+        tally = _tally(metric.name, self.minute)
+        return Row(tally, warm and not self.replaced, self.throttled, self.in_step, self.settled)
+
+
+def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
+    """When the weight was last increased before the minute's end, rounded down to a minute."""
+    weights = [Shift(0.0, 0.0), *shifts]
+    increases = [
+        after.at - after.at % 60 for before, after in pairwise(weights) if after.weight_percent > before.weight_percent
+    ]
+    return max((at for at in increases if at < minute.end), default=0.0)
+
+
+def _tally(metric: str, minute: Minute) -> Tally | None:
+    """The minute's table; None where a count is missing although there was traffic."""
+    stable, candidate = minute.stable.trials(metric), minute.candidate.trials(metric)
+    return None if stable is None or candidate is None else Tally(stable[0], candidate[0], stable[1], candidate[1])
 
 
 def long_enough(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[Shift]) -> Iterator[Row]:

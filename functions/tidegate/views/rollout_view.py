@@ -363,9 +363,7 @@ def spoken(decision: str) -> str:
 def metric_title(metric: str) -> str:
     """What a metric counts: `slow` is "slow requests", and "slow p50" the same by another quantile."""
     name, _, quantile = metric.partition(" ")
-    if name != SLOW or quantile not in {"", *QUANTILES}:
-        return metric
-    return f"slow requests{quantile and f' ({quantile})'}"
+    return f"slow requests{quantile and f' ({quantile})'}" if name == SLOW and quantile in {"", *QUANTILES} else metric
 
 
 def p_value(p: float) -> str:

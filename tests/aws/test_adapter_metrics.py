@@ -21,8 +21,7 @@ REPLAY = [
 SPLIT = {"alias": {"weights": {"2": 0.1}}, "metric_delay_seconds": 0, "replay": REPLAY}
 
 
-HOUR, DAY = 3600, 86_400
-LIVE = Alias("checkout", "live")
+HOUR = 3600
 
 
 def read(minutes=2, start=STARTED_AT, *, alias="live", function="checkout", **what):

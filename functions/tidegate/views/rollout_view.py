@@ -6,12 +6,12 @@ the epoch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from tidegate.analysis.metric import QUANTILES, SLOW
 from tidegate.duration import format_duration
 from tidegate.ending.outcome import Outcome, Tone
 
@@ -361,9 +361,8 @@ def spoken(decision: str) -> str:
 
 
 def metric_title(metric: str) -> str:
-    """What a metric counts: `slow` is "slow requests", and "slow p50" the same by another quantile."""
-    name, _, quantile = metric.partition(" ")
-    return f"slow requests{quantile and f' ({quantile})'}" if name == SLOW and quantile in {"", *QUANTILES} else metric
+    """What a metric counts: `slow` is "slow requests", `slow p50` "slow requests p50"."""
+    return re.sub(r"^slow(?=$| p\d\d$)", "slow requests", metric)
 
 
 def p_value(p: float) -> str:

@@ -3,7 +3,8 @@
     python -m bench.judge --cases FILE.json [--json]
     python -m bench.judge --simulate [--replicates N] [--seed S] [--json] [--write FILE.md]
 
-`--cases` prints a table of every rule, or with `--json` one object {"rules": {...}}. Its exit status is 0, or 2 with
+`--cases` prints a table of every rule, and of the regimes that the cases name, or with `--json` one object: the judge's
+own figures, the same by regime in "regimes", and every rule's in "rules". Its exit status is 0, or 2 with
 every reason on stderr where the file cannot be used. `--simulate` prints what docs/judge-figures.md holds, or with
 `--json` every cell; its exit status is 1 where a limit is broken.
 """
@@ -63,11 +64,15 @@ def _cases(chosen: argparse.Namespace) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return UNUSABLE
-    scores = score.scores(found, replay.replay_all(found))
+    outcomes = replay.replay_all(found)
+    scores, regimes = score.scores(found, outcomes), score.regimes(found, outcomes[replay.RULE])
     if chosen.json:
-        print(json.dumps({"rules": {rule: one.to_json() for rule, one in scores.items()}}, indent=2))
+        overall = {**scores[replay.RULE].figures(), "regimes": {name: one.figures() for name, one in regimes.items()}}
+        print(json.dumps({**overall, "rules": {rule: one.to_json() for rule, one in scores.items()}}, indent=2))
     else:
         print(score.table(scores))
+        if regimes:
+            print("", score.table_of_regimes({**regimes, "all of them": scores[replay.RULE]}), sep="\n")
     return SUCCEEDED
 
 

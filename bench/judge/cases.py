@@ -6,11 +6,15 @@ A file is one JSON object; keys that are not named here are left alone.
                 "minutes": [{"t": 0, "w": 0.1, "seen_at": 2,
                              "b": {"n": 14, "errors": 1, "slow": 0},       the stable version
                              "c": {"n": null, "errors": null, "slow": null}}],  the candidate; null: no datapoint
-                "truth": {"label": "good", "onset": null, "expected_excess": [0.0]}}]}
+                "truth": {"label": "good", "onset": null, "expected_excess": [0.0]},
+                "history": {"requests": 1440, "errors": 24, "requests_per_minute": 1.0, "p99_known": true},
+                "judge": {"slow": {"max_ratio": 1.5}}, "regime": "low traffic"}]}
 
 `t` is the minute since the start, `w` the candidate's weight (a fraction), `seen_at` the first poll at which the
 datapoint is complete. `onset` is the minute harm begins, `expected_excess` how many requests the candidate hurts in
-each minute; a case that is good needs neither.
+each minute; a case that is good needs neither. `history` is the day before, `judge` what a request says of the judge
+(`health.judge`), and `truth.oracle2_hurt` how many requests an oracle with both keys hurts: each may be left out, as
+may the `regime` that a case is of.
 """
 
 from __future__ import annotations
@@ -18,10 +22,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal
+
+from pydantic import ValidationError
+
+from tidegate.request.health import JudgeRequest
 
 #: CloudWatch is one to three minutes late: a minute this many minutes past its end is settled.
 SETTLE_MINUTES = 2
@@ -72,6 +80,17 @@ class Truth:
     label: Label
     onset: int
     expected_excess: tuple[float, ...]
+    oracle2_hurt: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The stable version in the day before; `p99_known`: whether what is slow is known."""
+
+    requests: int
+    errors: int
+    requests_per_minute: float
+    p99_known: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +110,9 @@ class Case:
     name: str
     minutes: tuple[Minute, ...]
     truth: Truth
+    history: History | None = None
+    judge: JudgeRequest = field(default_factory=JudgeRequest)
+    regime: str = ""
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -161,6 +183,8 @@ def _is_count(value: object) -> bool:
 _COUNT = _Kind("a whole number from 0", _is_count)
 _COUNT_OR_NULL = _Kind("a whole number from 0, or null", lambda value: value is None or _is_count(value))
 _FRACTION = _Kind("a fraction from 0 to 1", lambda value: _is_number(value) and 0 <= value <= 1)
+_POSITIVE = _Kind("a number from 0", lambda value: _is_number(value) and value >= 0)
+_BOOLEAN = _Kind("true or false", lambda value: isinstance(value, bool))
 _LABEL = _Kind('"good" or "bad"', lambda value: value in ("good", "bad"))
 _LIST = _Kind("a list", lambda value: isinstance(value, list))
 _NUMBERS = _Kind("a list of numbers", lambda value: isinstance(value, list) and all(map(_is_number, value)))
@@ -168,6 +192,11 @@ _OBJECT = _Kind("an object", lambda value: isinstance(value, Mapping))
 _TEXT = _Kind("a text", lambda value: isinstance(value, str) and value != "")
 
 _LONGEST_QUOTE = 40
+
+
+def _names(id_: str) -> tuple[tuple[str, str], ...]:
+    """The texts that may be left out, and what stands for them."""
+    return ("name", id_), ("regime", "")
 
 
 class _Reader:
@@ -190,14 +219,32 @@ class _Reader:
             return Case("", "", (), Truth("good", 0, ()))
         id_ = self._take(raw, "id", where, _TEXT, "")
         where = f"case {id_}" if id_ else where
-        name = raw["name"] if isinstance(raw, Mapping) and isinstance(raw.get("name"), str) else id_
+        given: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
+        name, regime = (given[key] if isinstance(given.get(key), str) else instead for key, instead in _names(id_))
         minutes = self._take(raw, "minutes", where, _LIST, [])
         return Case(
             id=id_,
             name=name,
             minutes=self._minutes(minutes, where),
             truth=self._truth(self._take(raw, "truth", where, _OBJECT, None), f"{where}: truth", len(minutes)),
+            history=self._history(given.get("history"), f"{where}: history"),
+            judge=self._judge(given.get("judge", {}), f"{where}: judge"),
+            regime=regime,
         )
+
+    def _history(self, raw: object, where: str) -> History | None:
+        if raw is None or not self._is(raw, _OBJECT, where):
+            return None
+        requests, errors = (self._take(raw, key, where, _COUNT, 0) for key in ("requests", "errors"))
+        rate = self._take(raw, "requests_per_minute", where, _POSITIVE, 0.0)
+        return History(requests, errors, rate, self._take(raw, "p99_known", where, _BOOLEAN, True))
+
+    def _judge(self, raw: object, where: str) -> JudgeRequest:
+        try:
+            return JudgeRequest.model_validate(raw)
+        except ValidationError as error:
+            self.problems += [f"{where}.{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors()]
+            return JudgeRequest()
 
     def _minutes(self, raw: list[object], where: str) -> tuple[Minute, ...]:
         places = [f"{where}: minutes[{i}]" for i in range(len(raw))]
@@ -226,6 +273,7 @@ class _Reader:
         return Counts(n, errors, slow)
 
     def _truth(self, raw: object, where: str, minutes: int) -> Truth:
+        given: Mapping[str, Any] = raw if isinstance(raw, Mapping) else {}
         if raw is None:
             return Truth("good", 0, ())
         label = self._take(raw, "label", where, _LABEL, "good")
@@ -235,7 +283,8 @@ class _Reader:
         excess = self._take(raw, "expected_excess", where, _NUMBERS, None)
         if minutes and excess is not None and len(excess) != minutes:
             self.problems.append(f"{where}.expected_excess speaks of {len(excess)} minutes, the case has {minutes}")
-        return Truth("bad", onset or 0, tuple(excess or ()))
+        oracle = self._take(raw, "oracle2_hurt", where, _POSITIVE, None) if "oracle2_hurt" in given else None
+        return Truth("bad", onset or 0, tuple(excess or ()), oracle)
 
     def _take(self, raw: Any, key: str, where: str, kind: _Kind, instead: Any) -> Any:
         if key not in raw:

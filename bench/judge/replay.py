@@ -7,15 +7,16 @@ from typing import Final
 
 from bench.judge import cases as recorded
 from bench.judge import rules
-from bench.judge.cases import Case
+from bench.judge.cases import Case, History
 from bench.judge.score import Outcome, Verdict
 from tidegate.analysis.comparison import compare
-from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 
 RULE: Final = "tidegate"
-#: The cases say which requests were slow, so the p99 behind it may be any. Of the rates before, they know nothing.
-HISTORY: Final = TrafficBaseline(p99_ms=1.0)
+#: The cases say which requests were slow, so the p99 behind it may be any.
+P99_MS: Final = 1.0
+#: Of a case that knows nothing of the day before.
+NO_HISTORY: Final = TrafficBaseline(p99_ms=P99_MS)
 #: When every datapoint has arrived and settled, in minutes after the last one.
 ALL_IN_MINUTES: Final = 5
 
@@ -41,10 +42,18 @@ def _says(visible: Sequence[recorded.Minute], case: Case, now: int) -> Verdict:
     shifts = _shifts(case, now)
     if not shifts:
         return "inconclusive"
-    evidence = compare(Judge(), [_observed(minute) for minute in visible], shifts, 60 * now, HISTORY).evidence
+    minutes = [_observed(minute) for minute in visible]
+    evidence = compare(case.judge.judge(), minutes, shifts, 60 * now, _day_before(case.history)).evidence
     if any(one.convicted_at is not None for one in evidence):
         return "fail"
-    return "pass" if all(one.proven for one in evidence) else "inconclusive"
+    return "pass" if all(one.proven for one in evidence if one.metric.proves) else "inconclusive"
+
+
+def _day_before(history: History | None) -> TrafficBaseline:
+    if history is None:
+        return NO_HISTORY
+    p99_ms = P99_MS if history.p99_known else None
+    return TrafficBaseline(history.requests, history.errors, history.requests_per_minute, p99_ms)
 
 
 def _shifts(case: Case, now: int) -> tuple[Shift, ...]:

@@ -12,6 +12,7 @@ from bench.judge.cases import Case
 Verdict = Literal["fail", "pass", "inconclusive"]
 #: A case's final verdict, and the poll (minute since the start) that rolled it back.
 Outcome = tuple[Verdict, int | None]
+_HEADS = ("false rollbacks", "misses", "median minutes", "requests hurt")
 #: By rule, then by case id.
 Outcomes = Mapping[str, Mapping[str, Outcome]]
 
@@ -26,17 +27,31 @@ class Score:
     misses: int
     median_minutes: float | None
     requests_hurt: int
+    oracle2_hurt: float | None
     verdicts: Mapping[str, Outcome]
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain JSON; a verdict is a list of two."""
+    @property
+    def ratio(self) -> float | None:
+        """The requests hurt, as so many times those of the oracle; None where its are not known, or none."""
+        return round(self.requests_hurt / self.oracle2_hurt, 3) if self.oracle2_hurt else None
+
+    def figures(self) -> dict[str, Any]:
+        """What is said of some of the cases, such as those of a regime."""
         return {
             "good": self.good,
             "false_rollbacks": self.false_rollbacks,
             "bad": self.bad,
             "misses": self.misses,
-            "median_minutes": self.median_minutes,
             "requests_hurt": self.requests_hurt,
+            "oracle2_hurt": self.oracle2_hurt,
+            "ratio": self.ratio,
+        }
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON; a verdict is a list of two."""
+        return {
+            **self.figures(),
+            "median_minutes": self.median_minutes,
             "verdicts": {case: list(outcome) for case, outcome in self.verdicts.items()},
         }
 
@@ -50,6 +65,8 @@ def score(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> Score:
     good = [outcomes[case.id] for case in cases if case.truth.label == "good"]
     bad = [(case.truth, *outcomes[case.id]) for case in cases if case.truth.label == "bad"]
     minutes = [minute - truth.onset for truth, verdict, minute in bad if verdict == "fail" and minute is not None]
+    oracle = [case.truth.oracle2_hurt for case in cases if case.truth.label == "bad"]
+    known = sum(one for one in oracle if one is not None) if oracle and None not in oracle else None
     hurt = sum(sum(truth.expected_excess[: minute if verdict == "fail" else None]) for truth, verdict, minute in bad)
     return Score(
         good=len(good),
@@ -58,6 +75,7 @@ def score(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> Score:
         misses=sum(verdict != "fail" for _, verdict, _ in bad),
         median_minutes=float(statistics.median(minutes)) if minutes else None,
         requests_hurt=round(hurt),
+        oracle2_hurt=known,
         verdicts={case.id: outcomes[case.id] for case in cases},
     )
 
@@ -67,10 +85,34 @@ def scores(cases: Sequence[Case], outcomes: Outcomes) -> dict[str, Score]:
     return {rule: score(cases, by_case) for rule, by_case in outcomes.items()}
 
 
+def regimes(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> dict[str, Score]:
+    """Score one rule's outcomes by regime, in the order in which they first come."""
+    named = dict.fromkeys(case.regime for case in cases if case.regime)
+    return {regime: score([case for case in cases if case.regime == regime], outcomes) for regime in named}
+
+
 def table(scored: Mapping[str, Score]) -> str:
     """The scores as plain text, a rule a line."""
-    heads = ("rule", "false rollbacks", "misses", "median minutes", "requests hurt")
-    lines = [heads, *((rule, *_cells(score)) for rule, score in scored.items())]
+    return _aligned(("rule", *_HEADS), {rule: _cells(one) for rule, one in scored.items()})
+
+
+def table_of_regimes(scored: Mapping[str, Score]) -> str:
+    """The judge's scores as plain text, a regime a line, beside the oracle's."""
+    return _aligned(
+        ("regime", *_HEADS, "an oracle's", "ratio"),
+        {
+            regime: (
+                *_cells(one),
+                "–" if one.oracle2_hurt is None else f"{one.oracle2_hurt:.0f}",
+                "–" if one.ratio is None else f"{one.ratio:.2f}",
+            )
+            for regime, one in scored.items()
+        },
+    )
+
+
+def _aligned(heads: tuple[str, ...], rows: Mapping[str, tuple[str, ...]]) -> str:
+    lines = [heads, *((name, *cells) for name, cells in rows.items())]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "\n".join(
         "  ".join([line[0].ljust(widths[0]), *map(str.rjust, line[1:], widths[1:])]).rstrip() for line in lines

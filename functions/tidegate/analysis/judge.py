@@ -44,6 +44,7 @@ from tidegate.analysis.metric import (
     QUANTILES,
     TOLERATED_ERRORS,
     TOLERATED_SLOW,
+    WARM_UP_SECONDS,
     CustomMetric,
     Judged,
     Kind,
@@ -89,7 +90,8 @@ class Judge:
     """What is judged, and how often the judge may be wrong.
 
     A metric is None where it is not judged. `slow` is what is tolerated of requests above the p99 of the day before,
-    `slow_above` of those above its lower quantiles, by quantile. `metrics` are the user's own.
+    `slow_above` of those above its lower quantiles, by quantile. Slow requests do not count for `warm_up_seconds` after
+    an increase of the weight. `metrics` are the user's own.
     """
 
     errors: Tolerance | None = TOLERATED_ERRORS
@@ -97,6 +99,7 @@ class Judge:
     false_rollback: float = 0.01
     tolerated_rollback: float = 0.10
     slow_above: Mapping[str, Tolerance] = field(default_factory=dict)
+    warm_up_seconds: int = WARM_UP_SECONDS
     metrics: tuple[CustomMetric, ...] = ()
 
     @property
@@ -117,7 +120,9 @@ class Judge:
         budget = 1 / max(1, (self.errors is not None) + bool(self.quantiles) + len(self.metrics))
         errors = [Judged(ERRORS, self.errors, budget, Kind.FAILED)] if self.errors else []
         custom = [one.judged(budget) for one in self.metrics]
-        return {one.name: one for one in (*errors, *slow_metrics(self.quantiles, budget), *custom)}
+        return {
+            one.name: one for one in (*errors, *slow_metrics(self.quantiles, budget, self.warm_up_seconds), *custom)
+        }
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

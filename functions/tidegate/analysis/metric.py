@@ -28,8 +28,8 @@ TOLERATED_SLOW: Final = {"p50": Tolerance(1.12, 0.01), "p90": Tolerance(1.2, 0.0
 VERSION, FUNCTION, ALIAS = "{version}", "{function}", "{alias}"
 PLACEHOLDERS: Final = (VERSION, FUNCTION, ALIAS)
 #: Lambda's Duration leaves a cold start out, but not what a version loads at its first requests: after each increase of
-#: the weight what is measured in this minute and the next does not count.
-MEASURED_WARM_UP_SECONDS: Final = 120
+#: the weight what is measured in this minute and the next does not count, unless the request says for how long.
+WARM_UP_SECONDS: Final = 120
 
 
 class Kind(Enum):
@@ -90,7 +90,8 @@ class CustomMetric:
         """It, with that share of the error budgets."""
         if self.above is None:
             return Judged(self.name, self.tolerance, budget, Kind.COUNTED, proves=self.proves)
-        return Judged(self.name, self.tolerance, budget, Kind.MEASURED, share_above(self.above), self.proves)
+        share = share_above(self.above)
+        return Judged(self.name, self.tolerance, budget, Kind.MEASURED, share, self.proves, WARM_UP_SECONDS)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -111,7 +112,8 @@ class Judged:
     """One metric as the judge weighs it: `budget` is its share of both error budgets.
 
     `usual_share` is the stable version's share of bad requests where that is one by definition. What does not prove may
-    convict, and a promotion does not wait for it.
+    convict, and a promotion does not wait for it. For `warm_up_seconds` after an increase of the weight its requests do
+    not count.
     """
 
     name: str
@@ -120,11 +122,7 @@ class Judged:
     kind: Kind
     usual_share: float | None = None
     proves: bool = True
-
-    @property
-    def warm_up_seconds(self) -> int:
-        """For how long after an increase of the weight its requests do not count."""
-        return MEASURED_WARM_UP_SECONDS if self.usual_share is not None else 0
+    warm_up_seconds: int = 0
 
 
 def quantile_name(quantile: str) -> str:
@@ -132,7 +130,7 @@ def quantile_name(quantile: str) -> str:
     return SLOW if quantile == HIGHEST else f"{SLOW} {quantile}"
 
 
-def slow_metrics(tolerances: Mapping[str, Tolerance], budget: float) -> list[Judged]:
+def slow_metrics(tolerances: Mapping[str, Tolerance], budget: float, warm_up_seconds: int) -> list[Judged]:
     """Slow by each of these quantiles; together they have that share of the error budgets.
 
     Only the highest one proves: a lower quantile sees what makes many requests a little slower, and clearing a
@@ -147,6 +145,7 @@ def slow_metrics(tolerances: Mapping[str, Tolerance], budget: float) -> list[Jud
             Kind.SLOW,
             share_above(quantile),
             proves=quantile == highest,
+            warm_up_seconds=warm_up_seconds,
         )
         for quantile, tolerance in tolerances.items()
     ]

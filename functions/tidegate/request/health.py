@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
@@ -9,7 +10,7 @@ from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.health import HealthPolicy, InconclusivePolicy
 from tidegate.analysis.judge import Judge
-from tidegate.analysis.metric import QUANTILES, TOLERATED_ERRORS, TOLERATED_SLOW
+from tidegate.analysis.metric import QUANTILES, TOLERATED_ERRORS, TOLERATED_SLOW, WARM_UP_SECONDS
 from tidegate.request.metrics import MAX_METRICS, Metric, MetricRequest, ToleranceRequest
 from tidegate.request.part import MAX_BAKE_SECONDS, BakeSeconds, IntervalSeconds, Or, Part, violation
 
@@ -33,6 +34,13 @@ class SlowRequest(ToleranceRequest):
         min_length=1,
         max_length=len(QUANTILES),
         description="What slow means: above these quantiles of the stable version's durations of the day before.",
+    )
+
+    warm_up_seconds: int = Field(
+        WARM_UP_SECONDS,
+        ge=0,
+        le=3600,
+        description="For how long after each increase of the weight slow requests do not count: caches, compilers.",
     )
 
     @field_validator("quantiles")
@@ -90,7 +98,9 @@ class JudgeRequest(Part):
             false_rollback=self.false_rollback_percent / 100,
             tolerated_rollback=self.tolerated_rollback_percent / 100,
         )
-        return judge.with_quantiles(self.slow.tolerances() if self.slow else {})
+        if self.slow is None:
+            return judge.with_quantiles({})
+        return replace(judge.with_quantiles(self.slow.tolerances()), warm_up_seconds=self.slow.warm_up_seconds)
 
 
 class HealthRequest(Part):

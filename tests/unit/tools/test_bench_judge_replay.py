@@ -117,7 +117,7 @@ def test_a_case_without_minutes_is_inconclusive():
 def test_every_rule_is_scored_on_a_file_of_cases_the_judge_first(file, capsys):
     assert command_line.main(["--cases", str(file), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert list(found) == ["rules"]
+    assert list(found)[-1] == "rules"
     assert list(found["rules"]) == RULES
     assert found["rules"]["tidegate"] == {
         "good": 1,

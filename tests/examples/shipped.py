@@ -15,6 +15,13 @@ from sandbox.aws.stack import ACCOUNT_ID, REGION
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 MACHINE_ARN = f"arn:aws:states:{REGION}:{ACCOUNT_ID}:stateMachine:tidegate-rollout"
+#: What a request leaves in the metric that the function to practise on prints, as a scenario says it.
+PRACTICE_ORDERS = {
+    "namespace": "Practice",
+    "name": "OrdersFailed",
+    "counts": "answered_errors",
+    "dimensions": {"function": "practice"},
+}
 
 
 class Shipped:

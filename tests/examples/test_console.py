@@ -18,6 +18,12 @@ SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 ON_STABLE = {"function_version": "1", "weights": {}}
 ON_CANDIDATE = {"function_version": "2", "weights": {}}
 ALARM = {"name": "checkout-errors"}
+SHOP_ORDERS = {
+    "namespace": "Shop",
+    "name": "OrdersFailed",
+    "counts": "answered_errors",
+    "dimensions": {"service": "checkout"},
+}
 PROFILES = {"prod-api": {"alias_name": "live"}}
 
 #: What each file meets where all goes well, beside the defaults.
@@ -26,6 +32,7 @@ GOOD = {
     "rollout_with_profile.json": {"profiles": PROFILES},
     "approval_gate.json": {"timeline": [{"at_second": 1200, "do": "command", "command": "approve"}]},
     "low_traffic.json": {"requests_per_minute": 60},
+    "own_metric.json": {"metrics": [SHOP_ORDERS]},
 }
 
 
@@ -77,6 +84,7 @@ REFUSED = [
     (SMALLEST, {"alias": {"weights": {"2": 0.1}}}),
     ({**SMALLEST, "alarms": ["checkout-errors"]}, {"alarms": [{**ALARM, "state": "ALARM"}]}),
     ({**SMALLEST, "alarms": ["checkout-errors"]}, {}),
+    (request("events/own_metric.json"), {}),
     ({**SMALLEST, "version": "7"}, {}),
     ({**SMALLEST, "smoke_tests": [{"expect": "statusCode == `201`"}]}, {}),
     (SMALLEST, {"candidate": {"role": "other-role"}}),

@@ -11,13 +11,22 @@ import pytest
 from botocore.session import Session
 from samtranslator.yaml_helper import yaml_parse
 
+from sandbox.aws.embedded_metrics import EmbeddedMetrics
+from sandbox.aws.stack import ACCOUNT_ID, REGION
 from sandbox.scenario import Scenario
 from sandbox.world import World
 from tests.examples.executions import run
-from tests.examples.shipped import EXAMPLES, ROOT, request
+from tests.examples.shipped import EXAMPLES, PRACTICE_ORDERS, ROOT, request
+from tidegate.alias import Alias
+from tidegate.analysis.metric import Series
+from tidegate.request.rollout_request import RolloutRequest
 
 ASKED = request("examples/practice/rollout.json")
-TRAFFIC = {"requests_per_minute": 600, "stable": {"error_rate": 0, "duration_ms": {"median": 2, "p99": 8}}}
+TRAFFIC = {
+    "requests_per_minute": 600,
+    "stable": {"error_rate": 0, "duration_ms": {"median": 2, "p99": 8}},
+    "metrics": [PRACTICE_ORDERS],
+}
 PAGES = {path.parent.name: path.read_text(encoding="utf-8") for path in EXAMPLES.glob("*/README.md")}
 COMMANDS = [
     (example, line)
@@ -36,6 +45,8 @@ def shipped(name):
 
 def release(monkeypatch, name):
     monkeypatch.setenv("RELEASE", name)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "practice")
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_VERSION", "2")
     return shipped("target")
 
 
@@ -48,19 +59,33 @@ def test_every_release_of_the_template_is_one_of_the_function():
 def test_a_release_fails_at_the_rate_it_says(monkeypatch, name):
     target = release(monkeypatch, name)
     random.seed(7)
-    failed = 0
-    for _ in range(10_000):
-        try:
-            assert target.handler({"quantity": 2}, None)["total_cents"] == 500
-        except target.OutOfStock:
-            failed += 1
-    assert abs(failed / 100 - target.FAILING_PERCENT[name]) < 1
+    answers = [target.handler({"quantity": 2}, None) for _ in range(10_000)]
+    failed = [answer for answer in answers if answer["statusCode"] == 500]
+    assert {answer["total_cents"] for answer in answers if answer not in failed} == {500}
+    assert abs(len(failed) / 100 - target.FAILING_PERCENT[name]) < 1
+
+
+def test_what_the_function_prints_is_the_metric_that_the_request_names(monkeypatch, capsys):
+    target = release(monkeypatch, "bad")
+    random.seed(7)
+    failed = [target.handler({}, None)["statusCode"] == 500 for _ in range(100)]
+    put = []
+    EmbeddedMetrics(capsys.readouterr().out.splitlines(), put.append).catch_up(0, 0)
+    data = [(one["Namespace"], datum) for one in put for datum in one["MetricData"]]
+    assert [datum["Values"] for _, datum in data] == [[int(each)] for each in failed]
+    (metric,) = RolloutRequest.parse(ASKED, region=REGION, account=ACCOUNT_ID).health.policy().judge.metrics
+    asked = metric.series.of(Alias("practice", "live"), "2")
+    printed = {
+        Series(namespace, one["MetricName"], tuple((each["Name"], each["Value"]) for each in one["Dimensions"]))
+        for namespace, one in data
+    }
+    assert printed == {asked}
 
 
 def rolled_out(monkeypatch, name):
     """The shipped request against the shipped function, under as much traffic as the caller makes."""
     target = release(monkeypatch, name)
-    candidate = {"error_rate": target.FAILING_PERCENT[name] / 100}
+    candidate = {"answered_error_rate": target.FAILING_PERCENT[name] / 100}
     with World(Scenario.of({**TRAFFIC, "candidate": candidate}), ASKED) as world:
 
         def answer(_qualifier, payload):
@@ -73,28 +98,31 @@ def rolled_out(monkeypatch, name):
 
 def test_the_good_release_is_promoted_and_proven(monkeypatch):
     end, routing = rolled_out(monkeypatch, "good")
-    assert (end.status, json.loads(end.output)["proven"], routing) == ("SUCCEEDED", True, ("2", {}))
+    assert (end.status, routing) == ("SUCCEEDED", ("2", {}))
+    assert json.loads(end.output)["proven_by"] == ["errors", "slow", "orders failed"]
 
 
 def test_the_bad_release_goes_back_before_it_serves_alone(monkeypatch):
     end, routing = rolled_out(monkeypatch, "bad")
     assert (end.error, routing) == ("RolledBack", ("1", {}))
+    assert end.cause.startswith("orders failed: candidate ")
 
 
 def test_the_caller_calls_the_alias_as_often_as_it_should(monkeypatch):
     calls = []
-    body = SimpleNamespace(read=lambda: b"{}")
+    threw, failed, ok = {"errorType": "KeyError"}, {"statusCode": 500}, {"statusCode": 200}
 
     def invoke(**call):
         calls.append(call)
-        return {"Payload": body, **({"FunctionError": "Unhandled"} if len(calls) == 1 else {})}
+        said = json.dumps([threw, failed][len(calls) - 1] if len(calls) <= 2 else ok).encode()
+        return {"Payload": SimpleNamespace(read=lambda: said)}
 
     caller = shipped("caller")
     monkeypatch.setattr(caller.boto3, "client", lambda _: SimpleNamespace(invoke=invoke))
     monkeypatch.setattr(caller.time, "sleep", lambda _: None)
     monkeypatch.setenv("REQUESTS_PER_MINUTE", "60")
     monkeypatch.setenv("ALIAS_ARN", "arn:of:the:alias")
-    assert caller.handler({}, None) == {"calls": 60, "failed": 1}
+    assert caller.handler({}, None) == {"calls": 60, "failed": 2}
     assert {call["FunctionName"] for call in calls} == {"arn:of:the:alias"}
 
 

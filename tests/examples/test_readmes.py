@@ -16,7 +16,7 @@ from sandbox.aws.stack import REGION
 from sandbox.scenario import Scenario
 from sandbox.world import World
 from tests.examples.executions import output, run
-from tests.examples.shipped import EXAMPLES, MACHINE_ARN, ROOT, Shipped, request
+from tests.examples.shipped import EXAMPLES, MACHINE_ARN, PRACTICE_ORDERS, ROOT, Shipped, request
 from tidegate.cli.app import app
 from tidegate.request.rollout_request import RolloutRequest
 
@@ -74,7 +74,7 @@ def test_a_running_rollout_is_watched_to_its_end(monkeypatch):
     (command,) = commands(".venv/bin/tidegate watch ")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
     asked = {key: each for key, each in request("examples/practice/rollout.json").items() if key != "smoke_tests"}
-    with World(Scenario.of({}), asked) as world:
+    with World(Scenario.of({"metrics": [PRACTICE_ORDERS]}), asked) as world:
         monkeypatch.setattr("time.sleep", world.clock.sleep)
         world.start()
         world.clock.sleep(90)

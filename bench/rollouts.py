@@ -14,6 +14,7 @@ from sandbox.aws.eventbridge import DELIVERY_SECONDS
 from sandbox.aws.stack import ACCOUNT_ID, REGION
 from sandbox.scenario import Scenario, shipped
 from sandbox.story import Story, play
+from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.duration import format_duration
 from tidegate.planning.pace import HISTORY_BUDGET, Pace, history_events, pace
 from tidegate.planning.plan import Plan
@@ -35,6 +36,10 @@ THIRTY_MINUTES: Final[Request] = {
 
 def _steps(*steps: Mapping[str, Any]) -> Request:
     return {**_SMALLEST, "steps": [*steps, {"weight": 100, "bake_seconds": 600}]}
+
+
+#: A day before in which all that a judge asks for was seen.
+TRAFFIC: Final = TrafficBaseline(864_000, 864, 600.0, p50_ms=80.0, p90_ms=195.0, p99_ms=400.0)
 
 
 def _gate(seconds: int) -> Mapping[str, Any]:
@@ -83,6 +88,7 @@ def planned(request: Request) -> Planned:
         health=health,
         hooks=hooks,
         restore_command="",
+        baseline=TRAFFIC,
         **asdict(paced),
     )
     events = history_events(steps, health, paced, hooks)

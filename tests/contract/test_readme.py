@@ -155,7 +155,8 @@ def test_the_demo_plays_a_good_and_a_bad_release_with_errors_and_verdicts(tmp_pa
     good, bad = done.stdout.split("A bad release")
     assert "promote: every gate is healthy" in good
     assert "Promoted. Version 2 serves all traffic." in good
-    said = r"roll back: candidate fails .* worse than tolerated .*errors: version 1 [\d.]+ %, version 2 [\d.]+ %"
+    rates = r"version 1 [\d.]+ %, version 2 [\d.]+ %"
+    said = rf"roll back: candidate fails .* worse than tolerated .*errors as callers saw them: {rates}"
     assert re.search(said, bad)
     assert "Rolled back. Version 1 serves all traffic again." in bad
     assert len(list(tmp_path.glob("tidegate-*/*.html"))) == 2

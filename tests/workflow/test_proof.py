@@ -16,7 +16,10 @@ REQUEST = {"function_name": "checkout", "alias_name": "live"}
 WATCHED: dict[str, Any] = {"alarms": [{"name": "checkout-errors"}]}
 #: Every request is answered by a 500, quickly.
 ANSWERS = {"candidate": {"answered_error_rate": 1, "error_rate": 0, "duration_ms": {"median": 5, "p99": 20}}}
-UNSEEN = "is no Lambda error, and neither the judge nor a limit sees it; name an alarm on"
+UNSEEN = (
+    "is no Lambda error, and neither the judge nor a limit sees it by itself; have it counted (health.judge.metrics),"
+    " or name an alarm on"
+)
 API = {
     "FunctionName": "checkout",
     "StatementId": "api",

@@ -14,6 +14,8 @@ FEWEST_EXPECTED: Final = 10.0
 #: What an application reports of itself comes as late as all metrics, and a minute with its next: after so long it is
 #: missing.
 ARRIVED_SECONDS: Final = 180
+#: So many minutes say whether the stable version still spoke when it last served.
+LAST_MINUTES: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +59,10 @@ def silences(
 
 
 def _is_shared(metric: CustomMetric, since: Sequence[Minute], minutes: Sequence[Minute]) -> bool:
-    """Whether the stable version has said nothing meanwhile; where it serves nothing, whether it never has."""
+    """Whether the stable version has said nothing meanwhile; where it serves nothing, nothing when it last served."""
     served = [minute for minute in since if minute.stable.requests]
-    return not any(_speaks(metric, minute.stable) for minute in served or minutes)
+    last = [minute for minute in minutes if minute.stable.requests][-LAST_MINUTES:]
+    return not any(_speaks(metric, minute.stable) for minute in served or last)
 
 
 def _since_last(metric: CustomMetric, minutes: Sequence[Minute]) -> Sequence[Minute]:

@@ -183,7 +183,7 @@ def _day_before(
     if health.judge:
         asked = health.judge.metrics
         traffic = metrics.read_baseline(alias, before=started_at, stable=stable, metrics=asked)
-        known = preflight.known_metrics(asked, traffic, stable)
+        known = preflight.known_metrics(asked, traffic, alias, stable)
         return replace(health, judge=replace(health.judge, metrics=known)), traffic
     if _is_limited(health):
         with best_effort("read the day before"):

@@ -23,5 +23,7 @@ class Caller(Enum):
     def warning(self) -> str:
         """What a plan says of it."""
         who, what, watched = self.value
-        unseen = f"{who}: {what} is no Lambda error, and neither the judge nor a limit sees it"
-        return f"{unseen}; name an alarm on {watched} in the request's alarms"
+        unseen = f"{who}: {what} is no Lambda error, and neither the judge nor a limit sees it by itself"
+        return (
+            f"{unseen}; have it counted (health.judge.metrics), or name an alarm on {watched} in the request's alarms"
+        )

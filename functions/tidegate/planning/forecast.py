@@ -304,7 +304,7 @@ def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Ite
     for outlook in outlooks:
         name = outlook.metric.name
         if not outlook.metric.proves:
-            yield f"nothing of {name} is known yet: it may speak against the candidate, and proves no promotion"
+            yield f"nothing bad of {name} is known yet: it is compared where both versions have it, and proves nothing"
         elif compared and outlook.is_blind(compared):
             harms = [harm for step in compared if (harm := outlook.harm(step)) is not None]
             sees = f"sees {name} only above {_number(min(harms))} %" if harms else f"sees nothing of {name}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from tidegate.alias import Alias
 from tidegate.analysis.health import AlarmRule
 from tidegate.analysis.measurement import AlarmReading, TrafficBaseline
 from tidegate.analysis.metric import CustomMetric
@@ -61,25 +62,30 @@ def require_usable_hooks(faults: Sequence[str]) -> None:
         raise HookUnusable(f"hook {'; hook '.join(faults)}: correct the names, or deploy the functions")
 
 
-def known_metrics(metrics: Sequence[CustomMetric], baseline: TrafficBaseline, stable: str) -> tuple[CustomMetric, ...]:
+def known_metrics(
+    metrics: Sequence[CustomMetric], baseline: TrafficBaseline, alias: Alias, stable: str
+) -> tuple[CustomMetric, ...]:
     """The user's metrics: one of which nothing was seen may be new, and then proves nothing.
+
+    Nor does a sparse one that has never counted anything bad: nobody can tell it from one that is misspelt.
 
     Raises:
         MetricUnusable: naming every one of which nothing was seen, and that is not said to be new.
     """
     unseen = [one for one in metrics if not baseline.of(one.name).trials]
-    if refused := [_unseen(one, stable) for one in unseen if not one.new]:
+    silent = [one for one in metrics if one.sparse and not baseline.of(one.name).bad]
+    if refused := [_unseen(one, alias, stable) for one in unseen if not one.new]:
         raise MetricUnusable(
             f"{'; '.join(refused)}: correct names and dimensions, have it count 0 where all is well, or say that it"
             ' is "new": true'
         )
-    return tuple(replace(one, proves=one not in unseen) for one in metrics)
+    return tuple(replace(one, proves=one not in unseen and one not in silent) for one in metrics)
 
 
-def _unseen(metric: CustomMetric, stable: str) -> str:
-    named = ", ".join(f"{name}={value}" for name, value in metric.series.dimensions)
-    series = f"{metric.series.namespace} {metric.series.metric} ({named})"
-    return f"of {metric.name}, {series}, nothing of version {stable} was seen in the last day"
+def _unseen(metric: CustomMetric, alias: Alias, stable: str) -> str:
+    series = metric.series.of(alias, stable)
+    named = ", ".join(f"{name}={value}" for name, value in series.dimensions)
+    return f"of {metric.name}, {series.namespace} {series.metric} ({named}), nothing was seen in the last day"
 
 
 def require_ready_alarms(rules: tuple[AlarmRule, ...], readings: Mapping[str, AlarmReading]) -> None:

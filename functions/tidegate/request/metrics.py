@@ -56,10 +56,11 @@ class ToleranceRequest(Part):
 
     max_ratio: Annotated[float, Field(ge=1, le=100)] | None = Field(
         None,
-        description="So many times the stable version's rate; 1.2 for errors and 1.25 for slow requests by default.",
+        description="So many times the stable version's rate; 1.2 for errors and 1.25 for slow requests (p99) by default.",
     )
     max_increase_percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
-        None, description="And so many percentage points more; 0.1 for errors and 0.2 for slow requests by default."
+        None,
+        description="And so many percentage points more; 0.1 for errors and 0.2 for slow requests (p99) by default.",
     )
 
     def tolerance(self, default: Tolerance) -> Tolerance:

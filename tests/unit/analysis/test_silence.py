@@ -77,7 +77,7 @@ def test_at_full_weight_it_is_to_blame_where_the_stable_version_had_spoken():
     shifts = (*SHIFTS, Shift(300.0, 100.0))
     (silence,) = heard([*ramp, *top], shifts=shifts)
     assert not silence.shared
-    mute = minutes(*[((0, 0), (0, 0))] * 5)
+    mute = minutes(SPOKE, *[(None, None)] * 4)
     (silence,) = heard([*mute, *top], shifts=shifts)
     assert silence.shared
 

@@ -256,6 +256,42 @@ def three_cases():
     return cases.from_json({"cases": found})
 
 
+def test_a_case_brings_its_day_before_its_judge_and_what_an_oracle_hurts():
+    document = recorded([QUIET] * 2, id_="a") | {
+        "history": {"requests": 1440, "errors": 24, "requests_per_minute": 1.0, "p99_known": False},
+        "judge": {"slow": {"warm_up_seconds": 720}},
+        "regime": "JIT",
+    }
+    document["truth"] = {**document["truth"], "oracle2_hurt": 4.0}
+    (case,) = cases.from_json({"cases": [document]})
+    assert case.history == cases.History(1440, 24, 1.0, p99_known=False)
+    assert (case.judge.slow.warm_up_seconds, case.regime, case.truth.oracle2_hurt) == (720, "JIT", 4.0)
+
+
+def test_a_judge_that_no_request_could_have_is_a_problem_of_the_file():
+    document = recorded([QUIET], id_="a") | {"judge": {"slow": {"warm_up": 720}}, "history": {"requests": -1}}
+    with pytest.raises(cases.CasesUnusable) as caught:
+        cases.from_json({"cases": [document]})
+    said = str(caught.value)
+    assert "case a: judge.slow.warm_up" in said
+    assert "case a: history.requests" in said
+
+
+def test_regimes_are_scored_beside_the_oracle():
+    document = {"cases": []}
+    for number, regime in enumerate(("outage", "outage", "leak")):
+        case = recorded([QUIET] * 4, onset=0, id_=f"c{number}") | {"regime": regime}
+        case["truth"] = {**case["truth"], "expected_excess": [10.0] * 4, "oracle2_hurt": 20.0}
+        document["cases"].append(case)
+    found = cases.from_json(document)
+    scored = score.regimes(found, {"c0": ("fail", 2), "c1": ("fail", 4), "c2": ("pass", None)})
+    assert {name: (one.requests_hurt, one.oracle2_hurt, one.ratio) for name, one in scored.items()} == {
+        "outage": (60, 40.0, 1.5),
+        "leak": (40, 20.0, 2.0),
+    }
+    assert "leak" in score.table_of_regimes(scored)
+
+
 def test_a_score_counts_false_rollbacks_misses_minutes_and_harm():
     outcomes = {"g": ("inconclusive", None), "b1": ("fail", 7), "b2": ("pass", None)}
     assert score.score(three_cases(), outcomes).to_json() == {
@@ -265,6 +301,8 @@ def test_a_score_counts_false_rollbacks_misses_minutes_and_harm():
         "misses": 1,
         "median_minutes": 5.0,
         "requests_hurt": 150,
+        "oracle2_hurt": None,
+        "ratio": None,
         "verdicts": {"g": ["inconclusive", None], "b1": ["fail", 7], "b2": ["pass", None]},
     }
 

@@ -126,6 +126,8 @@ def test_every_rule_is_scored_on_a_file_of_cases_the_judge_first(file, capsys):
         "misses": 0,
         "median_minutes": 3.0,
         "requests_hurt": 594,
+        "oracle2_hurt": None,
+        "ratio": None,
         "verdicts": {"good": ["pass", None], "bad": ["fail", 3]},
     }
 

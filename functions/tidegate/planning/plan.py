@@ -25,6 +25,7 @@ class Plan:
     """Everything about one rollout that does not change while it runs. Times are seconds since the epoch.
 
     `timeout_seconds` is for how long a request of the function may run; None in a plan of an earlier Tidegate.
+    `durable`: its requests start executions that go on after them.
     """
 
     rollout_id: str
@@ -59,6 +60,7 @@ class Plan:
     expectations: tuple[StepForecast, ...] = ()
     warnings: tuple[str, ...] = ()
     timeout_seconds: int | None = None
+    durable: bool = False
 
     @property
     def alias(self) -> Alias:
@@ -76,10 +78,16 @@ class Plan:
         return self.smoke_tests > 0 or self.hooks.before_traffic is not None
 
     @property
+    def counts_executions(self) -> bool:
+        """Whether executions are what is judged, and so are counted."""
+        asked = self.health.judge is not None or self.health.max_error_percent is not None
+        return self.durable and asked and not self.creates_alias
+
+    @property
     def slow_above_ms(self) -> float | None:
         """What the judge calls slow: above the stable version's p99 before the rollout; None where it does not ask."""
         judge = self.health.judge
-        return self.baseline.p99_ms if judge and judge.slow else None
+        return self.baseline.p99_ms if judge and judge.slow and not self.durable else None
 
     @property
     def first_step(self) -> int:

@@ -112,9 +112,13 @@ class EventBridge:
             NotImplementedError: a rule has another target than a queue that is polled.
         """
         due: defaultdict[tuple[str, float], list[str]] = defaultdict(list)
+        alike: list[Rule] | None = None
         for detail in details:
             event = self._event(source, detail_type, detail)
-            rules = list(_matching(event))
+            rules = list(_matching(event)) if alike is None else alike
+            # Which rules match is worked out once, where none of them asks about details.
+            if alike is None and not any("detail" in rule.event_pattern.get_pattern() for rule in _listening(source)):
+                alike = rules
             copies, delay = self._fate(kind) if rules else (0, 0.0)
             for rule in rules * copies:
                 for target in rule.targets:
@@ -341,6 +345,13 @@ def send_message(arn: str, text: str) -> None:
         client("stepfunctions").start_execution(stateMachineArn=arn, input=text)
     else:
         raise NotImplementedError(f"The sandbox delivers no events to {arn}")
+
+
+def _listening(source: str) -> Iterator[Rule]:
+    """The rules that may match an event of that source, whatever its details."""
+    for rule in events_backends[ACCOUNT_ID][REGION].event_buses["default"].rules.values():
+        if rule.state == "ENABLED" and source in rule.event_pattern.get_pattern().get("source", [source]):
+            yield rule
 
 
 def _matching(event: Event) -> Iterator[Rule]:

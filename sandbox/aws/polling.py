@@ -19,6 +19,8 @@ from sandbox.aws.runtime import Runtime
 
 #: Lambda quotas: a payload of an invocation, all of its messages together.
 _PAYLOAD_BYTES: Final = 6 * 1024 * 1024
+#: What Lambda puts around a message's text, about.
+_ENVELOPE_BYTES: Final = 1024
 #: Lambda Developer Guide, "Using Lambda with Amazon SQS": what the function's role needs, and is asked for here.
 _NEEDED: Final = ("sqs.ReceiveMessage", "sqs.GetQueueAttributes", "sqs.DeleteMessage")
 #: A queue's own, where nobody says (API reference, CreateQueue).
@@ -137,7 +139,7 @@ class Polling:
         queue = self._queues.get(queue_arn, _Queue())
         oldest = self._clock.now() - queue.retention_seconds
         mapping.waiting = [message for message in mapping.waiting if message.sent_at >= oldest]
-        batch = self._taken(queue_arn, mapping) if self._may(queue_arn, mapping.function_name) else []
+        batch = self._taken(mapping) if self._may(queue_arn, mapping.function_name) else []
         if not batch:
             return
         failed = self._invoke(queue_arn, mapping, batch)
@@ -160,11 +162,11 @@ class Polling:
             return False
         return True
 
-    def _taken(self, queue_arn: str, mapping: _Mapping) -> list[_Message]:
+    def _taken(self, mapping: _Mapping) -> list[_Message]:
         """A batch: as many messages as it holds, and as fit a payload."""
         size = taken = 0
         for message in mapping.waiting[: mapping.batch_size]:
-            size += len(json.dumps(_record(queue_arn, message)))
+            size += len(message.text) + _ENVELOPE_BYTES
             if size > _PAYLOAD_BYTES and taken:
                 break
             taken += 1

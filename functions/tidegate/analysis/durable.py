@@ -7,10 +7,11 @@ execution. It is a trial once it has ended, of the minute in which it started: t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tidegate.analysis.measurement import Counts, Minute
+from tidegate.analysis.measurement import Counts, Minute, Shift
+from tidegate.analysis.sight import FEWEST_EXPECTED
 
 #: A minute is settled where at most one execution in so many, of either version, has not ended.
 _ONE_OPEN_IN = 100
@@ -77,13 +78,24 @@ def _counts(executions: Executions, settled: bool) -> Counts:
     return Counts(executions.trials, executions.bad)
 
 
-def total(found: Iterable[StartMinute], *, before: float) -> tuple[Executions, Executions]:
-    """The stable version's and the candidate's executions that started in minutes which began before a moment.
+def unsettled(found: Sequence[StartMinute], shifts: Sequence[Shift]) -> str:
+    """Why nothing is known of this step although executions of the candidate have started; "" where something is."""
+    since = shifts[-1].at if len(shifts) > 1 else 0.0
+    step = [minute for minute in found if minute.at >= since and minute.candidate.started]
+    if any(minute.settled and minute.candidate.trials for minute in step):
+        return ""
+    stable, candidate = total(step)
+    if candidate.started < FEWEST_EXPECTED:
+        return ""
+    return (
+        f"{candidate.unended:,} of {candidate.started:,} executions that started on the candidate have not ended, and"
+        f" {stable.unended:,} of {stable.started:,} on the stable version"
+    )
 
-    For whoever asks whether more of the candidate's than of the stable version's have not ended long after.
-    """
+
+def total(found: Iterable[StartMinute]) -> tuple[Executions, Executions]:
+    """All executions of the stable version, and of the candidate."""
     stable, candidate = Executions(), Executions()
     for minute in found:
-        if minute.at < before:
-            stable, candidate = stable + minute.stable, candidate + minute.candidate
+        stable, candidate = stable + minute.stable, candidate + minute.candidate
     return stable, candidate

@@ -1,19 +1,20 @@
-"""A batch of status changes of durable executions, counted for the rollouts that run."""
+"""Executions of durable functions: who has them counted, and how a batch of what is told of them is."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
-from tidegate.application.telemetry import logger
-from tidegate.aws import durable
+from tidegate.application.telemetry import best_effort, logger
+from tidegate.aws import durable, ledger
 from tidegate.aws.durable import StatusChange
 from tidegate.ending.lock import Lock
-from tidegate.errors import RolloutError
+from tidegate.errors import AwsRefused, PermissionDenied, RolloutError
 from tidegate.json_text import as_object, parsed
+from tidegate.planning.plan import Plan
 
 #: Of a version and minute so many executions are counted, and of more a part: their digests have to fit one item.
 MOST_A_MINUTE = 6000
@@ -21,6 +22,35 @@ MOST_A_MINUTE = 6000
 _KEPT_SECONDS = 2 * 86_400
 #: Clocks differ by less; what started before a rollout is none of its.
 _CLOCK_SECONDS = 60
+
+UNCOUNTED = "executions cannot be counted, so none is judged and no promotion is proven by them"
+
+
+def have_counted(plan: Plan) -> Plan:
+    """Have executions counted from now on, where the plan judges them; the plan, which says so where that cannot be.
+
+    The plan is in the lock by now: who disables the rule looks there.
+
+    Raises:
+        AwsUnavailable: EventBridge did not answer, or throttled: trying again may help.
+        LockLost: another execution holds the lock.
+    """
+    if not plan.counts_executions:
+        return plan
+    try:
+        durable.enable_rule()
+    except (PermissionDenied, AwsRefused) as error:
+        plan = replace(plan, warnings=(*plan.warnings, f"{UNCOUNTED}: {error}"))
+        ledger.record_plan(plan)
+    return plan
+
+
+def keep_counting(running: Iterable[Lock]) -> None:
+    """Enable the rule again where a rollout needs it: an update of the stack may have put it back."""
+    if any(lock.plan and lock.plan.counts_executions for lock in running):
+        with best_effort("have executions counted"):
+            if durable.keep_rule_enabled():
+                logger.warning("executions were not counted for a while: somebody had disabled the rule")
 
 
 @dataclass(frozen=True, slots=True)

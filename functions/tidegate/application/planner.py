@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
@@ -75,21 +75,21 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     Raises:
         Rejected: it cannot be done, for the reason that the error's name says.
     """
-    request = resolved.request
-    alias = resolved.alias
-    timeout_seconds = _timeout_seconds(request, versions.read_latest(alias.function_name))
+    request, alias = resolved.request, resolved.alias
+    tried = _tried(request, versions.read_latest(alias.function_name))
     found = _found(request, alias)
     provisioning = versions.read_provisioning(alias) if found else None
     if found:
         preflight.require_ready_alias(resolved.target, found.routing, provisioning)
         _require_stable(alias.function_name, found.routing.version, execution.region)
     rules, hooked = _ready_alarms(request), request.hooks.hooks()
-    steps, health = _steps(request, rules) if found else FIRST_RELEASE, request.health.policy()
+    steps, health = _steps(request, rules) if found else FIRST_RELEASE, _health(request, tried)
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
     paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
     traffic, expected = _expect(request, alias, steps, health, started_at) if found else _expect_nothing(request)
     stable = found.routing.version if found else ""
-    unseen = *alarm_warnings(rules, steps[-1]), *out_of_sight.warnings(steps, traffic, health, timeout_seconds)
+    blind = out_of_sight.warnings(steps, traffic, health, tried.timeout_seconds, durable=tried.durable)
+    pauses = [UNPAUSABLE] * (paced.max_pause_seconds < request.max_pause_seconds)
     return Plan(
         rollout_id=execution.name,
         execution_arn=execution.arn,
@@ -119,24 +119,37 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         hooks=hooked,
         creates_alias=found is None,
         revert_window_seconds=request.revert_window_seconds,
-        baseline=traffic,
+        baseline=_comparable(traffic, tried),
         expectations=expected.steps,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=tried.timeout_seconds,
+        durable=tried.durable,
         warnings=(
             *expected.warnings,
-            *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
-            *(unseen if found else ()),
-            *(_about(alias, execution) if found else ()),
+            *pauses,
+            *((*alarm_warnings(rules, steps[-1]), *blind, *_about(alias, execution)) if found else ()),
         ),
     )
 
 
-def _timeout_seconds(request: RolloutRequest, latest: Version) -> int | None:
-    """For how long a request of the candidate may run: of the version that is adopted, or of what will be published."""
-    with best_effort("read the time-out of the adopted version"):
+def _tried(request: RolloutRequest, latest: Version) -> Version:
+    """The candidate, or what will be published as it: for how long a request may run, and whether it is durable."""
+    with best_effort("read the adopted version"):
         if (adopted := _adopted(request)) is not None:
-            return versions.read(request.function_name, adopted).timeout_seconds
-    return latest.timeout_seconds
+            return versions.read(request.function_name, adopted)
+    return latest
+
+
+def _health(request: RolloutRequest, tried: Version) -> HealthPolicy:
+    """What the candidate must hold to. Nobody times executions: of a durable function, slow is not judged."""
+    health = request.health.policy()
+    if health.judge is None or not tried.durable:
+        return health
+    return replace(health, judge=replace(health.judge, slow=None))
+
+
+def _comparable(traffic: TrafficBaseline, tried: Version) -> TrafficBaseline:
+    """The day before as the judge may use it. Nobody has counted its executions, and its invocations are none."""
+    return replace(traffic, requests=0, errors=0, throttled=0, p99_ms=None) if tried.durable else traffic
 
 
 def _ready_alarms(request: RolloutRequest) -> tuple[AlarmRule, ...]:

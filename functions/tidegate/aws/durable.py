@@ -210,6 +210,18 @@ def enable_rule() -> None:
     _switch("enable_rule", "count executions")
 
 
+def keep_rule_enabled() -> bool:
+    """Have them come again where somebody has disabled the rule meanwhile; whether that was so. Raises as
+    `enable_rule`.
+    """
+    name = _rule()
+    with sdk.refusals(f"read rule {name}"):
+        if sdk.client("events").describe_rule(Name=name)["State"] == "ENABLED":
+            return False
+    enable_rule()
+    return True
+
+
 def disable_rule_if_unused() -> bool:
     """Have them come no more, where no rollout counts executions; whether that is so.
 
@@ -225,6 +237,10 @@ def disable_rule_if_unused() -> bool:
 
 
 def _switch(call: str, doing: str) -> None:
-    name = os.environ["DURABLE_RULE"]
+    name = _rule()
     with sdk.refusals(f"{doing}, by rule {name}"):
         getattr(sdk.client("events"), call)(Name=name)
+
+
+def _rule() -> str:
+    return os.environ["DURABLE_RULE"]

@@ -17,14 +17,28 @@ SLOW_UNJUDGED = (
     ' set "health": {"judge": {"slow": false}} to have it proven by errors alone'
 )
 
+DURABLE = (
+    "this is a durable function: its executions are judged, once they have ended, by the minute in which they started;"
+    " how long they take is not, and while as good as all of a step go on, nothing is known of it"
+)
+
 
 def warnings(
-    steps: Sequence[Step], baseline: TrafficBaseline, health: HealthPolicy, timeout_seconds: int | None
+    steps: Sequence[Step],
+    baseline: TrafficBaseline,
+    health: HealthPolicy,
+    timeout_seconds: int | None,
+    *,
+    durable: bool = False,
 ) -> Iterator[str]:
     """A sentence for everything that the judge is asked about and will not see, from the day before.
 
-    `timeout_seconds` is the function's own; None where nobody knows it.
+    `timeout_seconds` is the function's own; None where nobody knows it. Of a `durable` one it says nothing: a request
+    is a part of an execution.
     """
+    if durable:
+        yield from [DURABLE] * (health.judge is not None)
+        return
     if health.judge and health.judge.slow and baseline.p99_ms is None:
         yield SLOW_UNJUDGED
     asked = [

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tidegate.analysis.durable import Executions, StartMinute, total
-from tidegate.analysis.measurement import Counts
+from tidegate.analysis.durable import Executions, StartMinute, total, unsettled
+from tidegate.analysis.measurement import Counts, Shift
 
 
 def test_a_stopped_execution_is_no_trial_and_not_unended():
@@ -48,6 +48,34 @@ def test_where_one_version_starts_nothing_there_is_no_traffic_of_it():
     assert StartMinute(60, Executions(9, 8)).measured.candidate == Counts()
 
 
-def test_what_began_long_ago_is_summed_for_both_versions():
-    found = [StartMinute(at, Executions(9, 9), Executions(1)) for at in (0, 60, 120)]
-    assert total(found, before=120) == (Executions(18, 18), Executions(2))
+RUNNING = Executions(20, succeeded=12)
+STEP = [Shift(0, 10.0), Shift(100, 50.0)]
+
+
+def test_a_step_of_which_nothing_has_settled_is_not_seen():
+    found = [StartMinute(120, Executions(80, 79), RUNNING), StartMinute(180, Executions(80, 79), RUNNING)]
+    assert unsettled(found, STEP) == (
+        "16 of 40 executions that started on the candidate have not ended, and 2 of 160 on the stable version"
+    )
+    assert unsettled([*found, StartMinute(240, Executions(80, 80), Executions(20, bad=20))], STEP) == ""
+
+
+def test_what_settled_at_another_weight_says_nothing_of_this_step():
+    before = StartMinute(60, Executions(80, 80), Executions(20, 20))
+    assert unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP)
+    assert unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP[:1]) == ""
+
+
+def test_a_few_executions_are_waited_for_in_silence():
+    assert unsettled([StartMinute(120, Executions(90), Executions(9))], STEP) == ""
+    assert unsettled([], STEP) == ""
+
+
+def test_a_minute_of_which_all_were_stopped_says_nothing():
+    found = [StartMinute(120, Executions(80, 80), Executions(20, stopped=20))]
+    assert unsettled(found, STEP).startswith("0 of 20 executions")
+
+
+def test_all_of_both_versions_are_summed():
+    found = [StartMinute(at, Executions(9, 9), Executions(1)) for at in (0, 60)]
+    assert total(found) == (Executions(18, 18), Executions(2))

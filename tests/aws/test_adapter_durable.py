@@ -224,7 +224,7 @@ def rule(inhabit, monkeypatch, somebody):
     """`rule(**scenario)`: inside a world; then what its state is."""
 
     def enter(**scenario):
-        inhabit(**scenario)
+        enter.world = inhabit(**scenario)
         monkeypatch.setenv("DURABLE_RULE", RULE)
         return lambda: somebody("events.describe_rule", Name=RULE)["State"]
 
@@ -251,6 +251,27 @@ def test_the_rule_stays_while_a_rollout_counts_executions(rule):
     hold()
     durable.enable_rule()
     assert not durable.disable_rule_if_unused()
+    assert state() == "ENABLED"
+
+
+def test_a_rollout_that_begins_while_the_rule_is_disabled_has_it_enabled_again(rule):
+    state = rule()
+    durable.enable_rule()
+
+    def begin(_params, proceed):
+        answer = proceed()
+        hold()
+        return answer
+
+    rule.world.boundary.correct("events.DisableRule", begin)
+    assert not durable.disable_rule_if_unused()
+    assert state() == "ENABLED"
+
+
+def test_only_a_rule_that_somebody_has_disabled_is_enabled_again(rule):
+    state = rule()
+    assert durable.keep_rule_enabled()
+    assert not durable.keep_rule_enabled()
     assert state() == "ENABLED"
 
 
@@ -287,3 +308,18 @@ def test_who_cannot_enable_the_rule_is_told_why(rule, error, raised):
 def test_the_event_in_the_folder_is_a_batch_of_them():
     records = json.loads((ROOT / "events/count_durable.json").read_text())["Records"]
     assert all(StatusChange.parse(json.loads(record["body"])) for record in records)
+
+
+# What goes on.
+
+
+def test_executions_that_go_on_are_named_and_said_to_be_more(inhabit):
+    world = inhabit(function={"durable": True, "execution_seconds": 100_000})
+    assert durable.running("checkout", "1") == ((), False)
+    for number in range(101):
+        world.durable.begin("1", STARTED_AT, failed=False, hung_seconds=None if number else 0.01)
+    names, more = durable.running("checkout", "1")
+    assert (len(names), names[0], more) == (100, "order-2", False)
+    world.durable.begin("1", STARTED_AT, failed=False)
+    assert durable.running("checkout", "1")[1]
+    assert durable.running("checkout", "2") == ((), False)

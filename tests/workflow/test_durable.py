@@ -1,9 +1,11 @@
 """A durable function is rolled out: its executions are counted by version, and are what is judged."""
 
 import json
+import re
 
 import pytest
 
+from sandbox.aws.dynamodb_rules import items_of
 from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
@@ -16,6 +18,12 @@ STABLE = ("1", {})
 
 def rule() -> str:
     return client("events").describe_rule(Name=RULE)["State"]
+
+
+def recorded_cause(world) -> str:
+    """Why the one rollout ended, by its record."""
+    (found,) = [item for item in items_of(world.table_name) if item["record"]["S"].startswith("history#")]
+    return found["cause"]["S"]
 
 
 def durable(request=None, **scenario):
@@ -138,3 +146,41 @@ def test_with_the_judge_off_nothing_is_counted():
     with durable({"health": {"judge": False}, **BRIEF}) as world:
         ended(world)
         assert not world.boundary.calls["events.EnableRule"]
+
+
+LISTED = (
+    "aws lambda list-durable-executions-by-function --region us-east-1 --function-name checkout --qualifier 2"
+    " --statuses RUNNING lists them, stop-durable-execution stops one"
+)
+
+
+def test_a_rollback_names_the_executions_that_go_on_and_stops_none():
+    with durable(function={"execution_seconds": 60}, candidate={"error_rate": 0.5}) as world:
+        end = ended(world)
+        said = r"; (\d+) executions go on, on version 2 \((order-\d+, order-\d+, order-\d+, …)\): "
+        ((number, _),) = re.findall(said, end.cause)
+        assert int(number) == len(world.durable.running("2", end.at - 0.2))
+        assert end.cause.endswith(LISTED)
+        assert recorded_cause(world) == end.cause
+        assert not [call for call in world.boundary.calls if "Stop" in call]
+
+
+def test_more_than_a_hundred_are_not_counted():
+    with durable(function={"execution_seconds": 3600}, candidate={"hang": {"share": 0.1, "seconds": 90}}) as world:
+        assert "; at least 100 executions go on, on version 2 (order-" in ended(world).cause
+
+
+@pytest.mark.parametrize("error", ["AccessDeniedException", "ThrottlingException", "ConnectTimeoutError"])
+def test_who_cannot_list_them_rolls_back_all_the_same(error):
+    fault = {"call": "lambda.ListDurableExecutionsByFunction", "error": error, "times": "always"}
+    with durable(candidate={"error_rate": 0.5}, faults=[fault]) as world:
+        end = ended(world)
+        assert end.error == "RolledBack"
+        assert "go on" not in end.cause
+        assert world.routing == STABLE
+
+
+def test_a_rollback_of_any_other_function_lists_nothing():
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}}), REQUEST) as world:
+        assert ended(world).error == "RolledBack"
+        assert not world.boundary.calls["lambda.ListDurableExecutionsByFunction"]

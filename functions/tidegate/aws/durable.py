@@ -45,6 +45,8 @@ _EXECUTION = re.compile(
 )
 _LONGEST_ARN = 1024
 _DIGEST_BYTES = 8
+#: So many executions are listed of those that go on: how many more there are is for whoever stops them.
+_LISTED = 100
 #: An item that is too large, in which there is room for three times what a minute should have.
 _FULL = "ValidationException"
 
@@ -198,6 +200,16 @@ def _between(function_name: str, since: float, now: float) -> list[dict[str, Any
 
 def _stamp(at: float) -> str:
     return f"{datetime.fromtimestamp(int(at), UTC):%Y-%m-%dT%H:%MZ}"
+
+
+def running(function_name: str, version: str) -> tuple[tuple[str, ...], bool]:
+    """The names of a version's executions that go on, some of them, and whether there are more. Gives up soon."""
+    with sdk.refusals(f"list the executions of {function_name}:{version}"):
+        page = sdk.hasty_client("lambda").list_durable_executions_by_function(
+            FunctionName=function_name, Qualifier=version, Statuses=["RUNNING"], MaxItems=_LISTED
+        )
+    names = tuple(str(each["DurableExecutionName"]) for each in page["DurableExecutions"])
+    return names, "NextMarker" in page
 
 
 def enable_rule() -> None:

@@ -209,7 +209,7 @@ def running(function_name: str, version: str) -> tuple[tuple[str, ...], bool]:
             FunctionName=function_name, Qualifier=version, Statuses=["RUNNING"], MaxItems=_LISTED
         )
     names = tuple(str(each["DurableExecutionName"]) for each in page["DurableExecutions"])
-    return names, "NextMarker" in page
+    return names, bool(page.get("NextMarker"))
 
 
 def enable_rule() -> None:

@@ -6,9 +6,10 @@ import time
 from dataclasses import replace
 
 from tidegate.application.telemetry import Document, logger, task
+from tidegate.analysis.durable import beside, unsettled
 from tidegate.analysis.measurement import Minute
 from tidegate.application.announcement import tell_waiting
-from tidegate.aws import alarms, aliases, metrics, verdicts
+from tidegate.aws import alarms, aliases, durable, metrics, verdicts
 from tidegate.control.decision import decide
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Progress, Standing
@@ -65,23 +66,36 @@ def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> str:
 
 
 def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[tuple[Minute, ...], str]:
-    """Both versions' requests; none, and why, where CloudWatch does not answer: that is unknown, and no fault."""
+    """Both versions' requests, or executions of a durable function, by the minute.
+
+    None, and why, where CloudWatch, or the table, does not answer: that is unknown, and no fault.
+    """
     if not progress.shifts:
         return (), ""
     try:
-        minutes = metrics.read_rollout(
-            plan.alias,
-            plan.stable,
-            candidate,
-            first_shift_at=progress.first_shift_at,
-            shifted_at=progress.shifted_at,
-            now=now,
-            asked=plan.asked,
-        )
+        if plan.counts_executions:
+            started = durable.read_executions(
+                plan.alias, plan.stable, candidate, since=progress.first_shift_at, now=now
+            )
+            counted = _requests(plan, candidate, progress, now) if plan.asked.metrics else ()
+            return beside(started, counted), unsettled(started, progress.shifts)
+        minutes = _requests(plan, candidate, progress, now)
     except AwsUnavailable as error:
         logger.warning("blind", reason=str(error))
         return (), str(error)
     return minutes, ""
+
+
+def _requests(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[Minute, ...]:
+    return metrics.read_rollout(
+        plan.alias,
+        plan.stable,
+        candidate,
+        first_shift_at=progress.first_shift_at,
+        shifted_at=progress.shifted_at,
+        now=now,
+        asked=plan.asked,
+    )
 
 
 def _decide(plan: Plan, progress: Progress, observed: Observation, revision_id: str) -> Standing:

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from tidegate.application.telemetry import Document, best_effort, identify, logger, task
 from tidegate.application.announcement import announce
+from tidegate.application.counting import have_counted
 from tidegate.application.dry_run import rehearse
 from tidegate.application.finalize import tell_refused
 from tidegate.application.planner import ResolvedRequest, make_plan, taken
@@ -52,6 +53,7 @@ def _plan_under_lock(resolved: ResolvedRequest, execution: Execution, started_at
     try:
         plan = make_plan(resolved, execution, started_at)
         ledger.record_plan(plan)
+        plan = have_counted(plan)
     except _FINAL as error:
         with best_effort("keep the refusal"):
             history.refuse(target, execution, started_at, f"{type(error).__name__}: {error}")

@@ -7,6 +7,7 @@ import time
 from tidegate.application.telemetry import Document, gauge, identify, logger, task
 from tidegate.alias import Alias
 from tidegate.application.announcement import announce
+from tidegate.application.counting import keep_counting
 from tidegate.application.finalize import OPEN_ROLLBACKS
 from tidegate.application.reconciliation import reconcile_lock
 from tidegate.aws import aliases, executions, history, locks
@@ -41,6 +42,7 @@ def handler(_event: Document) -> Document:
     reconciled = restored = 0
     failed: RolloutError | None
     running, failed = locks.running()
+    keep_counting(running)
     left_open = int(failed is not None)
     for lock in running:
         overdue = False

@@ -123,11 +123,16 @@ class EventSource:
 
 @shape
 class TargetFunction:
-    """How the target is made. Without `timeout_seconds` it is as Lambda has it, or as long as a candidate hangs."""
+    """How the target is made. Without `timeout_seconds` it is as Lambda has it, or as long as a candidate hangs.
+
+    Of a `durable` one each request starts an execution of `execution_seconds`, which is invoked `replays` times again.
+    """
 
     timeout_seconds: Annotated[int, Field(ge=1, le=LONGEST_TIMEOUT_SECONDS)] | None = None
     package_type: Literal["Zip", "Image"] = "Zip"
     durable: bool = False
+    execution_seconds: Annotated[float, Field(gt=0)] = 5.0
+    replays: Count = 1
     capacity_provider: bool = False
     tenant_isolation: bool = False
     event_source: EventSource | None = None
@@ -240,9 +245,9 @@ class HandlerFault:
 
 @shape
 class EventFault:
-    """Events of the execution's or of an alarm's status go astray."""
+    """Events of the execution's, of an alarm's, or of a durable execution's status go astray."""
 
-    event: Literal["execution", "alarm"]
+    event: Literal["execution", "alarm", "durable"]
     error: Literal["lost", "duplicated", "late"]
     times: Times = 1
     skip: Count = 0

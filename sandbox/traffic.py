@@ -24,6 +24,7 @@ from sandbox.aws.lambda_rules import Routing
 from sandbox.aws.statistics import Samples
 from sandbox.behaviour import Behaviour, Manner, successes, turn_of, usual_ms, whole_ms
 from sandbox.custom_metrics import CustomMetrics
+from sandbox.durable import DurableExecutions
 from sandbox.scenario_metrics import Metric
 from sandbox.scenario_traffic import Bursts, Counts, DayBefore, Outage, ReplayMinute, Throttles
 
@@ -103,6 +104,7 @@ class Traffic:
         throttles: Throttles | None = None,
         replay: Sequence[ReplayMinute] = (),
         metrics: Sequence[Metric] = (),
+        durable: DurableExecutions | None = None,
         seed: int = 0,
     ) -> None:
         self._clock = clock
@@ -118,6 +120,7 @@ class Traffic:
         self._throttles = throttles
         self._replay = {minute.t: minute for minute in replay}
         self._metrics = CustomMetrics(cloudwatch, metrics, seed)
+        self._durable = durable
         self._seed = seed
         self._started_at = 0.0
         self._stable: str | None = None
@@ -144,6 +147,8 @@ class Traffic:
         self._stable = routing[0] if routing else None
         self._open_minute()
         self._cloudwatch.before_read(self._fill)
+        if self._durable:
+            self._durable.start(self.catch_up)
 
     def catch_up(self, now: float) -> None:
         """Serve every request up to `now` (exclusive) under the routing in force; call it before that changes."""
@@ -207,7 +212,8 @@ class Traffic:
         served = {name: self._minutes[minute].served.setdefault(name, _Served()) for name in (version, other)}
         manners = {name: self._behaviour(name).at(minute) for name in (version, other)}
         usual = self._stable_behaviour.at(minute)
-        draw, drawn_too, timed = self._random.random, self._drawn_too, self._outage or self._throttles
+        draw, drawn_too = self._random.random, self._drawn_too
+        timed = self._outage or self._throttles or self._durable
         for index in range(self._in_minute, due):
             routed, failing, in_outage, pace = draw(), draw(), draw(), draw()
             hanging, answering, throttled = drawn_too()
@@ -218,12 +224,20 @@ class Traffic:
             name = other if routed < weight else version
             down = bool(timed) and in_outage < self._outage_rate(second)
             luck = _Luck(failing, pace or 0.5, hanging, answering)
-            self._count(served[name], name, manners[name], usual, luck, down=down)
+            failed = self._count(served[name], name, manners[name], usual, luck, down=down)
+            if self._durable:
+                self._begin(self._durable, name, self._started_at + minute * MINUTE_SECONDS + second, failed, luck)
         self._in_minute = max(self._in_minute, due)
 
-    def _count(self, served: _Served, version: str, manner: Manner, usual: Manner, luck: _Luck, *, down: bool) -> None:
+    def _begin(self, executions: DurableExecutions, version: str, at: float, failed: bool, luck: _Luck) -> None:
+        """Start the execution of a request: what hangs is out of time later, and so is no failure of an invocation."""
+        behaviour = self._behaviour(version)
+        hangs = luck.hanging < behaviour.hang_share
+        executions.begin(version, at, failed=failed, hung_seconds=behaviour.hang_seconds if hangs else None)
+
+    def _count(self, served: _Served, version: str, manner: Manner, usual: Manner, luck: _Luck, *, down: bool) -> bool:
         """Count a request to a version that serves in this manner; `usual` is how the stable one does, `down`: in an
-        outage of both.
+        outage of both. Whether it failed.
         """
         failing, pace, hanging, answering = luck
         hung = hanging < manner.hang_share
@@ -239,6 +253,7 @@ class Traffic:
         served.slow += hung or duration_ms > self._stable_behaviour.p99_ms
         if not hung:
             served.durations_ms[whole_ms(duration_ms)] += 1
+        return failed
 
     def _behaviour(self, version: str) -> Behaviour:
         return self._stable_behaviour if version == self._stable else self._candidate_behaviour
@@ -260,7 +275,9 @@ class Traffic:
 
     def _record(self, minute: int) -> None:
         """Leave a finished minute's metrics at all of AWS Lambda's dimensions for an alias."""
-        served = {version: cell for version, cell in self._minutes[minute].served.items() if cell.requests}
+        served = {
+            version: self._invoked(cell) for version, cell in self._minutes[minute].served.items() if cell.requests
+        }
         at = self._started_at + minute * MINUTE_SECONDS
         together: Counter[float] = Counter()
         for version, cell in served.items():
@@ -274,6 +291,14 @@ class Traffic:
         for dimensions in self._everywhere:
             self._cloudwatch.record(at, dimensions, errors=errors, durations_ms=together)
             self._cloudwatch.record_throttles(at, dimensions, self._minutes[minute].throttled)
+
+    def _invoked(self, cell: _Served) -> _Served:
+        """What Lambda counts: of a durable function each replay, and as failed no execution that fails in its code."""
+        if self._durable is None:
+            return cell
+        invocations = 1 + self._durable.replays
+        timed = Counter({duration: invocations * count for duration, count in cell.durations_ms.items()})
+        return replace(cell, errors=0, hung=0, durations_ms=timed)
 
     def _record_hung(self, version: str, hung: int, at: float) -> None:
         """Leave what hung from a minute on: at that minute, and as late as it ended."""
@@ -308,6 +333,7 @@ class Traffic:
         per_minute = usual.per_minute if day.requests_per_minute is None else day.requests_per_minute
         arrivals = Arrivals(per_minute, None if day.requests_per_minute == 0 else usual.bursts)
         error_rate = self._stable_behaviour.error_rate if day.error_rate is None else day.error_rate
+        error_rate = 0.0 if self._durable else error_rate
         past = _past(self._seed, arrivals, replace(self._stable_behaviour, error_rate=error_rate), self._started_at)
         for dimensions in ({**self._at_alias, "ExecutedVersion": self._stable}, *self._everywhere):
             self._cloudwatch.record_all(dimensions, past)

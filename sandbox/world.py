@@ -37,6 +37,7 @@ from sandbox.aws.snapshot import Snapshot
 from sandbox.aws.stack import Stack, Template, client
 from sandbox.behaviour import Behaviour
 from sandbox.cloudformation import AliasStack, Declared
+from sandbox.durable import DurableExecutions
 from sandbox.hooked import Hooked
 from sandbox.scenario import Scenario
 from sandbox.target import Target, candidate_of, create_alarms, create_target, set_alarm, store_profiles
@@ -126,6 +127,7 @@ class World:
         if scenario.functions:
             parameters["HookFunctionNamePattern"] = "*"
         self.stack = Stack(Template.load(template, parameters), self.runtime, self.eventbridge)
+        self.durable = self._durable(seed)
         self.traffic = self._traffic(seed)
         self.hooked = Hooked(self.clock)
         self.routings: list[tuple[float, Routing | None]] = []
@@ -222,6 +224,21 @@ class World:
             throttles=scenario.throttles,
             replay=scenario.replay,
             metrics=scenario.metrics,
+            durable=self.durable,
+            seed=seed,
+        )
+
+    def _durable(self, seed: int) -> DurableExecutions | None:
+        made = self.scenario.function
+        if not made.durable:
+            return None
+        return DurableExecutions(
+            self.clock,
+            self.boundary,
+            self.eventbridge,
+            self.target.function_name,
+            seconds=made.execution_seconds,
+            replays=made.replays,
             seed=seed,
         )
 

@@ -37,7 +37,7 @@ class Version:
     """One version's configuration. `number` is "$LATEST" for the unpublished one; states are Lambda's own words.
 
     `configuration_sha256` is a digest of all that makes a version, but for its code: what its environment holds, too.
-    `timeout_seconds` is for how long a request of it may run.
+    `timeout_seconds` is for how long a request of it may run; where it is `durable`, what that starts goes on after it.
     """
 
     function_name: str
@@ -53,6 +53,7 @@ class Version:
     snap_start_pending: bool
     configuration_sha256: str = ""
     timeout_seconds: int | None = None
+    durable: bool = False
 
     def is_same_as(self, other: Version) -> bool:
         """Whether publishing it gives the same code and configuration, whatever was written to it meanwhile."""

@@ -11,9 +11,11 @@ import json
 import random
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 from moto.events.models import Rule, events_backends
@@ -23,6 +25,7 @@ from sandbox.aws.boundary import AwsError, Boundary, caller, identity
 from sandbox.aws.clock import Clock
 from sandbox.aws.faults import Faults
 from sandbox.aws.iam import session_arn
+from sandbox.aws.polling import Polling
 from sandbox.aws.runtime import Runtime
 from sandbox.aws.stack import ACCOUNT_ID, REGION, client
 
@@ -77,6 +80,7 @@ class EventBridge:
         self._configs: dict[tuple[str, str | None], AsyncConfig] = {}
         self._schedules: dict[str, bool] = {}
         self.put: list[Event] = []
+        self.polling = Polling(clock, boundary, runtime, send_message)
         boundary.serve("events.PutEvents", self._put_events)
         boundary.serve("scheduler.UpdateSchedule", self._update_schedule)
 
@@ -101,14 +105,43 @@ class EventBridge:
         """
         self._take(self._event(source, detail_type, detail, resources), kind)
 
+    def deliver_all(self, source: str, detail_type: str, details: Sequence[Mapping[str, Any]], kind: str) -> None:
+        """The same with many events at once, which go to a queue together, in the background.
+
+        Raises:
+            NotImplementedError: a rule has another target than a queue that is polled.
+        """
+        due: defaultdict[tuple[str, float], list[str]] = defaultdict(list)
+        alike: list[Rule] | None = None
+        for detail in details:
+            event = self._event(source, detail_type, detail)
+            rules = list(_matching(event)) if alike is None else alike
+            # Which rules match is worked out once, where none of them asks about details.
+            if alike is None and not any("detail" in rule.event_pattern.get_pattern() for rule in _listening(source)):
+                alike = rules
+            copies, delay = self._fate(kind) if rules else (0, 0.0)
+            for rule in rules * copies:
+                for target in rule.targets:
+                    due[target["Arn"], delay].append(json.dumps(_shaped(event, target)))
+        for (arn, delay), texts in due.items():
+            self._clock.spawn(partial(self._send_all, arn, texts), f"events for {arn}", delay, background=True)
+
+    def _send_all(self, arn: str, texts: Sequence[str]) -> None:
+        if not self.polling.send(arn, texts):
+            raise NotImplementedError(f"The sandbox delivers no such volume of events to {arn}")
+
+    def _fate(self, kind: str | None) -> tuple[int, float]:
+        """How often an event arrives, and after how many seconds."""
+        fault = self._faults.for_event(kind) if kind else None
+        error = fault.error if fault else None
+        late_seconds = fault.seconds or 0.0 if fault and error == "late" else 0.0
+        return {"lost": 0, "duplicated": 2}.get(error or "", 1), DELIVERY_SECONDS + late_seconds
+
     def _take(self, event: Event, kind: str | None = None) -> None:
         rules = list(_matching(event))
         if not rules:
             return
-        fault = self._faults.for_event(kind) if kind else None
-        error = fault.error if fault else None
-        delay = DELIVERY_SECONDS + (fault.seconds or 0.0 if fault and error == "late" else 0.0)
-        copies = {"lost": 0, "duplicated": 2}.get(error or "", 1)
+        copies, delay = self._fate(kind)
         for rule in rules * copies:
             for target in rule.targets:
                 self._send(target, _shaped(event, target), delay)
@@ -199,7 +232,8 @@ class EventBridge:
             caller.set(None)  # whoever put the event has nothing to do with its delivery
             identity.set(None)
             if function is None:
-                send_message(target["Arn"], text)
+                if not self.polling.send(target["Arn"], [text]):
+                    send_message(target["Arn"], text)
             elif self._may_invoke(target):
                 self.invoke_async(function["name"], function["qualifier"], payload, target.get("DeadLetterConfig"))
 
@@ -311,6 +345,13 @@ def send_message(arn: str, text: str) -> None:
         client("stepfunctions").start_execution(stateMachineArn=arn, input=text)
     else:
         raise NotImplementedError(f"The sandbox delivers no events to {arn}")
+
+
+def _listening(source: str) -> Iterator[Rule]:
+    """The rules that may match an event of that source, whatever its details."""
+    for rule in events_backends[ACCOUNT_ID][REGION].event_buses["default"].rules.values():
+        if rule.state == "ENABLED" and source in rule.event_pattern.get_pattern().get("source", [source]):
+            yield rule
 
 
 def _matching(event: Event) -> Iterator[Rule]:

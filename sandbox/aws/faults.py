@@ -58,7 +58,9 @@ class HandlerFault:
 
 @dataclass(frozen=True, slots=True)
 class EventFault:
-    """Strikes the delivery of events, `execution` or `alarm`. `error` is `lost`, `duplicated` or `late` (`seconds`)."""
+    """Strikes the delivery of events, `execution`, `alarm` or `durable`. `error` is `lost`, `duplicated` or `late`
+    (`seconds`).
+    """
 
     event: str
     error: str

@@ -318,6 +318,11 @@ def _event(entry: Mapping[str, Any]) -> Ask:
     return Ask("events:PutEvents", _arn("events", bus if _is_arn(bus) else f"event-bus/{bus}"), context)
 
 
+def _rule(params: Params) -> str:
+    """A rule on the default bus."""
+    return _arn("events", f"rule/{params['Name']}") if "Name" in params else "*"
+
+
 def _parameter(params: Params) -> str:
     """A parameter, whichever of its versions is asked for."""
     return _arn("ssm", f"parameter/{params['Name'].partition(':')[0].removeprefix('/')}") if "Name" in params else "*"
@@ -333,6 +338,7 @@ def _stack(params: Params) -> str:
 _RESOURCES: Mapping[str, Callable[[Params], str]] = {
     "cloudformation": _stack,
     "dynamodb": _table,
+    "events": _rule,
     "lambda": _function,
     "sns": lambda params: params.get("TopicArn", "*"),
     "sqs": _queue,

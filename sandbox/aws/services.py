@@ -22,8 +22,22 @@ class Runs(Protocol):
         """Take over the function's invocations."""
 
 
+class Polls(Protocol):
+    """Invokes with what is in a queue; `sandbox.aws.polling.Polling` does."""
+
+    def keep(self, queue_arn: str, properties: Mapping[str, Any]) -> None:
+        """Know what a template says of a queue."""
+
+    def poll(self, properties: Mapping[str, Any]) -> None:
+        """Poll a queue, as an event source mapping says."""
+
+
 class Delivers(Protocol):
     """Invokes on events and on schedules; `sandbox.aws.eventbridge.EventBridge` does."""
+
+    @property
+    def polling(self) -> Polls:
+        """Who polls the queues that it delivers to."""
 
     def schedule(self, name: str, expression: str, target: Mapping[str, Any]) -> None:
         """Invoke the target whenever the expression says so."""

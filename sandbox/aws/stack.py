@@ -356,14 +356,8 @@ def _schedule(_: Stack, logical_id: str, properties: Properties) -> _Made:
 def _alarm(_: Stack, logical_id: str, properties: Properties) -> _Made:
     name = _name(logical_id, properties, "AlarmName")
     asked = {key: value for key, value in properties.items() if key not in {"AlarmName", "Tags"}}
-    client("cloudwatch").put_metric_alarm(AlarmName=name, **asked)
-    return name, {"Arn": _arn("cloudwatch", f"alarm:{name}")}
-
-
-def _composite_alarm(_: Stack, logical_id: str, properties: Properties) -> _Made:
-    name = _name(logical_id, properties, "AlarmName")
-    asked = {key: value for key, value in properties.items() if key not in {"AlarmName", "Tags"}}
-    client("cloudwatch").put_composite_alarm(AlarmName=name, **asked)
+    kind = "composite" if "AlarmRule" in asked else "metric"
+    getattr(client("cloudwatch"), f"put_{kind}_alarm")(AlarmName=name, **asked)
     return name, {"Arn": _arn("cloudwatch", f"alarm:{name}")}
 
 
@@ -403,13 +397,14 @@ _CREATORS: Mapping[str, Callable[[Stack, str, Properties], _Made]] = {
     "AWS::Lambda::Version": _function_version,
     "AWS::Lambda::Alias": _function_alias,
     "AWS::Lambda::EventInvokeConfig": _event_invoke_config,
+    "AWS::Lambda::EventSourceMapping": _on_paper,
     "AWS::Lambda::Permission": _on_paper,
     "AWS::DynamoDB::Table": _table,
     "AWS::StepFunctions::StateMachine": _state_machine,
     "AWS::Events::Rule": _rule,
     "AWS::Scheduler::Schedule": _schedule,
     "AWS::CloudWatch::Alarm": _alarm,
-    "AWS::CloudWatch::CompositeAlarm": _composite_alarm,
+    "AWS::CloudWatch::CompositeAlarm": _alarm,
     "AWS::CloudWatch::Dashboard": _on_paper,
     "AWS::SSM::Parameter": _parameter,
     "AWS::SQS::Queue": _queue,
@@ -454,9 +449,15 @@ def _tick(stack: Stack, name: str, properties: Properties) -> None:
         stack.eventbridge.schedule(name, properties["ScheduleExpression"], properties["Target"])
 
 
+def _keep(stack: Stack, url: str, properties: Properties) -> None:
+    stack.eventbridge.polling.keep(_arn("sqs", url.rpartition("/")[2]), properties)
+
+
 _HANDED_OVER: Mapping[str, Callable[[Stack, str, Properties], None]] = {
     "AWS::Lambda::Function": _run,
     "AWS::Lambda::EventInvokeConfig": _configure_async,
+    "AWS::Lambda::EventSourceMapping": lambda stack, _, properties: stack.eventbridge.polling.poll(properties),
+    "AWS::SQS::Queue": _keep,
     "AWS::Events::Rule": _tick_rule,
     "AWS::Scheduler::Schedule": _tick,
 }

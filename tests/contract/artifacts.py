@@ -40,6 +40,14 @@ class _Unheard:
 
     def schedule(self, *_: Any) -> None: ...
 
+    @property
+    def polling(self) -> "_Unheard":
+        return self
+
+    def keep(self, *_: Any) -> None: ...
+
+    def poll(self, *_: Any) -> None: ...
+
     def configure_async(self, *_: Any) -> None: ...
 
 

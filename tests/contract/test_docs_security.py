@@ -48,6 +48,8 @@ PLACES = {
     "table/tidegate-RolloutTable/index/watched": "index",
     "event-bus/default": "bus",
     "tidegate-DeadLetters": "dead letters",
+    "tidegate-DurableExecutions": "durable queue",
+    "rule/tidegate-DurableExecutionsChanged": "durable rule",
     "function:tidegate-SweepFunction:live": "sweeper",
     **{f"function:tidegate-{task}Function:*": "tasks" for task in TASKS},
 }

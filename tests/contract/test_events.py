@@ -16,7 +16,8 @@ from tidegate.request.rollout_request import RolloutRequest, json_schema
 
 EVENTS = {path.stem: json.loads(path.read_text()) for path in (ROOT / "events").glob("*.json")}
 TASKS = {snake(name): task for name, task in asl_rules.tasks(MACHINE)}
-REQUESTS = [name for name in EVENTS if name not in TASKS and name != "command" and not name.startswith("guard_")]
+OTHERS = {"command", "count_durable", "guard_alarm", "guard_execution"}
+REQUESTS = [name for name in EVENTS if name not in {*TASKS, *OTHERS}]
 
 
 @pytest.mark.parametrize("name", TASKS)
@@ -58,3 +59,9 @@ def test_the_guards_events_are_eventbridges():
     event = EVENTS["guard_alarm"]
     assert event["detail-type"] == "CloudWatch Alarm State Change"
     assert event["detail"]["state"]["value"] == "ALARM"
+
+
+def test_the_event_of_executions_is_a_batch_of_sqs():
+    records = EVENTS["count_durable"]["Records"]
+    assert {record["eventSource"] for record in records} == {"aws:sqs"}
+    assert {json.loads(record["body"])["detail-type"] for record in records} == {"Durable Execution Status Change"}

@@ -138,6 +138,7 @@ def test_what_a_parameter_says_is_read_where_every_version_can_read_it():
     assert {value["Ref"] for value in environment.values() if "Ref" in value} == {
         *chosen,
         "RolloutTable",
+        "DurableExecutionsChanged",
         "AWS::StackName",
     }
 
@@ -146,7 +147,10 @@ def test_nothing_may_be_deleted_but_the_books_own_items():
     deletions = {
         action for name in FUNCTIONS for s in statements(FUNCTIONS[name]) for action in actions(s) if "Delete" in action
     }
-    assert deletions == {"dynamodb:DeleteItem"}
+    # Who polls a queue deletes the messages that it has worked on.
+    assert deletions == {"dynamodb:DeleteItem", "sqs:DeleteMessage"}
+    may = [each for name in FUNCTIONS for each in statements(FUNCTIONS[name]) if "sqs:DeleteMessage" in actions(each)]
+    assert [each["Resource"] for each in may] == [{"GetAtt": "DurableExecutions.Arn"}]
 
 
 def of_kind(kind):
@@ -192,17 +196,36 @@ def test_whatever_an_event_or_a_schedule_invokes_leaves_its_failures_in_a_queue(
         f"{config['FunctionName']}:{config['Qualifier']}": config["DestinationConfig"]["OnFailure"]["Destination"]
         for config in of_kind("AWS::Lambda::EventInvokeConfig").values()
     }
+    polled = {mapping["EventSourceArn"] for mapping in of_kind("AWS::Lambda::EventSourceMapping").values()}
     for target in invoked:
-        assert kept[target["Arn"].partition(":function:")[2]] in queues.values()
+        assert target["Arn"] in polled or kept[target["Arn"].partition(":function:")[2]] in queues.values()
     for target in targets:
         assert target["DeadLetterConfig"]["Arn"] in queues.values()
 
 
 def test_every_rule_may_write_to_its_dead_letter_queue():
     rules = {each.attributes["Arn"] for each in deployed().of_kind("AWS::Events::Rule").values()}
-    (policy,) = of_kind("AWS::SQS::QueuePolicy").values()
-    (statement,) = policy["PolicyDocument"]["Statement"]
+    (statement,) = of_kind("AWS::SQS::QueuePolicy")["DeadLettersPolicy"]["PolicyDocument"]["Statement"]
     assert set(statement["Condition"]["ArnEquals"]["aws:SourceArn"]) == rules
+
+
+def test_only_the_rule_of_durable_executions_may_write_to_their_queue_and_it_is_off():
+    rule, queue = (deployed().created[name] for name in ("DurableExecutionsChanged", "DurableExecutions"))
+    assert rule.properties["State"] == "DISABLED"
+    assert [target["Arn"] for target in rule.properties["Targets"]] == [queue.attributes["Arn"]]
+    (statement,) = of_kind("AWS::SQS::QueuePolicy")["DurableExecutionsPolicy"]["PolicyDocument"]["Statement"]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": rule.attributes["Arn"]}}
+    assert statement["Resource"] == queue.attributes["Arn"]
+
+
+def test_what_is_polled_comes_again_one_message_at_a_time_and_ends_in_the_dead_letters():
+    (mapping,) = of_kind("AWS::Lambda::EventSourceMapping").values()
+    assert mapping["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert mapping["FunctionName"].endswith(":function:tidegate-CountDurableFunction:live")
+    queue = deployed().created["DurableExecutions"].properties
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == deployed().created["DeadLetters"].attributes["Arn"]
+    function = deployed().created["CountDurableFunction"].properties
+    assert queue["VisibilityTimeout"] >= 6 * function["Timeout"] + mapping["MaximumBatchingWindowInSeconds"]
 
 
 def test_every_queue_has_an_alarm_on_its_first_message():
@@ -212,7 +235,9 @@ def test_every_queue_has_an_alarm_on_its_first_message():
         for dimension in alarm.get("Dimensions", [])
         if alarm["MetricName"] == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
     }
-    assert watched == {each.attributes["QueueName"] for each in deployed().of_kind("AWS::SQS::Queue").values()}
+    # Messages wait in the other ones, and end in these where nobody can work on them.
+    ends = [each for each in deployed().of_kind("AWS::SQS::Queue").values() if "RedrivePolicy" not in each.properties]
+    assert watched == {each.attributes["QueueName"] for each in ends}
 
 
 def test_tidegates_own_alarms_tell_the_topic_of_the_one_state_that_is_bad():

@@ -5,6 +5,7 @@ elsewhere has shown that the policies allow enough; here it is shown that they d
 """
 
 from collections.abc import Callable
+from contextvars import Context
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,10 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "speak on another bus": ("events.PutEvents", {"Entries": [{"Source": "tidegate", "EventBusName": "orders"}]}),
     "switch a rule off": ("events.DisableRule", {"Name": "tidegate-GuardExecutionFunctionExecutionEnded"}),
+    "stop a durable execution": (
+        "lambda.StopDurableExecution",
+        {"DurableExecutionArn": f"{FUNCTION}checkout:2/durable-execution/order-1/1"},
+    ),
     "stop an execution": ("stepfunctions.StopExecution", {"executionArn": EXECUTION}),
     "start an execution": (
         "stepfunctions.StartExecution",
@@ -183,7 +188,27 @@ BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         ALIAS,
         {"plan_rollout", "shift_traffic", "promote", "roll_back", "guard_execution", "guard_alarm", "sweep", "command"},
     ),
-    "query the table beside its index": ("dynamodb.Query", {"TableName": TABLE}, {"command"}),
+    "query the table beside its index": ("dynamodb.Query", {"TableName": TABLE}, {"check_health", "command"}),
+    "see which durable executions go on": (
+        "lambda.ListDurableExecutionsByFunction",
+        {**CHECKOUT, "Qualifier": "2"},
+        {"roll_back"},
+    ),
+    "have durable executions told of": (
+        "events.EnableRule",
+        {"Name": "tidegate-DurableExecutionsChanged"},
+        {"count_durable", "plan_rollout", "sweep"},
+    ),
+    "have them told of no more": (
+        "events.DisableRule",
+        {"Name": "tidegate-DurableExecutionsChanged"},
+        {"count_durable"},
+    ),
+    "receive what is told of them": (
+        "sqs.ReceiveMessage",
+        {"QueueUrl": "https://sqs/123456789012/tidegate-DurableExecutions"},
+        {"count_durable"},
+    ),
     "make the alias": ("lambda.CreateAlias", ALIAS, {"promote"}),
     "publish": ("lambda.PublishVersion", CHECKOUT, {"publish_version"}),
     "read a profile": (
@@ -214,7 +239,7 @@ BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "find every running rollout": (
         "dynamodb.Query",
         {"TableName": TABLE, "IndexName": "watched"},
-        {"guard_execution", "guard_alarm", "sweep"},
+        {"count_durable", "guard_execution", "guard_alarm", "sweep"},
     ),
     "run a handler": ("lambda.Invoke", {"FunctionName": "tidegate-PromoteFunction:1"}, {"state machine"}),
     "sweep": ("lambda.Invoke", {"FunctionName": "tidegate-SweepFunction:live"}, {"schedule"}),
@@ -418,6 +443,25 @@ def refuse_the_guards_note(world: World) -> None:
     world.boundary.correct("dynamodb.UpdateItem", refuse)
 
 
+def have_the_rule_disabled_while_it_is_needed(world: World) -> None:
+    """By an update of the stack, and by who does not see the rollout that has just begun."""
+    locks: list[Any] = []
+    rule = "tidegate-DurableExecutionsChanged"
+
+    def update_the_stack() -> None:
+        client("events").disable_rule(Name=rule)
+        locks.append(client("dynamodb").get_item(TableName=world.table_name, Key=KEY)["Item"])
+
+    def begin_another(_params: Any, proceed: Callable[[], Any]) -> Any:
+        answer = proceed()
+        if caller.get():
+            Context().run(client("dynamodb").put_item, TableName=world.table_name, Item=locks[0])
+        return answer
+
+    world.clock.spawn(update_the_stack, "the stack is updated", 60)
+    world.boundary.correct("events.DisableRule", begin_another)
+
+
 def test_no_role_may_more_than_its_handler_does():
     met = [used_in(request, scenario) for request, scenario in STORIES.values()]
     # Without the ledger, on an alias that somebody has written to: asked is who else may be at it.
@@ -425,6 +469,8 @@ def test_no_role_may_more_than_its_handler_does():
     met.append(used_in({}, {"timeline": [STOP, moved, {**again, "at_second": 215}]}, lose_the_ledger))
     met.append(used_in({}, {"timeline": [moved]}, lose_the_ledger))
     met.append(used_in({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES]}, refuse_the_guards_note))
+    durable = {"function": {"durable": True}, "candidate": {"error_rate": 0.5}}
+    met.append(used_in({}, durable, have_the_rule_disabled_while_it_is_needed))
     idle = set().union(*(iam.grants() for iam in met)) - set().union(*(iam.used for iam in met))
     assert not [grant for grant in idle if grant.statement not in UNSEEN]
     assert {grant.statement for grant in idle} == UNSEEN.keys(), "an exception that is none"

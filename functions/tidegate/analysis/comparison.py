@@ -82,7 +82,7 @@ class Comparison:
     @property
     def compared(self) -> str:
         """Both versions' failures so far, in words; "" where they are not compared."""
-        return next((side_by_side(one) for one in self.evidence if one.metric.kind is Kind.FAILED), "")
+        return next((side_by_side(one) for one in self.evidence if one.metric.kind.is_failure), "")
 
     def checks(self) -> tuple[Check, ...]:
         """One gate per metric; one that is asked about and cannot be judged is noted, and is no gate."""
@@ -232,7 +232,7 @@ def _uncompared(metric: Judged, last: Iterable[Row], floors: Sequence[float], mi
     # What is slow is by definition a share of the day before; failures are held against the lowest rate that is known.
     floor = (min if metric.usual_share is None else max)(floors, default=0.0)
     yield from (Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence)
-    if missing and metric.kind is Kind.FAILED:
+    if missing and metric.kind.is_failure:
         yield Tally(math.inf, missing, 0, missing, floor)
 
 

@@ -39,6 +39,7 @@ from tidegate.analysis.e_process import (
     log_wealth,
 )
 from tidegate.analysis.metric import (
+    DURABLE,
     ERRORS,
     HIGHEST,
     QUANTILES,
@@ -91,7 +92,7 @@ class Judge:
 
     A metric is None where it is not judged. `slow` is what is tolerated of requests above the p99 of the day before,
     `slow_above` of those above its lower quantiles, by quantile. Slow requests do not count for `warm_up_seconds` after
-    an increase of the weight. `metrics` are the user's own.
+    an increase of the weight. `metrics` are the user's own. `durable`: what fails are executions, and no requests.
     """
 
     errors: Tolerance | None = TOLERATED_ERRORS
@@ -101,6 +102,7 @@ class Judge:
     slow_above: Mapping[str, Tolerance] = field(default_factory=dict)
     warm_up_seconds: int = WARM_UP_SECONDS
     metrics: tuple[CustomMetric, ...] = ()
+    durable: bool = False
 
     @property
     def quantiles(self) -> dict[str, Tolerance]:
@@ -118,7 +120,8 @@ class Judge:
         Wealths of different metrics may depend on each other, so their budgets are divided (Bonferroni's inequality).
         """
         budget = 1 / max(1, (self.errors is not None) + bool(self.quantiles) + len(self.metrics))
-        errors = [Judged(ERRORS, self.errors, budget, Kind.FAILED)] if self.errors else []
+        failed = (DURABLE, Kind.EXECUTED) if self.durable else (ERRORS, Kind.FAILED)
+        errors = [Judged(failed[0], self.errors, budget, failed[1])] if self.errors else []
         custom = [one.judged(budget) for one in self.metrics]
         return {
             one.name: one for one in (*errors, *slow_metrics(self.quantiles, budget, self.warm_up_seconds), *custom)

@@ -18,6 +18,7 @@ from tidegate.analysis.rate import Rate
 
 _SAYS: Final = {
     Kind.FAILED: "fails {} requests",
+    Kind.EXECUTED: "fails {} executions",
     Kind.SLOW: "is slow in {} requests",
     Kind.COUNTED: "has {name} in {}",
     Kind.MEASURED: "is above the usual {name} in {}",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
-from tidegate.analysis.metric import ERRORS, SLOW
+from tidegate.analysis.metric import DURABLE, ERRORS, SLOW
 from tidegate.stored import known_fields
 
 _HOUR_SECONDS = 3600
@@ -79,9 +79,9 @@ class Counts:
 
     def trials(self, metric: str) -> Trials:
         """How many requests, or what else the metric counts, and how many of them were bad."""
-        if metric not in {ERRORS, SLOW}:
+        if metric not in {ERRORS, DURABLE, SLOW}:
             return self.others.get(metric, (0, 0))
-        of, bad = (self.requests, self.errors) if metric == ERRORS else (self.timed, self.slow)
+        of, bad = (self.timed, self.slow) if metric == SLOW else (self.requests, self.errors)
         return None if of is None or bad is None else (of, min(bad, of))
 
     @property

@@ -12,6 +12,8 @@ from tidegate.analysis.e_process import Tolerance
 from tidegate.stored import known_fields
 
 ERRORS: Final = "errors"
+#: Executions of a durable function that failed or ran out of time: they stand for errors there.
+DURABLE: Final = "durable_failures"
 #: Slower than the stable version's p99 of the day before.
 SLOW: Final = "slow"
 #: The quantiles of that day that slow can mean, the lowest first; the highest is `SLOW` itself.
@@ -36,9 +38,15 @@ class Kind(Enum):
     """What a bad request is, which decides the words for it."""
 
     FAILED = "failed"
+    EXECUTED = "executed"
     SLOW = "slow"
     COUNTED = "counted"
     MEASURED = "measured"
+
+    @property
+    def is_failure(self) -> bool:
+        """Whether what failed is what was asked of the function itself: requests, or executions of a durable one."""
+        return self in {Kind.FAILED, Kind.EXECUTED}
 
 
 @dataclass(frozen=True, slots=True)

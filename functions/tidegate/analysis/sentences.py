@@ -32,6 +32,7 @@ class Words:
 
 WORDS: Final[Mapping[Kind, Words]] = {
     Kind.FAILED: Words("fails ", "", was=" requests failed"),
+    Kind.EXECUTED: Words("fails ", "", of=" executions", was=" executions failed"),
     Kind.SLOW: Words("is slow in ", "in ", saw="slow in ", was=" requests"),
     Kind.COUNTED: Words("", "", of="", label=True),
     Kind.MEASURED: Words("above the usual in ", "in ", of="", label=True, saw="above the usual in "),

@@ -9,10 +9,11 @@ from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
 from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.analysis.metric import DURABLE
 from tidegate.aws import alarms, aliases, callers, hooks, metrics, profiles, stacks, versions
 from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
-from tidegate.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
+from tidegate.errors import AliasNotFound, AliasNotReady, MetricUnusable, StableUnusable, VersionNotFound
 from tidegate.planning import out_of_sight, preflight
 from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
 from tidegate.planning.callers import Caller
@@ -76,16 +77,15 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
     Raises:
         Rejected: it cannot be done, for the reason that the error's name says.
     """
-    request = resolved.request
-    alias = resolved.alias
-    timeout_seconds = _timeout_seconds(request, versions.read_latest(alias.function_name))
+    request, alias = resolved.request, resolved.alias
+    tried = _tried(request, versions.read_latest(alias.function_name))
     found = _found(request, alias)
     provisioning = versions.read_provisioning(alias) if found else None
     if found:
         preflight.require_ready_alias(resolved.target, found.routing, provisioning)
         _require_stable(alias.function_name, found.routing.version, execution.region)
     rules, hooked = _ready_alarms(request), request.hooks.hooks()
-    steps, health = _steps(request, rules) if found else FIRST_RELEASE, request.health.policy()
+    steps, health = _steps(request, rules) if found else FIRST_RELEASE, _health(request, tried)
     preflight.require_usable_hooks(hooks.faults(hooked.names()))
     paced = pace(steps, health, hooked, request.max_pause_seconds, provisioned=provisioning is not None)
     stable = found.routing.version if found else ""
@@ -120,13 +120,14 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         hooks=hooked,
         creates_alias=found is None,
         revert_window_seconds=request.revert_window_seconds,
-        baseline=traffic,
+        baseline=_comparable(traffic, tried),
         expectations=expected.steps,
-        timeout_seconds=timeout_seconds,
+        timeout_seconds=tried.timeout_seconds,
+        durable=tried.durable,
         warnings=(
             *expected.warnings,
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
-            *(_watched_in_vain(request, rules, steps, traffic, timeout_seconds) if found else ()),
+            *(_watched_in_vain(request, rules, steps, traffic, tried) if found else ()),
             *(_about(alias, execution) if found else ()),
         ),
     )
@@ -137,19 +138,42 @@ def _watched_in_vain(
     rules: tuple[AlarmRule, ...],
     steps: tuple[Step, ...],
     traffic: TrafficBaseline,
-    timeout_seconds: int | None,
+    tried: Version,
 ) -> Iterator[str]:
     """Warnings of alarms and of a judge that are asked and will not be able to tell."""
     yield from alarm_warnings(rules, steps[-1], bakes_for_them=request.health.bake_for_alarms)
-    yield from out_of_sight.warnings(steps, traffic, request.health.policy(), timeout_seconds)
+    health = request.health.policy()
+    yield from out_of_sight.warnings(steps, traffic, health, tried.timeout_seconds, durable=tried.durable)
 
 
-def _timeout_seconds(request: RolloutRequest, latest: Version) -> int | None:
-    """For how long a request of the candidate may run: of the version that is adopted, or of what will be published."""
-    with best_effort("read the time-out of the adopted version"):
+def _tried(request: RolloutRequest, latest: Version) -> Version:
+    """The candidate, or what will be published as it: for how long a request may run, and whether it is durable."""
+    with best_effort("read the adopted version"):
         if (adopted := _adopted(request)) is not None:
-            return versions.read(request.function_name, adopted).timeout_seconds
-    return latest.timeout_seconds
+            return versions.read(request.function_name, adopted)
+    return latest
+
+
+def _health(request: RolloutRequest, tried: Version) -> HealthPolicy:
+    """What the candidate must hold to. Nobody times executions: of a durable function, nothing is slow.
+
+    Raises:
+        MetricUnusable: executions are to be judged of a function that has none.
+    """
+    health, asked = request.health.policy(), request.health.judge
+    if not tried.durable:
+        if asked and asked.asks_for_executions:
+            raise MetricUnusable(f"{DURABLE} counts executions, and {request.function_name} is no durable function")
+        return health
+    judge = health.judge and replace(health.judge.with_quantiles({}), durable=True)
+    return replace(health, judge=judge, max_duration_p99_ms=None)
+
+
+def _comparable(traffic: TrafficBaseline, tried: Version) -> TrafficBaseline:
+    """The day before as the judge may use it. Nobody has counted its executions, and its invocations are none."""
+    if not tried.durable:
+        return traffic
+    return replace(traffic, requests=0, errors=0, throttled=0, p99_ms=None, p90_ms=None, p50_ms=None)
 
 
 def _ready_alarms(request: RolloutRequest) -> tuple[AlarmRule, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from tidegate.application.telemetry import best_effort, logger, measure
 from tidegate.application.finalize import finalize, tell
+from tidegate.application.left_running import naming_what_goes_on
 from tidegate.application.restoration import attempt, begin, intend
 from tidegate.aws import executions, history, locks
 from tidegate.ending.conclusion import Known, Reason, conclude
@@ -58,7 +59,7 @@ def roll_back(rollback: Rollback) -> Ending:
         measure("RollbackSeconds", max(0.0, time.time() - rollback.entered_at))
     if ending.recorded and ending.outcome.is_success:
         return _announced(rollback, ending)
-    return _finalized(rollback, known, ending)
+    return _finalized(rollback, known, naming_what_goes_on(rollback.plan, rollback.snapshot.candidate, ending))
 
 
 def _recorded_before(rollback: Rollback) -> Ending | None:

@@ -220,6 +220,7 @@ def _read(function_name: str, qualifier: dict[str, str], *, hasty: bool = False)
         and snap_start.get("OptimizationStatus") != "On",
         configuration_sha256=_digest(found),
         timeout_seconds=found.get("Timeout"),
+        durable=bool(found.get("DurableConfig")),
     )
 
 

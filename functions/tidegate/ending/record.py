@@ -6,6 +6,7 @@ Key: `target` (hash) and `record` (range).
     checkout:live   lock                          the running rollout: the lock, and its live state (`ending.lock`)
     checkout:live   history#<start>#<execution>   one finished rollout (`RolloutRecord`)
     checkout        bad#<version>                 a version that a verdict spoke against
+    checkout        seen#…, counts#…              executions of a durable function (`aws.durable`)
 
 The index `watched` finds all locks, and the rollouts that ended a moment ago (`RecordSummary`).
 """

@@ -18,7 +18,7 @@ from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.e_process import Tally, Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.analysis.metric import ERRORS, SLOW, Judged, Kind
+from tidegate.analysis.metric import DURABLE, ERRORS, SLOW, Judged, Kind
 from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
 from tidegate.planning.strategy import DEFAULT_STEPS, Step
@@ -41,7 +41,7 @@ LARGER_WEIGHTS: Final = (25.0, 50.0)
 MOST_PROPOSED_STEPS: Final = 12
 
 NO_BASELINE: Final = "no traffic in the day before, so nothing can be said of what this rollout will see"
-_SEEN: Final[Mapping[Kind, str]] = {Kind.FAILED: "failures", Kind.SLOW: "slow requests"}
+_SEEN: Final[Mapping[Kind, str]] = {Kind.FAILED: "failures", Kind.EXECUTED: "failures", Kind.SLOW: "slow requests"}
 _WHAT_DECIDES: Final = "alarms, smoke tests, a longer last bake and health.when_inconclusive decide"
 
 
@@ -79,7 +79,7 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     """
     judged = judge.judged()
     custom = [_Outlook.of(judged[one.name], baseline, judge) for one in judge.metrics]
-    main = judged.get(ERRORS) or judged.get(SLOW)
+    main = judged.get(DURABLE if judge.durable else ERRORS) or judged.get(SLOW)
     outlook = _Outlook.of(main, baseline, judge) if main else custom[0]
     return Forecast(
         tuple(

@@ -17,14 +17,30 @@ SLOW_UNJUDGED = (
     ' set "health": {"judge": {"slow": false}} to have it proven by errors alone'
 )
 
+DURABLE = (
+    "this is a durable function: its executions are judged, once they have ended, by the minute in which they started;"
+    " how long they take is not, and while as good as all of a step go on, nothing is known of it"
+)
+UNTIMED = "max_duration_p99_ms is not asked: nobody times the executions of a durable function"
+
 
 def warnings(
-    steps: Sequence[Step], baseline: TrafficBaseline, health: HealthPolicy, timeout_seconds: int | None
+    steps: Sequence[Step],
+    baseline: TrafficBaseline,
+    health: HealthPolicy,
+    timeout_seconds: int | None,
+    *,
+    durable: bool = False,
 ) -> Iterator[str]:
     """A sentence for everything that will not be seen, or may not, from the day before.
 
-    `timeout_seconds` is the function's own; None where nobody knows it.
+    `timeout_seconds` is the function's own; None where nobody knows it. Of a `durable` one it says nothing: a request
+    is a part of an execution.
     """
+    if durable:
+        yield from [DURABLE] * (health.judge is not None)
+        yield from [UNTIMED] * (health.max_duration_p99_ms is not None)
+        return
     quantiles = health.judge.quantiles if health.judge else {}
     if quantiles and not any(map(baseline.slow_above_ms, quantiles)):
         yield SLOW_UNJUDGED

@@ -26,6 +26,7 @@ class Plan:
     """Everything about one rollout that does not change while it runs. Times are seconds since the epoch.
 
     `timeout_seconds` is for how long a request of the function may run; None in a plan of an earlier Tidegate.
+    `durable`: its requests start executions that go on after them.
     """
 
     rollout_id: str
@@ -60,6 +61,7 @@ class Plan:
     expectations: tuple[StepForecast, ...] = ()
     warnings: tuple[str, ...] = ()
     timeout_seconds: int | None = None
+    durable: bool = False
 
     @property
     def alias(self) -> Alias:
@@ -75,6 +77,12 @@ class Plan:
     def tries_candidate(self) -> bool:
         """Whether the user has the candidate invoked before any traffic: by smoke tests, or by a hook of theirs."""
         return self.smoke_tests > 0 or self.hooks.before_traffic is not None
+
+    @property
+    def counts_executions(self) -> bool:
+        """Whether executions are what is judged, and so are counted."""
+        asked = self.health.judge is not None or self.health.max_error_percent is not None
+        return self.durable and asked and not self.creates_alias
 
     @property
     def asked(self) -> Asked:

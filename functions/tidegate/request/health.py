@@ -90,11 +90,17 @@ class JudgeRequest(Part):
             raise violation("nothing is left to judge: set judge to false instead")
         return value
 
+    @property
+    def asks_for_executions(self) -> bool:
+        """Whether it names the executions of a durable function among its metrics."""
+        return any(one.is_durable for one in self.metrics)
+
     def judge(self) -> Judge:
         """The judge as the plan keeps it."""
+        failing = next((one for one in self.metrics if one.is_durable), self.errors)
         judge = Judge(
-            errors=self.errors.tolerance(TOLERATED_ERRORS) if self.errors else None,
-            metrics=tuple(one.metric() for one in self.metrics),
+            errors=failing.tolerance(TOLERATED_ERRORS) if failing else None,
+            metrics=tuple(one.metric() for one in self.metrics if not one.is_durable),
             false_rollback=self.false_rollback_percent / 100,
             tolerated_rollback=self.tolerated_rollback_percent / 100,
         )

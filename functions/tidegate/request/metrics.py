@@ -10,6 +10,7 @@ from pydantic import BeforeValidator, Field, field_validator, model_validator
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.metric import (
     ALIAS,
+    DURABLE,
     FUNCTION,
     PLACEHOLDERS,
     QUANTILES,
@@ -33,15 +34,16 @@ _WITHOUT_VERSION = (
     f"has no dimension with {VERSION}: a metric of all versions together compares nothing, so use an alarm on it"
 )
 
-#: Metrics that AWS publishes by version, by the name that a request may give instead. Function URLs: Lambda Developer
-#: Guide, "Monitoring Lambda function URLs".
+#: What a request may name instead. Function URLs: Lambda Developer Guide, "Monitoring Lambda function URLs". Of durable
+#: executions AWS publishes no metric by version, so they are counted by their events.
 PRESETS: Final[dict[str, dict[str, Any]]] = {
+    DURABLE: {"name": DURABLE},
     "url_5xx": {
         "name": "url_5xx",
         "bad": {"namespace": "AWS/Lambda", "metric": "Url5xxCount"},
         "total": {"namespace": "AWS/Lambda", "metric": "UrlRequestCount"},
         "sparse": True,
-    }
+    },
 }
 _OF_ALIAS = {"FunctionName": FUNCTION, "Resource": f"{FUNCTION}:{ALIAS}", "ExecutedVersion": VERSION}
 
@@ -56,11 +58,11 @@ class ToleranceRequest(Part):
 
     max_ratio: Annotated[float, Field(ge=1, le=100)] | None = Field(
         None,
-        description="So many times the stable version's rate; 1.2 for errors and 1.25 for slow requests (p99) by default.",
+        description="So many times the stable version's rate; 1.2 for errors and 1.25 for slow (p99) by default.",
     )
     max_increase_percent: Annotated[float, Field(ge=0, le=100)] | None = Field(
         None,
-        description="And so many percentage points more; 0.1 for errors and 0.2 for slow requests (p99) by default.",
+        description="And so many percentage points more; 0.1 for errors and 0.2 for slow (p99) by default.",
     )
 
     def tolerance(self, default: Tolerance) -> Tolerance:
@@ -133,6 +135,10 @@ class MetricRequest(ToleranceRequest):
     @model_validator(mode="after")
     def _is_one_thing(self) -> Self:
         wrong = []
+        if self.is_durable:
+            if self.model_fields_set - {"name", "max_ratio", "max_increase_percent"}:
+                raise violation(f"{DURABLE} is counted by events: give its name alone, or what is tolerated")
+            return self
         if (self.bad is None) == (self.value is None):
             wrong.append("give either bad, which is counted, or value with above")
         if (self.value is None) != (self.above is None):
@@ -145,8 +151,13 @@ class MetricRequest(ToleranceRequest):
             raise violation("; ".join(wrong))
         return self
 
+    @property
+    def is_durable(self) -> bool:
+        """Whether these are the executions of a durable function."""
+        return self.name == DURABLE
+
     def metric(self) -> CustomMetric:
-        """As the plan keeps it."""
+        """As the plan keeps it; of one that is a series."""
         counted = self.bad or self.value
         usual = TOLERATED_SLOW.get(self.above, TOLERATED_SLOW["p99"]) if self.above else TOLERATED_ERRORS
         return CustomMetric(

@@ -1,0 +1,112 @@
+"""Executions of a durable function, by the minute in which they started: what they become for the judge.
+
+An invocation of such a function is no trial: Lambda counts each replay as one, and calls it failed only where the
+invocation itself failed (Lambda Developer Guide, "Monitoring durable functions"). What can go well or badly is an
+execution. It is a trial once it has ended, of the minute in which it started: then it was chance which version got it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from tidegate.analysis.measurement import Counts, Minute, Shift
+from tidegate.analysis.sight import FEWEST_EXPECTED
+
+#: A minute is settled where at most one execution in so many, of either version, has not ended.
+_ONE_OPEN_IN = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Executions:
+    """How many executions of one version started, and how many of those have ended by now, and how.
+
+    `bad` have failed or run out of time; `stopped` were stopped by somebody, which speaks for and against nobody.
+    """
+
+    started: int = 0
+    succeeded: int = 0
+    bad: int = 0
+    stopped: int = 0
+
+    @property
+    def trials(self) -> int:
+        """Those that ended by themselves."""
+        return self.succeeded + self.bad
+
+    @property
+    def unended(self) -> int:
+        """Those that have not ended: unknown, and never healthy."""
+        return max(0, self.started - self.trials - self.stopped)
+
+    @property
+    def settled(self) -> bool:
+        """Whether as good as all of them have ended."""
+        return self.unended * _ONE_OPEN_IN <= self.started
+
+    def __add__(self, other: Executions) -> Executions:
+        return Executions(
+            self.started + other.started,
+            self.succeeded + other.succeeded,
+            self.bad + other.bad,
+            self.stopped + other.stopped,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class StartMinute:
+    """What started in the minute from `at` on, in seconds since the epoch."""
+
+    at: float
+    stable: Executions = Executions()
+    candidate: Executions = Executions()
+
+    @property
+    def settled(self) -> bool:
+        """Whether the versions can be compared: whichever ends sooner when it fails would look worse before."""
+        return self.stable.settled and self.candidate.settled
+
+    @property
+    def measured(self) -> Minute:
+        """The minute as the judge reads one: trials and bad ends, or traffic of which nothing is known yet."""
+        return Minute(self.at, _counts(self.stable, self.settled), _counts(self.candidate, self.settled))
+
+
+def _counts(executions: Executions, settled: bool) -> Counts:
+    if not settled:
+        return Counts(executions.started, None, None, None, None) if executions.started else Counts()
+    return Counts(executions.trials, executions.bad)
+
+
+def beside(found: Iterable[StartMinute], counted: Iterable[Minute]) -> tuple[Minute, ...]:
+    """Executions by the minute, oldest first, and beside them what the user's own metrics have counted."""
+    minutes = {minute.at: minute.measured for minute in found}
+    for minute in counted:
+        started = minutes.get(minute.at, Minute(minute.at, Counts(), Counts()))
+        stable = replace(started.stable, others=minute.stable.others)
+        candidate = replace(started.candidate, others=minute.candidate.others)
+        minutes[minute.at] = replace(started, stable=stable, candidate=candidate)
+    return tuple(minutes[at] for at in sorted(minutes))
+
+
+def unsettled(found: Sequence[StartMinute], shifts: Sequence[Shift]) -> str:
+    """Why nothing is known of this step although executions of the candidate have started; "" where something is."""
+    since = shifts[-1].at if len(shifts) > 1 else 0.0
+    step = [minute for minute in found if minute.at >= since and minute.candidate.started]
+    if any(minute.settled and minute.candidate.trials for minute in step):
+        return ""
+    stable, candidate = total(step)
+    if candidate.started < FEWEST_EXPECTED:
+        return ""
+    return (
+        f"{candidate.unended:,} of {candidate.started:,} executions that started on the candidate have not ended, and"
+        f" {stable.unended:,} of {stable.started:,} on the stable version"
+    )
+
+
+def total(found: Iterable[StartMinute]) -> tuple[Executions, Executions]:
+    """All executions of the stable version, and of the candidate."""
+    stable, candidate = Executions(), Executions()
+    for minute in found:
+        stable, candidate = stable + minute.stable, candidate + minute.candidate
+    return stable, candidate

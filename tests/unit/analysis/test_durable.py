@@ -1,0 +1,81 @@
+"""Executions as trials: only what has ended, and only where both versions' have."""
+
+import pytest
+
+from tidegate.analysis.durable import Executions, StartMinute, total, unsettled
+from tidegate.analysis.measurement import Counts, Shift
+
+
+def test_a_stopped_execution_is_no_trial_and_not_unended():
+    executions = Executions(started=10, succeeded=6, bad=1, stopped=3)
+    assert (executions.trials, executions.unended) == (7, 0)
+
+
+def test_an_end_before_its_start_leaves_nothing_unended():
+    assert Executions(started=0, bad=1).unended == 0
+
+
+@pytest.mark.parametrize(
+    ("executions", "settled"),
+    [
+        (Executions(), True),
+        (Executions(100, 99), True),
+        (Executions(100, 98), False),
+        (Executions(99, 98), False),
+        (Executions(200, 190, 5, 3), True),
+    ],
+)
+def test_a_version_is_settled_where_as_good_as_all_have_ended(executions, settled):
+    assert executions.settled is settled
+
+
+@pytest.mark.parametrize("late", ["stable", "candidate"])
+def test_while_either_version_runs_on_the_minute_says_nothing(late):
+    """Whichever fails fast would look worse than one that succeeds slowly."""
+    ended, running = Executions(100, bad=100), Executions(100, succeeded=50)
+    minute = StartMinute(0, **{"stable": ended, "candidate": ended, late: running}).measured
+    for counts in (minute.stable, minute.candidate):
+        assert counts.requests == 100
+        assert not counts.complete
+
+
+def test_a_settled_minute_has_its_trials_and_its_bad_ends():
+    minute = StartMinute(60, Executions(900, 890, 5, 5), Executions(100, 97, 3)).measured
+    assert (minute.at, minute.stable, minute.candidate) == (60, Counts(895, 5), Counts(100, 3))
+
+
+def test_where_one_version_starts_nothing_there_is_no_traffic_of_it():
+    assert StartMinute(60, Executions(9, 8)).measured.candidate == Counts()
+
+
+RUNNING = Executions(20, succeeded=12)
+STEP = [Shift(0, 10.0), Shift(100, 50.0)]
+
+
+def test_a_step_of_which_nothing_has_settled_is_not_seen():
+    found = [StartMinute(120, Executions(80, 79), RUNNING), StartMinute(180, Executions(80, 79), RUNNING)]
+    assert unsettled(found, STEP) == (
+        "16 of 40 executions that started on the candidate have not ended, and 2 of 160 on the stable version"
+    )
+    assert unsettled([*found, StartMinute(240, Executions(80, 80), Executions(20, bad=20))], STEP) == ""
+
+
+def test_what_settled_at_another_weight_says_nothing_of_this_step():
+    before = StartMinute(60, Executions(80, 80), Executions(20, 20))
+    assert unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP)
+    assert unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP[:1]) == ""
+
+
+def test_a_few_executions_are_waited_for_in_silence():
+    assert unsettled([StartMinute(120, Executions(90), Executions(9))], STEP) == ""
+    assert unsettled([], STEP) == ""
+
+
+def test_a_minute_of_which_all_were_stopped_says_nothing():
+    found = [StartMinute(120, Executions(80, 80), Executions(20, stopped=20))]
+    assert unsettled(found, STEP).startswith("0 of 20 executions")
+
+
+def test_all_of_both_versions_are_summed():
+    found = [StartMinute(at, Executions(9, 9), Executions(1)) for at in (0, 60)]
+    assert total(found) == (Executions(18, 18), Executions(2))

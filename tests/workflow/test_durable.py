@@ -1,0 +1,186 @@
+"""A durable function is rolled out: its executions are counted by version, and are what is judged."""
+
+import json
+import re
+
+import pytest
+
+from sandbox.aws.dynamodb_rules import items_of
+from sandbox.aws.stack import client
+from sandbox.scenario import Scenario
+from sandbox.world import STARTED_AT, World
+from tests.brief import BRIEF
+
+REQUEST = {"function_name": "checkout", "alias_name": "live"}
+RULE = "tidegate-DurableExecutionsChanged"
+STABLE = ("1", {})
+
+
+def rule() -> str:
+    return client("events").describe_rule(Name=RULE)["State"]
+
+
+def recorded_cause(world) -> str:
+    """Why the one rollout ended, by its record."""
+    (found,) = [item for item in items_of(world.table_name) if item["record"]["S"].startswith("history#")]
+    return found["cause"]["S"]
+
+
+def durable(request=None, **scenario):
+    """A world whose target is durable; `function` adds to that."""
+    function = {"durable": True, **scenario.pop("function", {})}
+    return World(Scenario.of({**scenario, "function": function}), {**REQUEST, **(request or {})})
+
+
+def ended(world):
+    """How the rollout ended, once everything that follows has happened."""
+    end = world.follow(world.start())
+    world.settle()
+    return end
+
+
+def test_a_candidate_whose_executions_fail_is_rolled_back_although_no_invocation_fails():
+    with durable(candidate={"error_rate": 0.5}) as world:
+        end = ended(world)
+        assert end.at - STARTED_AT < 4 * 60
+        assert end.error == "RolledBack"
+        assert end.cause.startswith("candidate fails 52 % of 58 requests, stable 0.37 % of 542")
+        assert world.routing == STABLE
+        assert rule() == "DISABLED"
+
+
+def test_a_good_one_is_promoted_by_its_executions():
+    with durable() as world:
+        states = []
+        world.clock.at(STARTED_AT + 120, lambda: states.append(rule()), background=True)
+        end = ended(world)
+        output = json.loads(end.output)
+        assert (output["outcome"], output["proven_by"]) == ("promoted", ["errors"])
+        assert (states, rule()) == (["ENABLED"], "DISABLED")
+        assert world.boundary.calls["cloudwatch.GetMetricData"] == 1, "the day before, and no invocation after"
+
+
+def test_the_queue_is_left_in_peace_while_nothing_durable_is_rolled_out():
+    with World(Scenario.of({}), {**REQUEST, **BRIEF}) as world:
+        ended(world)
+        assert not [call for call in world.boundary.calls if call.startswith("events.") and call != "events.PutEvents"]
+        assert rule() == "DISABLED"
+
+
+def test_what_has_not_ended_is_not_healthy():
+    with durable(candidate={"hang": {"share": 0.3, "seconds": 3600}}) as world:
+        end = ended(world)
+        assert "executions that started on the candidate have not ended" in end.cause
+        assert {weights.get("2", 0) for _, (_, weights) in world.routings} == {0, 0.1}
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        {"error": "duplicated", "times": "always"},
+        {"error": "late", "seconds": 45, "times": "always"},
+        {"error": "lost", "times": 200},
+    ],
+    ids=lambda fault: fault["error"],
+)
+def test_events_that_go_astray_change_no_verdict(fault):
+    with durable(candidate={"error_rate": 0.2}, faults=[{"event": "durable", **fault}]) as world:
+        assert ended(world).error == "RolledBack"
+        assert "worse than tolerated" in world.executions[next(iter(world.executions))].cause
+
+
+def test_without_any_event_the_rollout_is_blind_and_holds():
+    with durable(faults=[{"event": "durable", "error": "lost", "times": "always"}]) as world:
+        end = ended(world)
+        assert "nothing could be seen: no request of either version is counted" in end.cause
+        assert world.routing == STABLE
+
+
+def test_a_counter_that_crashes_counts_what_comes_again():
+    faults = [{"handler": "count_durable", "error": "crash", "times": 3}]
+    with durable(candidate={"error_rate": 0.5}, faults=faults) as world:
+        assert "worse than tolerated" in ended(world).cause
+
+
+def test_a_rule_that_is_throttled_is_enabled_at_the_next_try():
+    with durable(faults=[{"call": "events.EnableRule", "error": "ThrottlingException", "times": 5}]) as world:
+        assert ended(world).status == "SUCCEEDED"
+
+
+def test_a_rule_that_may_not_be_enabled_leaves_the_rollout_blind_and_its_plan_says_so():
+    fault = {"call": "events.EnableRule", "error": "AccessDeniedException", "times": "always"}
+    with durable(faults=[fault]) as world:
+        end = ended(world)
+        (started,) = [event for event in world.eventbridge.put if event["detail-type"] == "RolloutStarted"]
+        warning = started["detail"]["plan"]["warnings"][-1]
+        assert warning.startswith("executions cannot be counted, so none is judged")
+        assert "nothing could be seen" in end.cause
+
+
+def test_a_rule_that_an_update_of_the_stack_disables_is_enabled_by_the_next_sweep():
+    with durable(candidate={"error_rate": 0.02}) as world:
+        world.clock.at(STARTED_AT + 60, lambda: client("events").disable_rule(Name=RULE), background=True)
+        states = []
+        world.clock.at(STARTED_AT + 125, lambda: states.append(rule()), background=True)
+        ended(world)
+        assert (states, rule()) == (["ENABLED"], "DISABLED")
+        assert any("somebody had disabled the rule" in line for line in world.runtime.logs)
+
+
+def test_the_last_of_two_rollouts_disables_the_rule():
+    second = {"at_second": 300, "do": "start_execution"}
+    with durable(candidate={"error_rate": 0.5}, timeline=[second]) as world:
+        ended(world)
+        assert len(world.executions) == 2
+        assert rule() == "DISABLED"
+
+
+def test_executions_of_minutes_are_waited_for():
+    with durable(function={"execution_seconds": 200}, candidate={"error_rate": 0.5}) as world:
+        end = ended(world)
+        assert "worse than tolerated" in end.cause
+        assert {weights.get("2", 0) for _, (_, weights) in world.routings} == {0, 0.1}
+
+
+def test_with_the_judge_off_nothing_is_counted():
+    with durable({"health": {"judge": False}, **BRIEF}) as world:
+        ended(world)
+        assert not world.boundary.calls["events.EnableRule"]
+
+
+LISTED = (
+    "aws lambda list-durable-executions-by-function --region us-east-1 --function-name checkout --qualifier 2"
+    " --statuses RUNNING lists them, stop-durable-execution stops one"
+)
+
+
+def test_a_rollback_names_the_executions_that_go_on_and_stops_none():
+    with durable(function={"execution_seconds": 60}, candidate={"error_rate": 0.5}) as world:
+        end = ended(world)
+        said = r"; (\d+) executions go on, on version 2 \((order-\d+, order-\d+, order-\d+, …)\): "
+        ((number, _),) = re.findall(said, end.cause)
+        assert int(number) == len(world.durable.running("2", end.at - 0.2))
+        assert end.cause.endswith(LISTED)
+        assert recorded_cause(world) == end.cause
+        assert not [call for call in world.boundary.calls if "Stop" in call]
+
+
+def test_more_than_a_hundred_are_not_counted():
+    with durable(function={"execution_seconds": 3600}, candidate={"hang": {"share": 0.1, "seconds": 90}}) as world:
+        assert "; at least 100 executions go on, on version 2 (order-" in ended(world).cause
+
+
+@pytest.mark.parametrize("error", ["AccessDeniedException", "ThrottlingException", "ConnectTimeoutError"])
+def test_who_cannot_list_them_rolls_back_all_the_same(error):
+    fault = {"call": "lambda.ListDurableExecutionsByFunction", "error": error, "times": "always"}
+    with durable(candidate={"error_rate": 0.5}, faults=[fault]) as world:
+        end = ended(world)
+        assert end.error == "RolledBack"
+        assert "go on" not in end.cause
+        assert world.routing == STABLE
+
+
+def test_a_rollback_of_any_other_function_lists_nothing():
+    with World(Scenario.of({"candidate": {"error_rate": 0.5}}), REQUEST) as world:
+        assert ended(world).error == "RolledBack"
+        assert not world.boundary.calls["lambda.ListDurableExecutionsByFunction"]

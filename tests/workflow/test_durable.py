@@ -10,6 +10,7 @@ from sandbox.aws.stack import client
 from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
 from tests.brief import BRIEF
+from tidegate.ending.outcome import Outcome
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 RULE = "tidegate-DurableExecutionsChanged"
@@ -44,7 +45,7 @@ def test_a_candidate_whose_executions_fail_is_rolled_back_although_no_invocation
         end = ended(world)
         assert end.at - STARTED_AT < 4 * 60
         assert end.error == "RolledBack"
-        assert end.cause.startswith("candidate fails 52 % of 58 requests, stable 0.37 % of 542")
+        assert end.cause.startswith("candidate fails 52 % of 58 executions, stable 0.37 % of 542")
         assert world.routing == STABLE
         assert rule() == "DISABLED"
 
@@ -55,7 +56,7 @@ def test_a_good_one_is_promoted_by_its_executions():
         world.clock.at(STARTED_AT + 120, lambda: states.append(rule()), background=True)
         end = ended(world)
         output = json.loads(end.output)
-        assert (output["outcome"], output["proven_by"]) == ("promoted", ["errors"])
+        assert (output["outcome"], output["proven_by"]) == ("promoted", ["durable_failures"])
         assert (states, rule()) == (["ENABLED"], "DISABLED")
         assert world.boundary.calls["cloudwatch.GetMetricData"] == 1, "the day before, and no invocation after"
 
@@ -184,3 +185,24 @@ def test_a_rollback_of_any_other_function_lists_nothing():
     with World(Scenario.of({"candidate": {"error_rate": 0.5}}), REQUEST) as world:
         assert ended(world).error == "RolledBack"
         assert not world.boundary.calls["lambda.ListDurableExecutionsByFunction"]
+
+
+def test_its_executions_may_be_named_with_what_is_tolerated_of_them(tell):
+    asked = {"health": {"judge": {"metrics": [{"name": "durable_failures", "max_increase_percent": 20}]}}}
+    story = tell(asked, function={"durable": True}, candidate={"error_rate": 0.05}, stable={"error_rate": 0.0})
+    assert story.outcome is Outcome.PROMOTED
+
+
+def test_executions_of_a_function_that_has_none_are_refused(tell):
+    story = tell({"health": {"judge": {"metrics": ["durable_failures"]}}})
+    assert story.outcome is Outcome.REJECTED
+    assert "durable_failures counts executions, and checkout is no durable function" in story.cause
+
+
+def test_metrics_of_the_users_are_judged_beside_its_executions(tell):
+    told = {"namespace": "Shop", "name": "OrdersFailed", "counts": "answered_errors", "version_dimension": "version"}
+    series = {"namespace": "Shop", "metric": "OrdersFailed", "dimensions": {"version": "{version}"}}
+    asked = {"health": {"judge": {"metrics": ["durable_failures", {"name": "orders failed", "bad": series}]}}}
+    story = tell(asked, function={"durable": True}, metrics=[told], candidate={"answered_error_rate": 0.5})
+    assert story.outcome is Outcome.ROLLED_BACK
+    assert "orders failed: candidate " in story.cause

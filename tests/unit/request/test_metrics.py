@@ -80,7 +80,8 @@ def test_a_preset_stands_for_a_metric_that_aws_publishes_by_version():
         ({**ORDERS, "max_ratio": 0.5}, "must be at least 1"),
         ({**ORDERS, "totals": BAD}, "unknown key (did you mean total?)"),
         ({"name": "x", "bad": {**BAD, "dimension": {}}}, "unknown key (did you mean dimensions?)"),
-        ("url_4xx", "must be an object, or one of url_5xx"),
+        ("url_4xx", "must be an object, or one of durable_failures, url_5xx in quotes"),
+        ({**ORDERS, "name": "durable_failures"}, "durable_failures is counted by events"),
         (7, "must be an object, or one of"),
     ],
 )

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import repeat
 from typing import Final, NamedTuple
 
 #: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
@@ -124,22 +125,26 @@ def log_wealth(
     tolerance: Tolerance,
     dispersions: Iterable[float],
     bursts: Iterable[bool],
-    settled: Iterable[bool] | None = None,
+    whole: Iterable[bool] | None = None,
+    allowances: Iterable[float] | None = None,
 ) -> list[float]:
     """The logarithm of the wealth after each minute; None is a minute without a bet.
 
-    A catastrophe lifts the cap, and outweighs a burst, once its minute has settled: a version's failures may be there
-    before its successes.
+    A catastrophe lifts the cap, and outweighs a burst, once its minute is `whole`: a version's failures may be there
+    before its successes. `allowances` are what the candidate may fail beyond the tolerance in each minute, as a share:
+    a higher edge is a weaker claim, against which the same bets are fair.
 
     Dividing ln e by a dispersion of at least 1 that is known before the minute keeps it an e-value (Jensen), and a
     minute that is a shared burst may only cost.
     """
     path: list[float] = []
     total, stakes = 0.0, list(STAKES)
-    old_enough = [True] * len(rows) if settled is None else settled
-    for tally, dispersion, burst, final in zip(rows, dispersions, bursts, old_enough, strict=True):
+    every = repeat(True) if whole is None else whole
+    edges = repeat(0.0) if allowances is None else allowances
+    for tally, dispersion, burst, final, more in zip(rows, dispersions, bursts, every, edges, strict=False):
         if tally is not None:
-            most, pays = _against_harmless(tally, tolerance, dispersion)
+            edge = Tolerance(tolerance.max_ratio, tolerance.max_increase + more) if more else tolerance
+            most, pays = _against_harmless(tally, edge, dispersion)
             worth = [stake * pay for stake, pay in zip(stakes, pays, strict=True)]
             together = math.fsum(worth)
             kept = (1 - SHARE) / together
@@ -211,7 +216,7 @@ class _Clearing:
 
     def wealth(self, delta: float) -> float:
         """The logarithm of the wealth of a plain mixture against "the excess is delta or more"."""
-        return _log_sum([gain + delta * slope for gain, slope in zip(self.gains, self.slopes, strict=True)]) - math.log(
+        return log_sum([gain + delta * slope for gain, slope in zip(self.gains, self.slopes, strict=True)]) - math.log(
             len(self.gains)
         )
 
@@ -227,7 +232,7 @@ def _summed(rows: Sequence[Tally | None], tolerance: Tolerance) -> tuple[float, 
     return tuple(map(math.fsum, zip(*each, strict=True))) if each else (0.0,) * len(CLEARING_BETS)
 
 
-def _log_sum(logs: Sequence[float]) -> float:
+def log_sum(logs: Sequence[float]) -> float:
     """ln Σ exp(log), without overflow."""
     highest = max(logs)
     return highest + math.log(sum(math.exp(one - highest) for one in logs))

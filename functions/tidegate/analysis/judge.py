@@ -36,6 +36,7 @@ from tidegate.analysis.e_process import (
     Tolerance,
     dispersions,
     excess_bound,
+    log_sum,
     log_wealth,
 )
 from tidegate.analysis.metric import (
@@ -73,6 +74,8 @@ QUIET_LOG_WEALTH: Final = math.log(2)
 SUSPICION: Final = 0.02
 #: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven.
 HINT: Final = 0.1
+#: Of the wealth on a metric that warms up so much bets from the first minute on.
+WARMING_STAKE: Final = 0.25
 #: What has come so far on its way to a conviction is worth a line in a report.
 SPEAKS: Final = 0.5
 #: The last minutes are told beside the whole, which would drown them in a long rollout.
@@ -154,7 +157,9 @@ class Row:
     `tally` is None where a count is missing although there was traffic: it speaks for and against nobody. `comparable`
     is False while the candidate warms up, and where one version only replaced the other. `throttled`: requests were
     turned away, of whichever version. `in_step`: it began at the present weight. `settled`: it is old enough to acquit
-    on. `minutes`: where requests are rare, it is so many of them.
+    on. `whole`: so many of the candidate's requests are there that its failures did not come alone. `minutes`: where
+    requests are rare, it is so many of them. `allowance`: so much more than is tolerated is usual in it, as a share;
+    None where it is compared as all others.
     """
 
     tally: Tally | None
@@ -163,11 +168,18 @@ class Row:
     in_step: bool = True
     settled: bool = True
     minutes: int = 1
+    whole: bool = True
+    allowance: float | None = None
 
     @property
     def evidence(self) -> Tally | None:
         """The tally where it counts as evidence."""
         return self.tally if self.comparable else None
+
+    @property
+    def bet(self) -> Tally | None:
+        """The tally where harm may be betted on: also of a minute that is too unusual to acquit on."""
+        return self.tally if self.comparable or self.allowance is not None else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,18 +295,18 @@ def examine(
     """
     metric = judge.judged()[name]
     tolerance, share = metric.tolerance, math.log(metric.budget)
-    bets = [row.evidence for row in rows]
-    bursts, spread = shared_bursts(rows, baseline), dispersions(bets)
-    old_enough = [row.settled for row in rows]
-    worse = [share + one for one in log_wealth(bets, NO_WORSE, spread, bursts, old_enough)]
-    intolerable = [share + one for one in log_wealth(bets, tolerance, spread, bursts, old_enough)]
+    bursts, spread = shared_bursts(rows, baseline), dispersions([row.evidence for row in rows])
+    worse, intolerable = ([share + one for one in _wealth(rows, key, spread, bursts)] for key in (NO_WORSE, tolerance))
     needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)
     latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
     quiet, burst = latest[1] < QUIET_LOG_WEALTH, any(bursts[-BURST_RECENT:])
     step = [row.evidence for row in rows if row.in_step and row.settled]
     settled = [row.evidence for row in rows if row.settled]
-    compared = [(row, tally) for row in rows if (tally := row.evidence) and tally.stable and tally.candidate]
+    convicted_at = _convicted_at(rows, worse, intolerable, needed)
+    warming = convicted_at is not None and not rows[convicted_at].comparable
+    told = [(row, row.bet if warming else row.evidence) for row in rows]
+    compared = [(row, tally) for row, tally in told if tally and tally.stable and tally.candidate]
     return Evidence(
         metric=metric,
         minutes=sum(row.minutes for row, _ in compared),
@@ -309,7 +321,7 @@ def examine(
         intolerable_peak=max(intolerable, default=0.0),
         worse_needed=needed[0],
         intolerable_needed=needed[1],
-        convicted_at=_convicted_at(rows, worse, intolerable, needed),
+        convicted_at=convicted_at,
         suspected=bad >= FEWEST_BAD and latest[0] >= -math.log(SUSPICION) and not quiet,
         hinted=bad >= FEWEST_BAD and latest[0] >= -math.log(HINT) and not quiet,
         quiet=quiet,
@@ -322,6 +334,22 @@ def examine(
         and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase,
         excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
     )
+
+
+def _wealth(rows: Sequence[Row], key: Tolerance, spread: Sequence[float], bursts: Sequence[bool]) -> list[float]:
+    """The wealth against one claim: most of it bets where both versions are warm, a part in every minute.
+
+    A mixture of e-processes is one, too. Each keeps what the other loses: while a version warms up only great harm
+    pays, and a little costs what would find it later.
+    """
+    whole = [row.whole for row in rows]
+    warm = log_wealth([row.evidence for row in rows], key, spread, bursts, whole)
+    if all(row.allowance is None for row in rows):
+        return warm
+    allowances = [row.allowance or 0.0 for row in rows]
+    ever = log_wealth([row.bet for row in rows], key, spread, bursts, whole, allowances)
+    parts = math.log1p(-WARMING_STAKE), math.log(WARMING_STAKE)
+    return [log_sum([parts[0] + one, parts[1] + other]) for one, other in zip(warm, ever, strict=True)]
 
 
 def _recent(compared: Sequence[tuple[Row, Tally]]) -> tuple[int, ...]:

@@ -15,6 +15,10 @@ from tidegate.routing import ALL_PERCENT
 
 #: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late.
 SETTLED_AGE_SECONDS: Final = 120
+#: A minute that has so much of what is to be expected of the candidate is no mere handful of failures that came first.
+LEAST_SHARE: Final = 0.5
+#: While a version warms up, so many more of its requests may be slow: a share.
+WARM_UP_ALLOWANCE: Final = 0.1
 #: Evidence is spread anew after each row, at a price: so a row is closed once it has so many requests of both versions,
 #: which says nothing of how many failed, or has lasted so long.
 ROW_REQUESTS: Final = 10
@@ -31,6 +35,7 @@ class Place:
     throttled: bool
     in_step: bool
     settled: bool
+    whole: bool
 
     @classmethod
     def of(cls, minute: Minute, shifts: Sequence[Shift], now: float) -> Self:
@@ -40,20 +45,43 @@ class Place:
             for before, after in pairwise([Shift(0.0, 0.0), *shifts])
         )
         served = minute.stable.requests + minute.candidate.requests + minute.throttled
+        settled = minute.end + SETTLED_AGE_SECONDS <= now
         return cls(
             minute,
             _last_increase(minute, shifts),
             replaced,
             throttled=minute.throttled > BURST_THROTTLED * served,
             in_step=minute.at >= shifts[-1].at,
-            settled=minute.end + SETTLED_AGE_SECONDS <= now,
+            settled=settled,
+            whole=settled or _has_its_share(minute, shifts),
         )
 
     def row(self, metric: Judged) -> Row:
         """One metric's row of the judge's table."""
         warm = self.minute.at >= self.increased_at + metric.warm_up_seconds
-        tally = _tally(metric.name, self.minute)
-        return Row(tally, warm and not self.replaced, self.throttled, self.in_step, self.settled)
+        warming = not warm and not self.replaced and metric.proves
+        return Row(
+            _tally(metric.name, self.minute),
+            warm and not self.replaced,
+            self.throttled,
+            self.in_step,
+            self.settled,
+            whole=self.whole,
+            allowance=WARM_UP_ALLOWANCE if warming else None,
+        )
+
+
+def _has_its_share(minute: Minute, shifts: Sequence[Shift]) -> bool:
+    """Whether the candidate has at least half of the requests that its weight makes of the stable version's."""
+    ends = [*(shift.at for shift in shifts[1:]), minute.end]
+    spans = [
+        (max(0.0, min(end, minute.end) - max(shift.at, minute.at)), shift.weight_percent / ALL_PERCENT)
+        for shift, end in zip(shifts, ends, strict=True)
+    ]
+    weight = sum(seconds * share for seconds, share in spans) / minute.seconds
+    if any(seconds and share >= 1 for seconds, share in spans):
+        return False
+    return minute.candidate.requests >= LEAST_SHARE * minute.stable.requests * weight / (1 - weight) > 0
 
 
 def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
@@ -79,7 +107,7 @@ def long_enough(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence
 
     def place(pair: tuple[Minute, Row]) -> tuple[object, ...]:
         minute, row = pair
-        return max(begin for begin in begins if begin <= minute.at), row.comparable, row.tally is None
+        return max(begin for begin in begins if begin <= minute.at), row.comparable, row.allowance, row.tally is None
 
     for _, group in groupby(zip(minutes, rows, strict=True), key=place):
         for part in _closed(group):
@@ -113,5 +141,6 @@ def _one_row(part: Sequence[Row]) -> Row:
         tally=together if tallies else None,
         throttled=any(row.throttled for row in part),
         settled=all(row.settled for row in part),
+        whole=all(row.whole for row in part),
         minutes=len(part),
     )

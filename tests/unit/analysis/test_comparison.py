@@ -127,6 +127,23 @@ def test_after_each_increase_slow_requests_warm_up_for_two_minutes_and_errors_do
     assert (errors.minutes, slow.minutes) == (10, 6)
 
 
+def test_a_catastrophe_is_believed_after_a_minute_where_the_candidate_has_its_share():
+    """Where most of the candidate's requests are there, its failures did not come alone."""
+    whole, part = minutes((counts(5_400), counts(600, 600))), minutes((counts(5_400), counts(200, 200)))
+    assert findings(heard(whole, now=120))["errors"] is Finding.HARMFUL
+    assert findings(heard(part, now=120))["errors"] is not Finding.HARMFUL
+    assert findings(heard(part, now=180))["errors"] is Finding.HARMFUL
+
+
+def test_great_slowness_convicts_from_the_first_minute_on():
+    slowly = minutes(*[(counts(5_400), counts(600, slow=300))] * 2)
+    verdict = heard(slowly)
+    assert findings(verdict)["slow"] is Finding.HARMFUL
+    assert "candidate is slow in 50 % of 1,200 requests" in str(verdict.checks()[1])
+    warmer = minutes(*[(counts(5_400), counts(600, slow=40))] * 2)
+    assert findings(heard(warmer))["slow"] is Finding.UNKNOWN
+
+
 def test_a_decrease_needs_no_warm_up():
     _, slow = heard(GOOD[:10], (Shift(0.5, 50.0), Shift(300.5, 10.0))).evidence
     assert slow.minutes == 8

@@ -287,10 +287,30 @@ def test_a_catastrophe_is_the_candidates_whatever_is_throttled():
     assert examine(ERRORS, [Row(Tally(900, 100, 0, 100), throttled=True)], Judge()).convicted_at == 0
 
 
-def test_a_catastrophe_is_believed_once_its_minute_has_settled():
+def test_a_catastrophe_is_believed_once_its_minute_is_whole():
     """The candidate's failures may have arrived before its successes, or the stable version's failures after them."""
-    assert examine(ERRORS, rows((540, 60, 0, 60), settled=False), Judge()).convicted_at is None
-    assert examine(ERRORS, rows((540, 60, 0, 60)), Judge()).convicted_at == 0
+    assert examine(ERRORS, rows((540, 60, 0, 60), settled=False, whole=False), Judge()).convicted_at is None
+    assert examine(ERRORS, rows((540, 60, 0, 60), settled=False), Judge()).convicted_at == 0
+
+
+def test_what_is_usual_while_a_version_warms_up_is_no_evidence_and_what_is_not_convicts():
+    def warming(*tallies):
+        return examine("slow", rows(*tallies, comparable=False, allowance=0.1), Judge())
+
+    usual = warming(*[(5_400, 600, 54, 60)] * 10)
+    assert (usual.convicted_at, usual.suspected, usual.minutes) == (None, False, 0)
+    great = warming(*[(5_400, 600, 54, 300)] * 3)
+    assert great.convicted_at is not None
+    assert (great.minutes, great.candidate_bad) == (3, 900)
+
+
+def test_a_warm_up_costs_little_of_what_finds_a_small_harm_later():
+    """A part of the wealth bets while the version warms up: what the rest has is worth ln (4/3) less at most."""
+    later = [(5_400, 600, 54, 14)] * 8
+    alone = examine("slow", rows(*later), Judge())
+    begun = rows(*[(5_400, 600, 54, 30)] * 2, comparable=False, allowance=0.1)
+    after = examine("slow", [*begun, *rows(*later)], Judge())
+    assert alone.worse - after.worse <= math.log(4 / 3) + 1e-9
 
 
 def test_after_a_long_outage_the_next_one_is_a_burst_again():

@@ -331,7 +331,7 @@ class Clock:
 
 
 def _taken() -> threading.Lock:
-    """A lock as what is handed over: one thread waits to acquire it, and another one releases it. A semaphore is slower."""
+    """A lock to hand over: one thread waits to acquire it, and another one releases it. A semaphore is slower."""
     lock = threading.Lock()
     lock.acquire()
     return lock

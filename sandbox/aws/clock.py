@@ -108,7 +108,7 @@ class Actor:
         self._ended = False
         self._error: BaseException | None = None
         self._due: Handle | None = None
-        self._baton = threading.Semaphore(0)
+        self._baton = _taken()
         self._thread = threading.Thread(target=copy_context().run, args=(self._live,), name=name, daemon=True)
 
     def kill(self) -> None:
@@ -162,7 +162,7 @@ class Clock:
         self._foreground = 0
         self._actors: list[Actor] = []
         self._here = threading.local()
-        self._returned = threading.Semaphore(0)
+        self._returned = _taken()
         self._driving = False
         self._around: Process | None = None
         self._driver = threading.get_ident()
@@ -328,6 +328,13 @@ class Clock:
         self._surround(None)
         self._due.clear()
         self._foreground = 0
+
+
+def _taken() -> threading.Lock:
+    """A lock to hand over: one thread waits to acquire it, and another one releases it. A semaphore is slower."""
+    lock = threading.Lock()
+    lock.acquire()
+    return lock
 
 
 def _never() -> bool:

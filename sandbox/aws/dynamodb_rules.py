@@ -14,6 +14,7 @@ from unittest.mock import patch
 from moto.dynamodb.models import dynamodb_backends
 from moto.dynamodb.models.dynamo_type import DynamoType, Item, LimitedSizeDict
 
+from sandbox.aws import dynamodb_quick
 from sandbox.aws.boundary import AwsError, Boundary, Params, Proceed, Response
 from sandbox.aws.clock import Clock
 from sandbox.aws.past import Past
@@ -42,6 +43,7 @@ class DynamoDbRules:
         self._stale_seconds = stale_seconds
         self._answered: dict[str, Response] = {}
         self._past: defaultdict[str, Past[Moto]] = defaultdict(Past)
+        dynamodb_quick.serve(boundary)
         boundary.correct("dynamodb.PutItem", self._put_item)
         boundary.correct("dynamodb.UpdateItem", self._update_item)
         boundary.correct("dynamodb.TransactWriteItems", self._transact_write_items)

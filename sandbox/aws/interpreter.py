@@ -87,8 +87,9 @@ class Interpreter:
         self._functions = jsonata.functions(self._random)
 
     def serve(self, boundary: Boundary) -> None:
-        """Answer the call that moto does not know: RedriveExecution."""
+        """Answer the call that moto does not know, RedriveExecution, and the one that is asked most."""
         boundary.serve("stepfunctions.RedriveExecution", self._redrive_execution)
+        boundary.serve("stepfunctions.DescribeExecution", self._describe_execution)
 
     @contextmanager
     def installed(self) -> Iterator[None]:
@@ -134,7 +135,6 @@ class Interpreter:
         yield Execution, "stop", _method(self._stop)
         yield BaseExecutionWorkerCommunication, "terminated", _method(self._ended)
         yield StepFunctionResponse, "stop_execution", _stop_execution
-        yield StepFunctionResponse, "describe_execution", _method(self._describe_execution)
         yield StepFunctionResponse, "get_execution_history", get_execution_history
 
     def _language(self) -> Iterator[tuple[Any, str, Any]]:
@@ -232,12 +232,8 @@ class Interpreter:
 
     def _redrive_execution(self, params: dict[str, Any]) -> dict[str, Any]:
         """RedriveExecution: only what failed, was stopped or timed out goes on."""
-        arn, now = params["executionArn"], datetime.now(UTC)
-        try:
-            execution = stepfunctions_parser_backends[ACCOUNT_ID][REGION].describe_execution(arn)
-        except ExecutionDoesNotExist as error:
-            raise AwsError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'") from error
-        redrives, token = self._redrives[arn], params.get("clientToken")
+        execution, now = _known(params["executionArn"]), datetime.now(UTC)
+        redrives, token = self._redrives[execution.exec_arn], params.get("clientToken")
         if answered := redrives.answered(token, now):
             return {"redriveDate": answered}
         if refused := _not_redrivable(execution):
@@ -312,16 +308,16 @@ class Interpreter:
             }
         )
 
-    def _describe_execution(self, response: Moto) -> ActionResult:
-        """Every end has a stop date, and an output is JSON, also where it is a string."""
-        execution = response.stepfunction_backend.describe_execution(response._get_param("executionArn"))
+    def _describe_execution(self, params: dict[str, Any]) -> dict[str, Any]:
+        """DescribeExecution: every end has a stop date, and an output is JSON, also where it is a string."""
+        execution = _known(params["executionArn"])
         shown = {
             "executionArn": execution.exec_arn,
             "stateMachineArn": execution.state_machine_arn,
             "name": execution.name,
             "status": execution.status,
-            "startDate": execution.start_date,
-            "stopDate": execution.stop_date,
+            "startDate": _to_milliseconds(execution.start_date),
+            "stopDate": _to_milliseconds(execution.stop_date),
             "input": execution.execution_input,
             "inputDetails": {"included": True},
             "error": execution.error,
@@ -330,7 +326,7 @@ class Interpreter:
         }
         if execution.exec_status == ExecutionStatus.SUCCEEDED:
             shown |= {"output": jsonata.as_json(execution.output), "outputDetails": {"included": True}}
-        return ActionResult({key: value for key, value in shown.items() if value is not None})
+        return {key: value for key, value in shown.items() if value is not None}
 
     # --- JSONata ------------------------------------------------------------------------------------------------------
 
@@ -426,6 +422,18 @@ def _stop_execution(response: Moto) -> ActionResult:
     return ActionResult({"stopDate": execution.stop_date})
 
 
+def _known(arn: str) -> Moto:
+    """The execution.
+
+    Raises:
+        AwsError: ExecutionDoesNotExist.
+    """
+    try:
+        return stepfunctions_parser_backends[ACCOUNT_ID][REGION].describe_execution(arn)
+    except ExecutionDoesNotExist as error:
+        raise AwsError("ExecutionDoesNotExist", f"Execution Does Not Exist: '{arn}'") from error
+
+
 def _context(env: Moto) -> dict[str, Any]:
     """What `$states.context.Execution` holds."""
     context: dict[str, Any] = env.states.context_object.context_object_data["Execution"]
@@ -434,6 +442,11 @@ def _context(env: Moto) -> dict[str, Any]:
 
 def _not_redrivable(execution: Moto) -> str | None:
     return redrive.refusal(execution.status, execution.stop_date, len(events_of(execution)), datetime.now(UTC))
+
+
+def _to_milliseconds(moment: datetime | None) -> datetime | None:
+    """A moment as the API has it."""
+    return moment and moment.replace(microsecond=moment.microsecond // _MILLISECONDS * _MILLISECONDS)
 
 
 def _milliseconds(moment: datetime) -> int:

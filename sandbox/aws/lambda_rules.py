@@ -392,14 +392,17 @@ class LambdaRules:
         return response
 
     def _get_alias(self, params: Params, proceed: Proceed) -> Response:
-        return _alias_shown(proceed(), self._of(function_name(params)).aliases.get(params["Name"]))
+        """As it is kept here; moto refuses one that nobody made."""
+        name, alias_name = function_name(params), params["Name"]
+        alias = self._of(name).aliases.get(alias_name)
+        return _alias_shown(_named(name, alias_name), alias) if alias else proceed()
 
     def _recall_alias(self, params: Params, _: Proceed, moment: float) -> Response:
         name, alias_name = function_name(params), params["Name"]
-        arn, alias = f"{FUNCTION_ARN}{name}:{alias_name}", _then(self._past_aliases, (name, alias_name), moment)
+        named, alias = _named(name, alias_name), _then(self._past_aliases, (name, alias_name), moment)
         if alias is None:
-            raise AwsError("ResourceNotFoundException", f"Cannot find alias arn: {arn}", status=404)
-        return _alias_shown({"AliasArn": arn, "Name": alias_name}, alias)
+            raise AwsError("ResourceNotFoundException", f"Cannot find alias arn: {named['AliasArn']}", status=404)
+        return _alias_shown(named, alias)
 
     def _list_aliases(self, params: Params, proceed: Proceed) -> Response:
         response, aliases = proceed(), self._of(function_name(params)).aliases
@@ -408,6 +411,10 @@ class LambdaRules:
     def _tell(self, function: str, alias: str) -> None:
         for listener in self._listeners:
             listener(function, alias)
+
+
+def _named(function: str, alias: str) -> dict[str, Any]:
+    return {"AliasArn": f"{FUNCTION_ARN}{function}:{alias}", "Name": alias}
 
 
 def _alias_shown(response: dict[str, Any], alias: Alias | None) -> dict[str, Any]:

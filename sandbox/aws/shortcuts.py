@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import moto.core.models
 import moto.core.responses
 from botocore.awsrequest import AWSPreparedRequest
+from botocore.loaders import JSONFileLoader
 from botocore.signers import RequestSigner
 from botocore.useragent import UserAgentString
 from moto import backend_index, backends
@@ -63,6 +64,13 @@ def _user_agent(agent: UserAgentString) -> str:
 
 def _unsigned(*_: Any, **__: Any) -> None:
     """Nobody here checks a signature: who calls is known (`boundary.identity`)."""
+
+
+def _file_loaded(loader: JSONFileLoader, path: str) -> Any:
+    """A service's model, for every session of this process: sessions add to it what another one added already."""
+    if path not in _FILES:
+        _FILES[path] = _LOAD(loader, path)
+    return _FILES[path]
 
 
 def _projected(item: Item, expressions: list[list[str]]) -> Item:
@@ -143,6 +151,8 @@ _FIND_KEYS = XFormedAttributePicker.get_possible_keys
 _KEYS: dict[Any, tuple[str, ...]] = {}
 _DESCRIBE = UserAgentString.to_string
 _AGENTS: WeakKeyDictionary[UserAgentString, str] = WeakKeyDictionary()
+_LOAD = JSONFileLoader.load_file
+_FILES: dict[str, Any] = {}
 _PROJECT = Item.project
 
 _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
@@ -159,6 +169,7 @@ _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
     (moto.core.models, "RESPONSES_METHODS", ()),
     (UserAgentString, "to_string", _user_agent),
     (RequestSigner, "sign", _unsigned),
+    (JSONFileLoader, "load_file", _file_loaded),
 )
 
 

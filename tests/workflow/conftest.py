@@ -1,5 +1,6 @@
 """How a workflow test tells its story: the real template, state machine and handlers, in the sandbox."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -10,6 +11,9 @@ from sandbox.story import Story, play
 
 Tell = Callable[..., Story]
 
+#: What was told already: a story depends on its words and its seed alone (tests/sandbox/test_story.py).
+_TOLD: dict[str, Story] = {}
+
 
 @pytest.fixture
 def tell() -> Tell:
@@ -17,6 +21,9 @@ def tell() -> Tell:
 
     def play_story(request: object | None = None, *, whole: object = ..., seed: int = 0, **scenario: Any) -> Story:
         asked = {"function_name": "checkout", "alias_name": "live", **(request or {})} if whole is ... else whole
-        return play(asked, Scenario.of(scenario), seed)
+        words = json.dumps([asked, scenario, seed])
+        if words not in _TOLD:
+            _TOLD[words] = play(asked, Scenario.of(scenario), seed)
+        return _TOLD[words]
 
     return play_story

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from tidegate.analysis.last_step import LastStepCheck, check_last_step
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 from tidegate.analysis.rate import Rate
 from tidegate.analysis.rows import long_enough
+from tidegate.frozen import frozen
 from tidegate.routing import ALL_PERCENT
 
 #: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a
@@ -50,7 +51,7 @@ _UNJUDGED: Final = Check(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final, Literal
+
+from tidegate.frozen import frozen
 
 MetricName = Literal["errors", "slow"]
 #: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
@@ -34,7 +35,7 @@ _KEPT_MINUTES: Final = 32_768
 CLEARANCE: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tolerance:
     """A candidate may fail `max_ratio` times the stable version's rate plus `max_increase` (a share: 0.001 is 0.1
     percentage points).
@@ -47,7 +48,7 @@ class Tolerance:
 NO_WORSE: Final = Tolerance(1.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tally:
     """One metric in one minute: requests of both versions, and how many of them were bad.
 
@@ -192,7 +193,7 @@ def excess_bound(rows: Sequence[Tally | None], max_ratio: float, confidence: flo
     return high
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Clearing:
     """Each clearing bet's ln e over some minutes, as gain + delta * slope: it is linear in delta."""
 

@@ -26,7 +26,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tidegate.analysis.e_process import (
@@ -40,6 +39,7 @@ from tidegate.analysis.e_process import (
     log_wealth,
 )
 from tidegate.analysis.rate import Rate
+from tidegate.frozen import frozen
 
 #: Fewer bad requests than this convict nobody.
 FEWEST_BAD: Final = 3
@@ -73,7 +73,7 @@ PROVEN_MOST, PROVEN_LEAST = 0.01, 0.001
 TOLERATED_ERRORS, TOLERATED_SLOW = Tolerance(1.2, 0.001), Tolerance(1.25, 0.002)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judge:
     """What is judged, and how often the judge may be wrong; a metric is None where it is not judged."""
 
@@ -88,7 +88,7 @@ class Judge:
         return {name: tolerance for name, tolerance in both.items() if tolerance is not None}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One metric's minute as the judge reads it.
 
@@ -111,7 +111,7 @@ class Row:
         return self.tally if self.comparable else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """What one metric says. Wealths are natural logarithms, and hold the metric's share of the error budgets already.
 

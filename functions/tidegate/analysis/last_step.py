@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tidegate.analysis.e_process import MetricName, Tally, log_wealth
 from tidegate.analysis.judge import FEWEST_BAD, QUIET_LOG_WEALTH, Judge, Row, served
 from tidegate.analysis.rate import Rate
+from tidegate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastStepCheck:
     """The last step against the rate known before. Wealths as in `Evidence`; a trip asks for a comparison."""
 

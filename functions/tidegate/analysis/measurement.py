@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Literal, Self
 
+from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
 _HOUR_SECONDS = 3600
@@ -16,7 +17,7 @@ _RECENT_HOURS = 2
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlarmTimes:
     """How soon an alarm can speak of a change, in seconds, CloudWatch's delay included.
 
@@ -32,7 +33,7 @@ class AlarmTimes:
 UNKNOWN_TIMES = AlarmTimes()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlarmReading:
     """One alarm as CloudWatch reports it; `state` is None where CloudWatch knows no such alarm.
 
@@ -55,7 +56,7 @@ class AlarmReading:
     has_contributors: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counts:
     """Requests of one version, and how many of them failed, were timed, were slow, and were over the user's limit.
 
@@ -84,7 +85,7 @@ class Counts:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Minute:
     """The alias's traffic over `seconds` (a minute, or longer in long rollouts) from `at`, in seconds since the epoch.
 
@@ -109,7 +110,7 @@ def total(counts: Iterable[Counts]) -> Counts:
     return sum((one for one in counts if one.complete), Counts())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrafficBaseline:
     """The alias's traffic in the day before the rollout; `p99_ms` is None where nothing was timed.
 
@@ -159,7 +160,7 @@ class TrafficBaseline:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shift:
     """One change of the candidate's weight: when, in seconds since the epoch, and to what percent."""
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
 
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.measurement import Minute, Shift, TrafficBaseline
 from tidegate.analysis.rate import Rate
+from tidegate.frozen import frozen
 from tidegate.routing import ALL_PERCENT
 
 #: A step is blind where so many requests of the candidate were to be expected, and none has been counted.
@@ -40,7 +40,7 @@ RECENT_SECONDS: Final = 180
 _MINUTE_SECONDS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missing:
     """The candidate's requests held against its weight: `counted`, and how many were `expected`, on the way up.
 
@@ -123,7 +123,7 @@ def _student(deviations: float, freedom: int) -> float:
     return deviations + first + (5 * fifth + 16 * cubed + 3 * deviations) / (96 * freedom**2)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Throttled:
     """Requests that were turned away: so many `since` the first shift, of `of` that were sent, and the share `before`.
 
@@ -194,7 +194,7 @@ def _unseen_requests(minutes: Sequence[Minute], since: float, now: float, baseli
     return served / (minutes[-1].end - minutes[0].at) * (until - since)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sight:
     """What was out of sight at one look.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
 from tidegate.analysis.health import AlarmRule, HealthPolicy
@@ -12,6 +10,7 @@ from tidegate.aws import alarms, aliases, callers, hooks, metrics, profiles, sta
 from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
 from tidegate.errors import AliasNotFound, AliasNotReady, StableUnusable, VersionNotFound
+from tidegate.frozen import frozen
 from tidegate.planning import out_of_sight, preflight
 from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
 from tidegate.planning.callers import Caller
@@ -32,7 +31,7 @@ UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on
 FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolvedRequest:
     """A request, and the profile that it names."""
 

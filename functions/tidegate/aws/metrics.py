@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,6 +17,7 @@ from tidegate.alias import Alias
 from tidegate.analysis.measurement import Counts, Minute, TrafficBaseline
 from tidegate.aws import sdk
 from tidegate.errors import AwsUnavailable, PermissionDenied
+from tidegate.frozen import frozen
 
 _MINUTE_SECONDS = 60
 _HOUR_SECONDS = 3600
@@ -35,7 +35,7 @@ _OLDER_PERIOD_SECONDS = 900
 _Found = Mapping[str, float]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Query:
     """One statistic of one of the alias's metrics; of one version's requests only where `version` is given.
 

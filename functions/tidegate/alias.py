@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
+from tidegate.frozen import frozen
 
-@dataclass(frozen=True, slots=True)
+
+@frozen
 class Alias:
     """As text it is `function:alias`: so the ledger, CloudWatch's dimension `Resource` and people name it."""
 

@@ -6,14 +6,13 @@ weights, the last step at weight 100 included. Clearing the weights is therefore
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tidegate.alias import Alias
+from tidegate.frozen import frozen
 
 ALL_PERCENT = 100.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Routing:
     """One alias's routing: `version` serves what `additional` does not.
 

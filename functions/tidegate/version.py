@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import re
-from dataclasses import dataclass
 
 from tidegate.errors import (
     CodeChanged,
@@ -16,6 +15,7 @@ from tidegate.errors import (
     VersionsIncompatible,
     VersionUnusable,
 )
+from tidegate.frozen import frozen
 
 #: Lambda tells the hash of a zip in base64, and that of an image as its digest: 64 hexadecimal digits.
 CODE_SHA256_PATTERN = r"^(?:[A-Za-z0-9+/]{43}=|(?:sha256:)?[A-Fa-f0-9]{64})$"
@@ -24,7 +24,7 @@ CODE_SHA256_PATTERN = r"^(?:[A-Za-z0-9+/]{43}=|(?:sha256:)?[A-Fa-f0-9]{64})$"
 _ON_ITS_WAY = frozenset({"Pending", "Active"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Provisioning:
     """An alias's provisioned concurrency: READY, IN_PROGRESS or FAILED, and why."""
 
@@ -32,7 +32,7 @@ class Provisioning:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Version:
     """One version's configuration. `number` is "$LATEST" for the unpublished one; states are Lambda's own words.
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from tidegate.analysis.health import AlarmRule
 from tidegate.analysis.measurement import SOONEST_ALARM_SECONDS, AlarmReading
 from tidegate.duration import format_duration
+from tidegate.frozen import frozen
 
 
 class Finding(Enum):
@@ -28,7 +28,7 @@ class Finding(Enum):
         return list(Finding).index(self)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One gate's value beside its limit; `of` is how many requests it rests on, where it rests on any.
 

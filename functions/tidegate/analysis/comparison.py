@@ -37,7 +37,7 @@ _UNJUDGED: Final = Check(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Comparison:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 

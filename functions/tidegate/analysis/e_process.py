@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from itertools import repeat
 from typing import Final, NamedTuple
@@ -37,7 +36,7 @@ _KEPT_MINUTES: Final = 32_768
 CLEARANCE: Final = 0.05
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Tolerance:
     """A candidate may fail `max_ratio` times the stable version's rate plus `max_increase` (a share: 0.001 is 0.1
     percentage points).
@@ -207,7 +206,7 @@ def excess_bound(rows: Sequence[Tally | None], max_ratio: float, confidence: flo
     return high
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Clearing:
     """Each clearing bet's ln e over some minutes, as gain + delta * slope: it is linear in delta."""
 

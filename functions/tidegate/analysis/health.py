@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Self
 
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import UNKNOWN_TIMES, AlarmTimes
+from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
 AlreadyFiring = Literal["reject", "ignore_until_ok"]
 InconclusivePolicy = Literal["extend", "promote", "roll_back", "hold"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlarmRule:
     """An alarm that guards the rollout, what to do where it fires already at the start, and its times as of then."""
 
@@ -29,7 +30,7 @@ class AlarmRule:
         return cls(**{**known_fields(cls, document), "times": times})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthPolicy:
     """The user's own limits for the candidate, and what to do where there is too little traffic to tell."""
 

@@ -89,7 +89,7 @@ PROVEN_TOLERANCES, PROVEN_INCREASES = 3.0, 5.0
 PROVEN_MOST, PROVEN_LEAST = 0.01, 0.001
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judge:
     """What is judged, and how often the judge may be wrong.
 
@@ -150,7 +150,7 @@ class Judge:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Row:
     """One metric's minute as the judge reads it.
 
@@ -182,7 +182,7 @@ class Row:
         return self.tally if self.comparable or self.allowance is not None else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Evidence:
     """What one metric says. Wealths are natural logarithms, and hold the metric's share of the error budgets already.
 

@@ -15,6 +15,7 @@ from tidegate.analysis.e_process import Tally, log_wealth
 from tidegate.analysis.judge import FEWEST_BAD, QUIET_LOG_WEALTH, Judge, Row, served
 from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
+from tidegate.frozen import frozen
 
 _SAYS: Final = {
     Kind.FAILED: "fails {} requests",
@@ -25,7 +26,7 @@ _SAYS: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LastStepCheck:
     """The last step against the rate known before. Wealths as in `Evidence`; a trip asks for a comparison."""
 

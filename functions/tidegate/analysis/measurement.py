@@ -19,7 +19,7 @@ SOONEST_ALARM_SECONDS: Final = 60
 AlarmState = Literal["OK", "ALARM", "INSUFFICIENT_DATA"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlarmTimes:
     """How soon an alarm can speak of a change.
 
@@ -34,7 +34,7 @@ class AlarmTimes:
 UNKNOWN_TIMES = AlarmTimes()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AlarmReading:
     """One alarm as CloudWatch reports it; `state` is None where CloudWatch knows no such alarm.
 
@@ -99,7 +99,7 @@ class Counts:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Minute:
     """The alias's traffic over `seconds` (a minute, or longer in long rollouts) from `at`, in seconds since the epoch.
 
@@ -201,7 +201,7 @@ class TrafficBaseline:
         return asdict(self)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shift:
     """One change of the candidate's weight: when, in seconds since the epoch, and to what percent."""
 

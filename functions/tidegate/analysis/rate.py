@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, Self
+
+from tidegate.frozen import frozen
 
 #: How many standard deviations a bound leaves to chance, and to the ups and downs from minute to minute.
 DEVIATIONS: Final = 3.0
@@ -15,7 +16,7 @@ SIGNIFICANT: Final = 2.0
 FEWEST_MINUTES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rate:
     """So many bad requests among so many; `spread` is the standard deviation of the rate between minutes."""
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final, Self
 
@@ -44,7 +43,7 @@ RECENT_SECONDS: Final = 180
 _MINUTE_SECONDS: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Missing:
     """The candidate's requests held against its weight: `counted`, and how many were `expected`, on the way up.
 
@@ -129,7 +128,7 @@ def _student(deviations: float, freedom: int) -> float:
     return deviations + first + (5 * fifth + 16 * cubed + 3 * deviations) / (96 * freedom**2)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Throttled:
     """Requests that were turned away: so many `since` the first shift, of `of` that were sent, and the share `before`.
 
@@ -216,7 +215,7 @@ def _weighed_seconds(shifts: Sequence[Shift], begins: float, ends: float) -> flo
     return sum(span * shift.weight_percent / 100 for span, shift in zip(spans, shifts, strict=True))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Sight:
     """What was out of sight at one look.
 

@@ -34,7 +34,7 @@ UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on
 FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ResolvedRequest:
     """A request, and the profile that it names."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidegate.application.telemetry import best_effort, logger, measure
 from tidegate.application.finalize import finalize, tell
@@ -15,10 +15,11 @@ from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.restore_intent import Failed, Holder
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import RestoreFailed, RolloutError
+from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rollback:
     """A rollout that is to be taken back, as its execution knows it; the lock, where it answers, knows better.
 

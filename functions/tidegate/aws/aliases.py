@@ -8,7 +8,6 @@ is still in flight.
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 from tidegate.alias import Alias
@@ -22,10 +21,11 @@ from tidegate.errors import (
     PermissionDenied,
     VersionNotFound,
 )
+from tidegate.frozen import frozen
 from tidegate.routing import Routing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AliasState:
     """An alias as AWS has it; the revision id changes at every update."""
 

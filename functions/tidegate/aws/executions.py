@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from tidegate.alias import Alias
@@ -14,6 +13,7 @@ from tidegate.control.progress import Standing
 from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import AwsRefused
+from tidegate.frozen import frozen
 from tidegate.json_text import as_object, parsed
 from tidegate.moment import moment
 from tidegate.planning.plan import Plan
@@ -27,7 +27,7 @@ _TARGET = re.compile(r"[a-zA-Z0-9_-]{1,140}:[a-zA-Z0-9_-]{1,128}")
 _MOST_LATER = 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Execution:
     """An execution by its ARN, which also says where Tidegate runs."""
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from tidegate.aws import sdk
 from tidegate.errors import AwsRefused, RolloutError
+from tidegate.frozen import frozen
 from tidegate.json_text import parsed
 from tidegate.stored import known_fields
 
@@ -22,7 +23,7 @@ from tidegate.stored import known_fields
 FRESH_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """How long the history is kept, and the topic that hears of rollouts, "" for none."""
 

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Self
 
 from tidegate.alias import Alias
+from tidegate.frozen import frozen
 from tidegate.printable import one_line, printable
 from tidegate.stored import known_fields
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """What a command is: who gave it has `past` it; `does` is its help; the lock keeps it as `kept_as`, where the next
     look is to apply it, and forgets what it `ends`.
@@ -45,7 +46,7 @@ _TARGET_KEYS = ("function_name", "alias_name")
 _KEYS = frozenset({"command", *_TARGET_KEYS, "author", "reason", "rollout_id"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GivenCommand:
     """A command that was accepted, and when (seconds since the epoch). `id` tells it from all others.
 
@@ -78,7 +79,7 @@ class GivenCommand:
         return f"{KINDS[self.command].past} by {self.author} ({self.reason})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Controls:
     """The commands that a lock holds: `count` so far, the pause that lasts, and the one that is to be applied."""
 
@@ -90,7 +91,7 @@ class Controls:
 NO_CONTROLS = Controls()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     """A command as it was sent. `rollout_id` binds it to one rollout; None: whichever runs."""
 
@@ -169,7 +170,7 @@ def _fault(value: object, *, steers: bool = True) -> str | None:
     return None if steers or printable(value) == value else "must not have characters that steer a terminal"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Situation:
     """Where a running rollout stands, for whoever commands it. `approval_step` is the step that waits for approval."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import pairwise
 from typing import Self
 
@@ -14,12 +14,13 @@ from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.measurement import AlarmReading, Counts, Minute, total
 from tidegate.analysis.sight import Sight
 from tidegate.control.progress import Progress
+from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 
 _MINUTE_SECONDS = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Observation:
     """What one look at the rollout saw.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Literal, Self
 
 from tidegate.analysis.measurement import AlarmReading, Shift
 from tidegate.control.commands import Controls, GivenCommand
+from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
 from tidegate.stored import known_fields
@@ -16,7 +17,7 @@ from tidegate.stored import known_fields
 Action = Literal["bake", "wait", "hold", "advance", "step_back", "promote", "roll_back"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """How far the rollout is; handed from state to state. Times are seconds since the epoch.
 
@@ -139,7 +140,7 @@ class Progress:
         return {**fields, "shifts": shifts, "alarms_seen": dict(self.alarms_seen or {}), **commands}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Decision:
     """What happens next, and why in one sentence.
 
@@ -165,7 +166,7 @@ class Decision:
         return {**asdict(self), "proven_by": list(self.proven_by)}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Standing:
     """How a rollout stands once it shifts traffic: two variables of the state machine, `null` until then."""
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from tidegate.frozen import frozen
 from tidegate.routing import ALL_PERCENT, Routing
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Claim:
     """What a rollout may have left on an alias.
 

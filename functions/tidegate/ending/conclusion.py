@@ -6,7 +6,6 @@ ended; guard_alarm asks what its restore will have come to.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Self
 
 from tidegate.ending.execution_end import ExecutionEnd
@@ -15,9 +14,10 @@ from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.restore_intent import Failed, Holder, LeftAsFound, Restoration
 from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import AliasMoved, AliasNotFound, LockLost
+from tidegate.frozen import frozen
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reason:
     """Why a rollout ends, as whoever ends it knows. `failure_name` is the error that stopped it, if one did."""
 
@@ -46,7 +46,7 @@ class Reason:
         return self.failure_name == LockLost.__name__
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Known:
     """What is known of a rollout that is ending.
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Literal, Self
 
 from tidegate.ending.outcome import Outcome
+from tidegate.frozen import frozen
 from tidegate.json_text import as_object, parsed
 from tidegate.moment import moment
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExecutionEnd:
     """How an execution ended; `ended_at` in seconds since the epoch, long ago where nobody knows.
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from tidegate.errors import CONVICTING
+from tidegate.frozen import frozen
 from tidegate.json_text import parsed
 
 _MAX_CHARACTERS = 2_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failure:
     """An error by its name, and its message in one sentence."""
 

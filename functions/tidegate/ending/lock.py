@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Self
 
 from tidegate.control.commands import NO_CONTROLS, Controls, GivenCommand
 from tidegate.ending.record import AND_THEN, NOT_READABLE, Item, plan_in
 from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import LedgerUnreadable
+from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 
 #: What a lock says of its holder's rollout, beside who holds it.
@@ -37,7 +37,7 @@ LIVE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Lock:
     """The lock of one alias, as its holder left it.
 

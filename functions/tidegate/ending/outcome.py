@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
+
+from tidegate.frozen import frozen
 
 Tone = Literal["good", "bad", "plain"]
 
@@ -86,7 +87,7 @@ class Outcome(StrEnum):
         return next((outcome for outcome in cls if outcome.is_success and outcome == said), None)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Said:
     """What is said of one outcome; see the properties of `Outcome`."""
 
@@ -143,7 +144,7 @@ _SAID = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Ending:
     """How a rollout ended, and why. `proven` is whether a promotion rests on proof, None where nothing was promoted;
     `proven_by` on which, as in a `Decision`.

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -23,6 +22,7 @@ from tidegate.control.commands import GivenCommand
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import LedgerUnreadable
+from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 
 LOCK, HISTORY, BAD = "lock", "history#", "bad#"
@@ -113,7 +113,7 @@ def _outcome(item: Item) -> Outcome:
         raise LedgerUnreadable(f"the history of {item['target']} cannot be read: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RolloutRecord:
     """One finished rollout. `plan` and `candidate` are None where it was refused before it had any.
 
@@ -192,7 +192,7 @@ class RolloutRecord:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordSummary:
     """What the index says of a rollout that ended a moment ago; a handler of it may still be in flight."""
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from tidegate.ending.outcome import Ending
 from tidegate.ending.snapshot import Restored, RolloutSnapshot
 from tidegate.errors import AliasMoved, AwsUnavailable, LockLost, RolloutError, Transient
+from tidegate.frozen import frozen
 from tidegate.routing import Routing
 
 
@@ -21,14 +21,14 @@ class Holder(Enum):
     UNKNOWN = "the ledger does not say"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LeftAsFound:
     """Nothing of the alias was this rollout's, or there is no alias; `why` is a sentence that says so."""
 
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Failed:
     """The alias could not be restored."""
 
@@ -44,7 +44,7 @@ class Failed:
 Restoration = Restored | LeftAsFound | Ending | Failed
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RestoreIntent:
     """What is known once somebody has said, or tried to say, in the lock that he restores the stable version.
 

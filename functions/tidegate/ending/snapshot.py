@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from tidegate.ending.claim import Claim
+from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Restored:
     """What a restore did. `theirs`: the alias was on somebody else's version, with a weight of ours that was cleared;
     then a sentence that says so.
@@ -17,7 +16,7 @@ class Restored:
     theirs: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RolloutSnapshot:
     """What a rollout was doing. Where nobody says otherwise, the worst is assumed of it.
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
 from tidegate.duration import format_duration
+from tidegate.frozen import frozen
 from tidegate.hooks.smoke_test import Answer, excerpt
 from tidegate.json_text import parsed
 from tidegate.printable import printable
@@ -22,7 +22,7 @@ MAX_ANSWER_BYTES = 16_384
 MAX_HOOK_SECONDS = 840
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hook:
     """A Lambda function, by name or `name:qualifier`, and how many seconds it may take."""
 
@@ -30,7 +30,7 @@ class Hook:
     timeout_seconds: int = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Hooks:
     """Which function is asked when; None where nobody is."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from tidegate.errors import SmokeTestInvalid
+from tidegate.frozen import frozen
 from tidegate.hooks import expression
 from tidegate.hooks.expression import ExpressionInvalid, NotApplicable
 from tidegate.printable import one_line
@@ -16,7 +16,7 @@ from tidegate.printable import one_line
 EXCERPT_CHARACTERS = 200
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SmokeTest:
     """`payload` is any JSON; `expect` a JMESPath expression that must be true of the answer's JSON."""
 
@@ -30,7 +30,7 @@ class SmokeTest:
         return cls(**document)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """What the candidate answered: its payload as sent, Lambda's FunctionError, and how long it took."""
 

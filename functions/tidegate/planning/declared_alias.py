@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
+from tidegate.frozen import frozen
 from tidegate.json_text import as_object
 
 _ADVICE = (
@@ -15,7 +15,7 @@ _ADVICE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeclaredAlias:
     """`fixed`: its FunctionVersion is a number, written out, so that no update of the stack changes it. `unread`: the
     stack has it, and its template could not be read.

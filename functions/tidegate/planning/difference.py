@@ -7,8 +7,10 @@ the version is made of.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
+
+from tidegate.frozen import frozen
 
 #: What is said of a setting that Lambda could not read itself.
 UNKNOWN = "unknown"
@@ -16,7 +18,7 @@ UNKNOWN = "unknown"
 _MAY_BE_NOTHING = frozenset({"Description", "RuntimeVersionConfig"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Configuration:
     """What makes a version: `settings` by name, in the order in which they are told, each as plain JSON.
 
@@ -29,7 +31,7 @@ class Configuration:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Difference:
     """One thing that is not the same; None where a version does not have it."""
 

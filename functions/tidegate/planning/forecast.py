@@ -21,6 +21,7 @@ from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.analysis.metric import DURABLE, ERRORS, SLOW, Judged, Kind
 from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
+from tidegate.frozen import frozen
 from tidegate.planning.strategy import DEFAULT_STEPS, Step
 from tidegate.routing import ALL_PERCENT
 
@@ -45,7 +46,7 @@ _SEEN: Final[Mapping[Kind, str]] = {Kind.FAILED: "failures", Kind.EXECUTED: "fai
 _WHAT_DECIDES: Final = "alarms, smoke tests, a longer last bake and health.when_inconclusive decide"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StepForecast:
     """What one step will show, of its own requests alone.
 
@@ -60,7 +61,7 @@ class StepForecast:
     metrics: Mapping[str, float | None] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Forecast:
     """What the steps will show, and one sentence for every reason to choose others."""
 
@@ -89,7 +90,7 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Stretch:
     """Rows of the judge's table at one weight, and the requests of all of them together."""
 
@@ -102,7 +103,7 @@ class _Stretch:
         return _Stretch(rows, self.stable * rows / self.rows, self.candidate * rows / self.rows)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Outlook:
     """One metric of one alias: its traffic, the stable version's rate, and the two keys of the judge."""
 

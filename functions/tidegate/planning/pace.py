@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.sight import ARRIVED_SECONDS
 from tidegate.duration import format_duration
 from tidegate.errors import PlanTooLong
+from tidegate.frozen import frozen
 from tidegate.hooks.hook import MAX_HOOK_SECONDS, NO_HOOKS, Hooks
 from tidegate.planning.strategy import COMPARISON, Step
 from tidegate.routing import ALL_PERCENT
@@ -49,7 +49,7 @@ EVENTS_PER_STEP_BACK = 2
 EVENTS_PER_POLL = 13
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Pace:
     """How often to look at a plan, and how long it may take, in seconds."""
 
@@ -139,7 +139,7 @@ def _concessions(step_backs: int, pause_seconds: int) -> Iterator[tuple[int, int
         yield fewer, 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Course:
     """The longest course of a plan: every bake of every ascent, and all that may be waited for beside, in seconds."""
 

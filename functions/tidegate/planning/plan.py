@@ -6,7 +6,7 @@ The plan is made, logged and stored at the start; nobody computes "the next weig
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, field
 from typing import Any, Self
 
 from tidegate.alias import Alias
@@ -21,7 +21,7 @@ from tidegate.routing import ALL_PERCENT
 from tidegate.stored import known_fields
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """Everything about one rollout that does not change while it runs. Times are seconds since the epoch.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from tidegate import json_text
 from tidegate.errors import RequestInvalid
+from tidegate.frozen import frozen
 from tidegate.json_text import Unreadable
 
 #: A name of SSM's without a path, and a version of it (SSM User Guide, "Working with parameter versions").
@@ -17,7 +17,7 @@ NAME_PATTERN = r"^[a-zA-Z0-9_.-]{1,100}(:[1-9]\d{0,9})?$"
 _EITHER = frozenset({"strategy", "steps"})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """Stored defaults; `version` counts their changes."""
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Literal, Self
 
+from tidegate.frozen import frozen
 from tidegate.routing import ALL_PERCENT
 from tidegate.stored import known_fields
 
@@ -32,7 +32,7 @@ NAME_PATTERN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approval:
     """Somebody must approve before the weight is set; what happens where nobody does within `timeout_seconds`."""
 
@@ -40,7 +40,7 @@ class Approval:
     on_timeout: Literal["roll_back", "continue"] = "roll_back"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """One weight of the candidate, in percent of the alias's traffic, and how long it bakes, in seconds."""
 

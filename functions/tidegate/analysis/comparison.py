@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, Final
 
@@ -18,6 +18,7 @@ from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
 from tidegate.analysis.rows import Place, long_enough
 from tidegate.analysis.sentences import WORDS, figure, label, p_value, percent, side_by_side
+from tidegate.frozen import frozen
 from tidegate.routing import ALL_PERCENT
 
 #: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a

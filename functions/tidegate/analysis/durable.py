@@ -8,16 +8,17 @@ execution. It is a trial once it has ended, of the minute in which it started: t
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidegate.analysis.measurement import Counts, Minute, Shift
 from tidegate.analysis.sight import FEWEST_EXPECTED
+from tidegate.frozen import frozen
 
 #: A minute is settled where at most one execution in so many, of either version, has not ended.
 _ONE_OPEN_IN = 100
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Executions:
     """How many executions of one version started, and how many of those have ended by now, and how.
 
@@ -53,7 +54,7 @@ class Executions:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartMinute:
     """What started in the minute from `at` on, in seconds since the epoch."""
 

@@ -12,6 +12,8 @@ from functools import lru_cache
 from itertools import repeat
 from typing import Final, NamedTuple
 
+from tidegate.frozen import frozen
+
 #: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
 BETS: Final = (1.25, 1.6, 2.2, 3.5, 6.0, 12.0, 40.0, 1000.0)
 #: Bets against a harmful one: it fails this part of the tolerated rate.
@@ -103,19 +105,23 @@ def log_e_value(tally: Tally, tolerance: Tolerance, bet: float) -> float:
 
 
 @lru_cache(maxsize=_KEPT_MINUTES)
-def _against_harmless(tally: Tally, tolerance: Tolerance, dispersion: float) -> tuple[float, tuple[float, ...]]:
+def _against_harmless(
+    tally: Tally, max_ratio: float, max_increase: float, dispersion: float
+) -> tuple[float, tuple[float, ...]]:
     """What a minute pays on cash and on each bet, as parts of the most that any pays, and the logarithm of that.
 
     A poll reads every minute anew, and hardly any of them has changed.
     """
+    tolerance = Tolerance(max_ratio, max_increase)
     gains = [0.0, *(log_e_value(tally, tolerance, bet) / dispersion for bet in BETS)]
     most = max(gains)
     return most, tuple(math.exp(gain - most) for gain in gains)
 
 
 @lru_cache(maxsize=_KEPT_MINUTES)
-def _against_harmful(tally: Tally, tolerance: Tolerance) -> tuple[float, ...]:
-    """The same of each clearing bet."""
+def _against_harmful(tally: Tally, max_ratio: float, max_increase: float) -> tuple[float, ...]:
+    """The logarithm of what a minute pays on each clearing bet."""
+    tolerance = Tolerance(max_ratio, max_increase)
     return tuple(log_e_value(tally, tolerance, bet) for bet in CLEARING_BETS)
 
 
@@ -142,8 +148,7 @@ def log_wealth(
     edges = repeat(0.0) if allowances is None else allowances
     for tally, dispersion, burst, final, more in zip(rows, dispersions, bursts, every, edges, strict=False):
         if tally is not None:
-            edge = Tolerance(tolerance.max_ratio, tolerance.max_increase + more) if more else tolerance
-            most, pays = _against_harmless(tally, edge, dispersion)
+            most, pays = _against_harmless(tally, tolerance.max_ratio, tolerance.max_increase + more, dispersion)
             worth = [stake * pay for stake, pay in zip(stakes, pays, strict=True)]
             together = math.fsum(worth)
             kept = (1 - SHARE) / together
@@ -227,7 +232,7 @@ def _clearing(rows: Sequence[Tally | None], max_ratio: float) -> _Clearing:
 
 
 def _summed(rows: Sequence[Tally | None], tolerance: Tolerance) -> tuple[float, ...]:
-    each = [_against_harmful(row, tolerance) for row in rows if row]
+    each = [_against_harmful(row, tolerance.max_ratio, tolerance.max_increase) for row in rows if row]
     return tuple(map(math.fsum, zip(*each, strict=True))) if each else (0.0,) * len(CLEARING_BETS)
 
 

@@ -53,6 +53,7 @@ from tidegate.analysis.metric import (
     slow_metrics,
 )
 from tidegate.analysis.rate import Rate
+from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
 #: Fewer bad requests than this convict nobody.
@@ -150,7 +151,7 @@ class Judge:
         )
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Row:
     """One metric's minute as the judge reads it.
 
@@ -254,20 +255,21 @@ def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:
     minutes than needed is always valid: a flagged minute may only cost (see `log_wealth`). What lasts longer than any
     burst is how things are now: the judge must not stay mute.
     """
-    found: list[bool] = []
-    usual, calm, burst = baseline or Rate(0, 0), BURST_KNOWN_MINUTES if baseline else 0, list[Tally]()
+    found, burst = list[bool](), list[Tally]()
+    bad, requests = (baseline.bad, baseline.requests) if baseline else (0.0, 0.0)
+    calm = BURST_KNOWN_MINUTES if baseline else 0
     for row in rows:
         tally = row.tally or NOTHING
-        minute = Rate(tally.stable_bad, tally.stable)
-        usual_at_most = max(BURST_RATIO * usual.share, usual.share + BURST_INCREASE)
+        usual = bad / requests if requests else 0.0
+        usual_at_most = max(BURST_RATIO * usual, usual + BURST_INCREASE)
         limit = usual_at_most if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
-        if row.throttled or (minute.bad >= BURST_BAD and minute.share >= limit):
+        if row.throttled or (tally.stable_bad >= BURST_BAD and tally.stable_bad >= limit * tally.stable):
             burst.append(tally)
         else:
             burst = []
             if not baseline:
-                usual, calm = Rate(usual.bad + minute.bad, usual.requests + minute.requests), calm + (tally.stable > 0)
-        unshared = calm < BURST_KNOWN_MINUTES and _is_unshared(burst)
+                bad, requests, calm = bad + tally.stable_bad, requests + tally.stable, calm + (tally.stable > 0)
+        unshared = bool(burst) and calm < BURST_KNOWN_MINUTES and _is_unshared(burst)
         found.append(0 < len(burst) <= (BURST_LONGEST_UNKNOWN if unshared else BURST_LONGEST))
     return found
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final, Literal, Self
 
 from tidegate.analysis.metric import DURABLE, ERRORS, SLOW
+from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
 _HOUR_SECONDS = 3600
@@ -99,7 +100,7 @@ class Counts:
         )
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Minute:
     """The alias's traffic over `seconds` (a minute, or longer in long rollouts) from `at`, in seconds since the epoch.
 
@@ -124,7 +125,7 @@ def total(counts: Iterable[Counts]) -> Counts:
     return sum((one for one in counts if one.complete), Counts())
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MetricBaseline:
     """A metric of the user's in the day before the rollout, of the stable version alone.
 
@@ -138,7 +139,7 @@ class MetricBaseline:
     above: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TrafficBaseline:
     """The alias's traffic in the day before the rollout; `p99_ms` and the others are None where nothing was timed.
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, Self
 
 from tidegate.alias import Alias
 from tidegate.analysis.e_process import Tolerance
+from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
 ERRORS: Final = "errors"
@@ -49,7 +49,7 @@ class Kind(Enum):
         return self in {Kind.FAILED, Kind.EXECUTED}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Series:
     """A metric of CloudWatch by its dimensions, (name, value) each; placeholders in a value are filled in by `of`."""
 
@@ -74,7 +74,7 @@ class Series:
         return cls(document["namespace"], document["metric"], tuple((n, v) for n, v in document["dimensions"]))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CustomMetric:
     """A metric of the user's own, judged as errors are.
 
@@ -115,7 +115,7 @@ class CustomMetric:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Judged:
     """One metric as the judge weighs it: `budget` is its share of both error budgets.
 

@@ -8,13 +8,14 @@ invocations has no datapoint (Lambda Developer Guide, "Types of metrics").
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import pairwise
 from typing import Final
 
 from tidegate.alias import Alias
 from tidegate.analysis.measurement import Counts, Trials
 from tidegate.analysis.metric import HIGHEST, QUANTILES, CustomMetric, Series, quantile_name
+from tidegate.frozen import frozen
 
 #: What each query found in one period, by its Id. A query without a datapoint in that period is absent.
 Found = Mapping[str, float]
@@ -24,7 +25,7 @@ _DECIMALS: Final = 3
 SHORT_SECONDS: Final = 300
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """One statistic of one series; `ident` begins with a lower-case letter, as an Id of GetMetricData does.
 
@@ -37,7 +38,7 @@ class Query:
     period_seconds: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bands:
     """Samples counted between limits: below the first one, between two of them, and above the last one.
 
@@ -78,7 +79,7 @@ class Bands:
         return max(0, all_samples - sum(band or 0 for band in lower))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Asked:
     """What a look asks of each minute and version.
 
@@ -98,7 +99,7 @@ class Asked:
         return tuple(sorted(round(limit, _DECIMALS) for limit in limits))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class VersionQueries:
     """What is asked about one version's requests through the alias; `role` keeps its queries apart from others'."""
 

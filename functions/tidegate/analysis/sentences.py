@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from tidegate.analysis.judge import RECENT_MINUTES, Evidence
 from tidegate.analysis.metric import SLOW, Judged, Kind
+from tidegate.frozen import frozen
 
 #: From so many minutes on, the last ones are told beside.
 LONG_MINUTES: Final = 15
 _SMALLEST_P: Final = 1e-6
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Words:
     """What is said of a kind of metric: before the candidate's share and the stable version's, and of what it is.
 

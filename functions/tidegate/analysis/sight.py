@@ -16,6 +16,7 @@ from tidegate.analysis.measurement import Minute, Shift, TrafficBaseline
 from tidegate.analysis.metric import CustomMetric
 from tidegate.analysis.rate import Rate
 from tidegate.analysis.silence import Silence, silences
+from tidegate.frozen import frozen
 from tidegate.routing import ALL_PERCENT
 
 #: A step is blind where so many requests of the candidate were to be expected, and none has been counted.

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 from tidegate.analysis.metric import CustomMetric
+from tidegate.frozen import frozen
 
 #: A metric is silent where so many of the candidate's trials were to be expected since its last datapoint.
 FEWEST_EXPECTED: Final = 10.0
@@ -18,7 +18,7 @@ ARRIVED_SECONDS: Final = 180
 LAST_MINUTES: Final = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Silence:
     """A metric of which nothing came, although so many were `expected` of the candidate.
 

@@ -13,6 +13,7 @@ from tidegate.aws import durable, ledger
 from tidegate.aws.durable import StatusChange
 from tidegate.ending.lock import Lock
 from tidegate.errors import AwsRefused, PermissionDenied, RolloutError
+from tidegate.frozen import frozen
 from tidegate.json_text import as_object, parsed
 from tidegate.planning.plan import Plan
 
@@ -53,7 +54,7 @@ def keep_counting(running: Iterable[Lock]) -> None:
                 logger.warning("executions were not counted for a while: somebody had disabled the rule")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Counted:
     """What is counted of one function: its versions, since when, one execution in how many, and for how long."""
 
@@ -81,7 +82,7 @@ class _Counted:
         )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Counting:
     """What is counted, by the name of the function."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
@@ -14,6 +14,7 @@ from tidegate.aws import alarms, aliases, callers, hooks, metrics, profiles, sta
 from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
 from tidegate.errors import AliasNotFound, AliasNotReady, MetricUnusable, StableUnusable, VersionNotFound
+from tidegate.frozen import frozen
 from tidegate.planning import out_of_sight, preflight
 from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
 from tidegate.planning.callers import Caller

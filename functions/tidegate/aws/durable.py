@@ -19,7 +19,6 @@ import hashlib
 import os
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
@@ -29,6 +28,7 @@ from tidegate.aws import locks, sdk, table
 from tidegate.ending.lock import Lock
 from tidegate.ending.record import plain
 from tidegate.errors import AwsRefused, LedgerUnreadable
+from tidegate.frozen import frozen
 from tidegate.json_text import as_object
 from tidegate.moment import moment
 
@@ -51,7 +51,7 @@ _LISTED = 100
 _FULL = "ValidationException"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusChange:
     """An execution has started or ended; times are seconds since the epoch."""
 

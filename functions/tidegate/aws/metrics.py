@@ -24,7 +24,6 @@ from tidegate.analysis.queries import (
 )
 from tidegate.aws import sdk
 from tidegate.errors import AwsUnavailable, PermissionDenied
-from tidegate.frozen import frozen
 
 _MINUTE_SECONDS = 60
 _HOUR_SECONDS = 3600

@@ -13,6 +13,7 @@ from tidegate.alias import Alias
 from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.measurement import TrafficBaseline
 from tidegate.analysis.queries import Asked, VersionQueries, day_queries, rollout_queries
+from tidegate.frozen import frozen
 from tidegate.hooks.hook import NO_HOOKS, Hooks
 from tidegate.planning.forecast import StepForecast
 from tidegate.planning.pace import MIN_POLL_SECONDS, approvals_seconds

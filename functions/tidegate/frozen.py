@@ -1,8 +1,8 @@
 """What `dataclass(frozen=True, slots=True)` makes of a class, in a fifth of its time.
 
 That one compiles its methods anew for each class at every import, and our eighty classes took a quarter of a cold start
-(`make bench`). Here all classes have the same methods, which are slower to make and to compare with: what a look makes by
-the thousand stays with `dataclass`. `fields`, `asdict` and `replace` of `dataclasses` work on both.
+(`make bench`). Here all classes have the same methods, which are slower to make and to compare with: so what a look
+makes by the thousand stays with `dataclass`. `fields`, `asdict` and `replace` of `dataclasses` work on both.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ class Comparison:
 
     def checks(self) -> tuple[Check, ...]:
         """One gate per metric; one that is asked about and cannot be judged is noted, and is no gate."""
-        checks = tuple(self._check(one) for one in self.evidence)
+        checks = tuple(self._check(one) for one in self.evidence if one.is_told)
         return (*checks, _UNJUDGED) if self.unjudged else checks
 
     def _check(self, evidence: Evidence) -> Check:
@@ -158,12 +158,12 @@ class Comparison:
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad].
 
-        What can prove nothing and says nothing is left out: the ledger has room for so much.
+        What is not told is left out: the ledger has room for so much.
         """
         evidence = [
             {**_kept(one), "state": self._finding(one).value, "says": self._says(one)}
             for one in self.evidence
-            if one.metric.proves or one.speaks
+            if one.is_told
         ]
         document: dict[str, Any] = {"evidence": evidence}
         if self.last_step:

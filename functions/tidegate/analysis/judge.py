@@ -78,7 +78,7 @@ HINT: Final = 0.1
 #: Of the wealth on a metric that warms up so much bets from the first minute on.
 WARMING_STAKE: Final = 0.25
 #: What has come so far on its way to a conviction is worth a line in a report.
-SPEAKS: Final = 0.5
+TOLD: Final = 0.5
 #: The last minutes are told beside the whole, which would drown them in a long rollout.
 RECENT_MINUTES: Final = 5
 #: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
@@ -227,10 +227,11 @@ class Evidence:
         return min(1.0, math.exp(-self.intolerable_peak))
 
     @property
-    def speaks(self) -> bool:
-        """Whether it has ever come half of the way to where it convicts."""
+    def is_told(self) -> bool:
+        """Whether a verdict tells of it: slow by a lower quantile only once it came half of the way to a conviction."""
         reached = min(self.worse_peak / self.worse_needed, self.intolerable_peak / self.intolerable_needed)
-        return reached >= SPEAKS or self.convicted_at is not None
+        lower = self.metric.kind is Kind.SLOW and not self.metric.proves
+        return not lower or reached >= TOLD or self.convicted_at is not None
 
     @property
     def proven(self) -> bool:

@@ -229,9 +229,9 @@ class Evidence:
     @property
     def is_told(self) -> bool:
         """Whether a verdict tells of it: slow by a lower quantile only once it came half of the way to a conviction."""
-        reached = min(self.worse_peak / self.worse_needed, self.intolerable_peak / self.intolerable_needed)
-        lower = self.metric.kind is Kind.SLOW and not self.metric.proves
-        return not lower or reached >= TOLD or self.convicted_at is not None
+        if self.metric.kind is not Kind.SLOW or self.metric.proves or self.convicted_at is not None:
+            return True
+        return self.worse_peak >= TOLD * self.worse_needed and self.intolerable_peak >= TOLD * self.intolerable_needed
 
     @property
     def proven(self) -> bool:

@@ -362,11 +362,25 @@ def test_the_day_before_is_one_call_for_whole_hours_and_their_silences(inhabit):
     times = [call.params[key].timestamp() for key in ("StartTime", "EndTime")]
     assert times == [STARTED_AT - 24 * HOUR, STARTED_AT + HOUR]
     for query in call.params["MetricDataQueries"]:
-        assert query["MetricStat"]["Period"] == (300 if query["Id"] == "short" else HOUR)
+        shorter = {"short": 300, "minute": 60, "minute_bad": 60}
+        assert query["MetricStat"]["Period"] == shorter.get(query["Id"], HOUR)
         assert query["MetricStat"]["Metric"]["Dimensions"] == [
             {"Name": "FunctionName", "Value": "checkout"},
             {"Name": "Resource", "Value": "checkout:live"},
         ]
+
+
+def test_how_alike_the_failures_of_a_minute_are_is_learnt_from_the_last_hour(inhabit, count):
+    """Of two hours in which every other minute fails one request in ten, only the last one counts."""
+    inhabit(requests_per_minute=0)
+    for minute in range(120):
+        begins = STARTED_AT - 60 * (minute + 1)
+        bad = 120 if minute % 2 and minute < 60 else 60
+        count("Invocations", begins, {1: 1200})
+        count("Errors", begins, {1: bad, 0: 1200 - bad})
+    calm, clumped = history(STARTED_AT - 60 * 60), history()
+    assert calm.correlation == 0
+    assert 0.005 < clumped.correlation < 0.05
 
 
 @pytest.mark.parametrize("world", [{"requests_per_minute": 0}, {}], ids=["an idle alias", "another alias"])

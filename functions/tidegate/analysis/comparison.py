@@ -204,7 +204,9 @@ def compare(
         rates = (known, before, _stable_rate(ramp, burst=False) if metric.usual_share is None else None)
         floors = [rate.at_least for rate in rates if rate and rate.requests]
         settled = list(_uncompared(metric, last if known else (), floors, missing))
-        evidence.append(judging.examine(name, list(long_enough(over, rows, shifts)), judge, before, settled))
+        table = list(long_enough(over, rows, shifts))
+        correlation = baseline.correlation if metric.kind is Kind.FAILED else 0.0
+        evidence.append(judging.examine(name, table, judge, before, settled, correlation))
         if alone and known and metric.proves:
             last_step.append(check_last_step(name, last, judge, known))
         elif alone and metric.proves:

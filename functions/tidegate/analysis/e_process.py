@@ -9,7 +9,7 @@ import math
 from collections import deque
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
-from itertools import repeat
+from itertools import pairwise, repeat
 from typing import Final, NamedTuple
 
 from tidegate.frozen import frozen
@@ -30,6 +30,10 @@ LOG_CAP: Final = math.log(30)
 CATASTROPHE_REQUESTS, CATASTROPHE_RATE, CATASTROPHE_STABLE_RATE = 20, 0.5, 0.1
 #: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
 DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
+#: What was known before the rollout weighs as much as so many minutes of it.
+DISPERSION_KNOWN: Final = 5.0
+#: Fewer minutes say nothing of correlation, and so many standard errors are clearly more than nothing.
+FEWEST_CORRELATED, CLEARLY = 20, 2.0
 #: Fewer bad requests in a minute say nothing of dispersion.
 FEWEST_SPLIT: Final = 4
 #: So many minutes' bets are kept by a process: some metrics, with two tolerances each, of more than most rollouts have.
@@ -161,17 +165,20 @@ def log_wealth(
     return path
 
 
-def dispersions(rows: Sequence[Tally | None]) -> list[float]:
+def dispersions(rows: Sequence[Tally | None], known: float = 0.0) -> list[float]:
     """For each minute, how much more than coin flips the split of bad requests varied before it: 1 is coin flips.
 
     Retries, clients that hammer and failures tied to one environment come in clumps. One Mantel-Haenszel ratio over the
     earlier minutes says what split to expect; chi-squared over its degrees of freedom says how far they were from it.
+    `known` is what was learnt before the rollout: the correlation of two requests of one minute (`correlation`). It
+    stands for some minutes that were as it says, and no bound holds for it: it is no guess from a candidate's harm.
     """
     found: list[float] = []
     past: deque[Tally | None] = deque(maxlen=DISPERSION_MINUTES)
     numerator, denominator = 0.5, 0.5
     for tally in rows:
-        found.append(_dispersion(past, numerator / denominator))
+        before = max(1.0, _spread_by(known, tally)) if known and tally else 1.0
+        found.append(_dispersion(past, numerator / denominator, before))
         for one, sign in ((tally, 1), (past[0] if len(past) == DISPERSION_MINUTES else None, -1)):
             if one and (both := one.stable + one.candidate):
                 numerator += sign * one.candidate_bad * one.stable / both
@@ -180,7 +187,41 @@ def dispersions(rows: Sequence[Tally | None]) -> list[float]:
     return found
 
 
-def _dispersion(past: Iterable[Tally | None], ratio: float) -> float:
+def _spread_by(known: float, tally: Tally) -> float:
+    """How much more than coin flips the versions' rates differ in a minute whose requests are so correlated.
+
+    Of beta-binomial counts a rate's variance is p (1 - p) (1 + (n - 1) rho) / n, so that of the difference of two is
+    wider by 1 + 2 rho / (1 / n_c + 1 / n_b), but for a request.
+    """
+    both = tally.stable + tally.candidate
+    return 1 + 2 * known * tally.stable * tally.candidate / both if both else 1.0
+
+
+def correlation(minutes: Iterable[tuple[float, float]]) -> float:
+    """How alike the requests of one minute are, from a version's own minutes of (requests, bad): 0 is coin flips.
+
+    With d the difference of the rates of neighbouring minutes and e = p (1 - p) (1 / n1 + 1 / n2) what coin flips make
+    of d squared, rho is the mean of (d^2 - e) / (2 p (1 - p)); neighbours, since a rate that drifts is no clump. The
+    largest twentieth are left out: an outage that begins is one. 0 where it is not clearly more than nothing: chance
+    makes as much of it in half of all hours.
+    """
+    served = [(requests, bad) for requests, bad in minutes if requests > 0]
+    together = sum(requests for requests, _ in served)
+    rate = sum(bad for _, bad in served) / together if together else 0.0
+    chance = rate * (1 - rate)
+    if not chance or len(served) <= FEWEST_CORRELATED:
+        return 0.0
+    excesses = sorted(
+        ((bad / requests - next_bad / next_requests) ** 2 - chance * (1 / requests + 1 / next_requests)) / (2 * chance)
+        for (requests, bad), (next_requests, next_bad) in pairwise(served)
+    )
+    kept = excesses[: math.ceil(len(excesses) * 0.95)]
+    mean = sum(kept) / len(kept)
+    error = math.sqrt(sum((one - mean) ** 2 for one in kept) / len(kept) / len(kept))
+    return mean if mean > CLEARLY * error else 0.0
+
+
+def _dispersion(past: Iterable[Tally | None], ratio: float, before: float) -> float:
     chi_squared, minutes = 0.0, 0
     for one in past:
         # A split of fewer has a variance below one, whatever its share.
@@ -191,8 +232,11 @@ def _dispersion(past: Iterable[Tally | None], ratio: float) -> float:
         if variance >= 1:
             chi_squared += (one.candidate_bad - bad * share) ** 2 / variance
             minutes += 1
-    estimate = (DISPERSION_PRIOR + chi_squared) / (DISPERSION_PRIOR + max(minutes - 1, 0))
-    return min(max(estimate, 1.0), DISPERSION_MAX)
+    seen = (DISPERSION_PRIOR + chi_squared) / (DISPERSION_PRIOR + max(minutes - 1, 0))
+    if before > 1:
+        known = (DISPERSION_KNOWN * before + chi_squared) / (DISPERSION_KNOWN + max(minutes - 1, 0))
+        return max(min(max(seen, 1.0), DISPERSION_MAX), known)
+    return min(max(seen, 1.0), DISPERSION_MAX)
 
 
 def excess_bound(rows: Sequence[Tally | None], max_ratio: float, confidence: float = 1 - CLEARANCE) -> float:

@@ -283,7 +283,12 @@ def _is_unshared(burst: Sequence[Tally]) -> bool:
 
 
 def examine(
-    name: str, rows: Sequence[Row], judge: Judge, baseline: Rate | None = None, last: Sequence[Tally] = ()
+    name: str,
+    rows: Sequence[Row],
+    judge: Judge,
+    baseline: Rate | None = None,
+    last: Sequence[Tally] = (),
+    correlation: float = 0.0,
 ) -> Evidence:
     """What one metric says of the candidate, from every minute of the rollout.
 
@@ -295,10 +300,11 @@ def examine(
         baseline: the stable version's rate before the rollout.
         last: the settled minutes at weight 100, each against the stable version's rate; they bound the
             excess, and convict nobody. So do requests that are missing, as if all of them had failed.
+        correlation: how alike requests of one minute were before the rollout.
     """
     metric = judge.judged()[name]
     tolerance, share = metric.tolerance, math.log(metric.budget)
-    bursts, spread = shared_bursts(rows, baseline), dispersions([row.evidence for row in rows])
+    bursts, spread = shared_bursts(rows, baseline), dispersions([row.evidence for row in rows], correlation)
     worse, intolerable = ([share + one for one in _wealth(rows, key, spread, bursts)] for key in (NO_WORSE, tolerance))
     needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)

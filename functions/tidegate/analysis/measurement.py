@@ -144,7 +144,7 @@ class TrafficBaseline:
     """The alias's traffic in the day before the rollout; `p99_ms` and the others are None where nothing was timed.
 
     `hourly` are the requests of each hour from `since` on, in seconds since the epoch; None of one that knew silences.
-    `metrics` are the user's own.
+    `metrics` are the user's own. `correlation`: how alike the failures of one minute were in the last hour.
     """
 
     requests: int = 0
@@ -157,6 +157,7 @@ class TrafficBaseline:
     p90_ms: float | None = None
     p50_ms: float | None = None
     metrics: tuple[MetricBaseline, ...] = ()
+    correlation: float = 0.0
 
     def slow_above_ms(self, quantile: str) -> float | None:
         """What is slow by "p50", "p90" or "p99"."""

@@ -201,6 +201,8 @@ def day_queries(alias: Alias, stable: str, metrics: Iterable[CustomMetric]) -> l
     return [
         *(Query(name, lambda_series(alias, metric), statistic) for name, (metric, statistic) in asked.items()),
         Query("short", lambda_series(alias, "Invocations"), "Sum", period_seconds=SHORT_SECONDS),
+        Query("minute", lambda_series(alias, "Invocations"), "Sum", period_seconds=60),
+        Query("minute_bad", lambda_series(alias, "Errors"), "Sum", period_seconds=60),
         *(query for number, metric in enumerate(metrics) for query in _day_queries(number, metric, stable, alias)),
     ]
 

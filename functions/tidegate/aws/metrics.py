@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.alias import Alias
+from tidegate.analysis.e_process import correlation
 from tidegate.analysis.measurement import MetricBaseline, Minute, TrafficBaseline
 from tidegate.analysis.metric import QUANTILES, CustomMetric
 from tidegate.analysis.queries import (
@@ -111,12 +112,12 @@ def _both(alias: Alias, stable: str, candidate: str, asked: Asked) -> tuple[Vers
 def read_baseline(
     alias: Alias, *, before: float, stable: str = "", metrics: Sequence[CustomMetric] = ()
 ) -> TrafficBaseline:
-    """The alias's traffic in the 24 hours before a moment, in whole hours: the first began at most an hour earlier.
+    """The alias's traffic in the 24 hours before a moment, in whole hours: the first began at most an hour before.
 
     A quantile is the median of the hours' own, each hour weighing as much as its requests: percentiles cannot be added
     up, and one hour's outage does not move a median. Requests per minute are counted from the first hour with any, so
-    that a young alias's are not diluted by the time before it, and up to `before`, in the midst of an hour. `metrics`
-    are the user's own, of the version `stable` alone.
+    that a young alias's are not diluted by the time before it, and up to `before`, in the midst of an hour. How alike
+    the failures of one minute are is learnt from the last hour. `metrics` are the user's own, of the version `stable`.
 
     Raises:
         AwsUnavailable: CloudWatch could not answer completely.
@@ -135,16 +136,23 @@ def read_baseline(
     minutes = max(1.0, (before - busy[0][0]) / _MINUTE_SECONDS)
     # An hour without its errors would pass for one without any.
     known = [found for _, found in busy if "errors" in found]
-    quantiles = {f"{quantile}_ms": _usual(quantile, "timed", hours) for quantile in QUANTILES}
+    quantiles = {quantile: _usual(quantile, "timed", hours) for quantile in QUANTILES}
     return TrafficBaseline(
         requests=round(sum(found["requests"] for found in known)),
         errors=round(sum(found["errors"] for found in known)),
         requests_per_minute=sum(found["requests"] for _, found in busy) / minutes,
         throttled=round(sum(found.get("throttled", 0.0) for found in hours)),
         since=first,
+        correlation=correlation(
+            (found["minute"], found["minute_bad"])
+            for at, found in periods
+            if at >= before - _HOUR_SECONDS and found.get("minute") and "minute_bad" in found
+        ),
         hourly=_steady_hours([(at - first, found["short"]) for at, found in periods if found.get("short")]),
         metrics=found_of,
-        **quantiles,
+        p50_ms=quantiles["p50"],
+        p90_ms=quantiles["p90"],
+        p99_ms=quantiles["p99"],
     )
 
 

@@ -17,6 +17,7 @@ from tidegate.analysis.e_process import (
     STAKES,
     Tally,
     Tolerance,
+    correlation,
     dispersions,
     excess_bound,
     log_e_value,
@@ -280,6 +281,52 @@ def test_throttling_is_nobodys_fault_and_no_time_to_judge():
     throttled = [Row(Tally(900, 100, 1, 0)), *[Row(Tally(900, 100, 0, 40), throttled=True)] * 4]
     assert shared_bursts(throttled, None) == [False, *[True] * 4]
     assert examine(ERRORS, throttled, Judge()).convicted_at is None
+
+
+def beta_binomial(random, requests, rate, rho):
+    share = random.betavariate(rate * (1 / rho - 1), (1 - rate) * (1 / rho - 1)) if rho else rate
+    return sum(random.random() < share for _ in range(requests))
+
+
+@pytest.mark.parametrize(("rho", "least", "most"), [(0.0, 0.0, 0.0), (0.02, 0.01, 0.03)])
+def test_how_alike_the_requests_of_a_minute_are_is_learnt_from_an_hour(rho, least, most):
+    random = Random(5)  # noqa: S311  seeded, not secret
+    assert least <= correlation([(600, beta_binomial(random, 600, 0.02, rho)) for _ in range(60)]) <= most
+
+
+def test_an_outage_that_begins_and_a_rate_that_drifts_are_no_correlation():
+    random = Random(6)  # noqa: S311  seeded, not secret
+    drifting = [(6_000, beta_binomial(random, 6_000, 0.01 * (1 + minute / 30), 0)) for minute in range(60)]
+    assert correlation(drifting) < 1e-4
+    outage = [(6_000, beta_binomial(random, 6_000, 0.2 if 20 <= minute < 25 else 0.01, 0)) for minute in range(60)]
+    assert correlation(outage) < 1e-3
+
+
+@pytest.mark.parametrize("minutes", [[], [(600, 0)] * 60, [(600, 600)] * 60, [(600, 6), (600, 60)] * 9])
+def test_of_too_little_nothing_is_learnt(minutes):
+    assert correlation(minutes) == 0
+
+
+def test_what_was_known_before_widens_the_first_minute_already_and_outlasts_the_bound():
+    """1 + 2 rho / (1 / n_c + 1 / n_b), the variance of a difference of beta-binomial rates over that of coin flips."""
+    tallies = [Tally(5_400, 600, 54, 6)] * 10
+    assert dispersions(tallies) == [1.0] * 10
+    first, *_, last = dispersions(tallies, 0.01)
+    assert first == pytest.approx(1 + 2 * 0.01 * 540)
+    assert 1 < last < first
+
+
+def test_clumped_failures_of_identical_versions_convict_nobody_where_they_were_known():
+    random, convicted = Random(7), {0.0: 0, 0.01: 0}  # noqa: S311  seeded, not secret
+    for _ in range(30):
+        table = [
+            Tally(5_400, 600, beta_binomial(random, 5_400, 0.01, 0.01), beta_binomial(random, 600, 0.01, 0.01))
+            for _ in range(20)
+        ]
+        for known in convicted:
+            found = examine(ERRORS, rows(*table), Judge(slow=None), Rate(100, 10_000), correlation=known)
+            convicted[known] += found.convicted_at is not None
+    assert convicted[0.01] == 0 < convicted[0.0]
 
 
 def test_a_catastrophe_is_the_candidates_whatever_is_throttled():

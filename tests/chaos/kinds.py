@@ -11,7 +11,7 @@ from tests.chaos.case import Case
 
 _RESTART_SECONDS = 10
 TRAFFIC = frozenset(
-    {"hang", "answered_error_rate", "slow_by_minute", "day_before", "throttles", "bursts", "function"}
+    {"hang", "answered_error_rate", "slow_by_minute", "day_before", "throttles", "bursts", "function", "metrics"}
     | {"metric_delay_seconds", "shared_outage"}
 )
 #: Kinds of which older cases knew nothing.

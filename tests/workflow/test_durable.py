@@ -45,9 +45,22 @@ def test_a_candidate_whose_executions_fail_is_rolled_back_although_no_invocation
         end = ended(world)
         assert end.at - STARTED_AT < 4 * 60
         assert end.error == "RolledBack"
-        assert end.cause.startswith("candidate fails 52 % of 58 executions, stable 0.37 % of 542")
+        assert end.cause.startswith("candidate fails 46 % of 138 executions, stable 0.19 % of 1,062")
         assert world.routing == STABLE
         assert rule() == "DISABLED"
+
+
+def test_executions_are_of_the_minute_in_which_they_were_asked_for():
+    with durable({"steps": [{"weight": 50, "bake_seconds": 300}, {"weight": 100, "bake_seconds": 0}]}) as world:
+        ended(world)
+        counts = [item for item in items_of(world.table_name) if item["record"]["S"].startswith("counts#")]
+    of_stable = [item["record"]["S"] for item in counts if item["record"]["S"].endswith("#1")]
+    assert of_stable == [f"counts#2026-01-05T12:{minute:02}Z#1" for minute in range(6)]
+    whole = [
+        sum(int(item["started"]["N"]) for item in counts if f"T12:{minute:02}Z" in item["record"]["S"])
+        for minute in range(5)
+    ]
+    assert whole == [600] * 5
 
 
 def test_a_good_one_is_promoted_by_its_executions():

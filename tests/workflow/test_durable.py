@@ -162,6 +162,11 @@ def test_with_the_judge_off_nothing_is_counted():
         assert not world.boundary.calls["events.EnableRule"]
 
 
+def test_with_its_errors_not_compared_there_is_nothing_to_judge(tell):
+    story = tell({"health": {"judge": {"errors": False}}, **BRIEF}, function={"durable": True})
+    assert (story.outcome, story.proven) == (Outcome.PROMOTED, False)
+
+
 LISTED = (
     "aws lambda list-durable-executions-by-function --region us-east-1 --function-name checkout --qualifier 2"
     " --statuses RUNNING lists them, stop-durable-execution stops one"

@@ -317,7 +317,9 @@ def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Ite
     compared = [step for step in steps if step.weight_percent < ALL_PERCENT]
     for outlook in outlooks:
         name = outlook.metric.name
-        if not outlook.metric.proves:
+        if not outlook.metric.proves and outlook.metric.kind is Kind.MEASURED:
+            yield f"nothing of {name} is known yet to call any value bad by: it is not judged"
+        elif not outlook.metric.proves:
             yield f"nothing bad of {name} is known yet: it is compared where both versions have it, and proves nothing"
         elif compared and outlook.is_blind(compared):
             harms = [harm for step in compared if (harm := outlook.harm(step)) is not None]

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -230,3 +231,11 @@ def test_whatever_alone_is_judged_is_what_the_steps_are_said_to_see(judge, what)
     traffic = TrafficBaseline(864_000, 864, 600.0, 400.0, p50_ms=80.0, metrics=(MetricBaseline(ORDERS.name, 860_000),))
     assert forecast_of(judge) == what
     assert all(step.smallest_harm_percent for step in forecast(DEFAULT_STEPS, traffic, judge).steps[:-1])
+
+
+@pytest.mark.parametrize(
+    ("above", "said"), [(None, "it is compared where both versions have it"), ("p99", "it is not judged")]
+)
+def test_what_a_new_metric_can_do_is_said(above, said):
+    unseen = replace(ORDERS, above=above, new=True, proves=False)
+    assert said in warning(DEFAULT_STEPS, day(600), Judge(metrics=(unseen,)))

@@ -226,7 +226,7 @@ class Traffic:
             luck = _Luck(failing, pace or 0.5, hanging, answering)
             failed = self._count(served[name], name, manners[name], usual, luck, down=down)
             if self._durable:
-                self._begin(self._durable, name, self._started_at + minute * MINUTE_SECONDS + second, failed, luck)
+                self._begin(self._durable, name, self._started_at + second, failed, luck)
         self._in_minute = max(self._in_minute, due)
 
     def _begin(self, executions: DurableExecutions, version: str, at: float, failed: bool, luck: _Luck) -> None:

@@ -41,6 +41,16 @@ def test_a_plan_of_little_traffic_warns_of_blind_steps(say, live):
     assert "warning: " in done.stdout
 
 
+def test_where_a_metric_alone_is_judged_its_name_says_what_the_steps_see(say, live):
+    series = {"namespace": "Shop", "metric": "OrdersFailed", "dimensions": {"version": "{version}"}}
+    judge = {"errors": False, "slow": False, "metrics": [{"name": "orders failed", "bad": series}]}
+    counted = {"namespace": "Shop", "name": "OrdersFailed", "counts": "answered_errors", "version_dimension": "version"}
+    with live(at_second=None, metrics=[counted]):
+        said = " ".join(say("plan", "-", given={**REQUEST, "health": {"judge": judge}}).stdout.split())
+    assert "orders failed above " in said
+    assert "more orders failed than version 1 had before" in said
+
+
 def test_approvals_and_alarms_are_told_beside_the_steps(say, live):
     with live(at_second=None, alarms=[{"name": "checkout-errors"}]):
         done = say("plan", "-", given={**REQUEST, "steps": GATED, "alarms": ["checkout-errors"]})

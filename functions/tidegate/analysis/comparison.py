@@ -73,7 +73,7 @@ class Comparison:
     def step_cleared(self) -> bool:
         """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
         cleared = [one.step_cleared if one.metric.proves else one.quiet for one in self.evidence]
-        return bool(cleared) and not self.unjudged and all(cleared)
+        return any(one.metric.proves for one in self.evidence) and not self.unjudged and all(cleared)
 
     @property
     def unjudged_metric(self) -> str:

@@ -43,7 +43,7 @@ class Executions:
     @property
     def settled(self) -> bool:
         """Whether as good as all of them have ended."""
-        return self.unended * _ONE_OPEN_IN <= self.started
+        return _as_good_as_none(self.unended, self.started)
 
     def __add__(self, other: Executions) -> Executions:
         return Executions(
@@ -103,6 +103,22 @@ def unsettled(found: Sequence[StartMinute], shifts: Sequence[Shift]) -> str:
         f"{candidate.unended:,} of {candidate.started:,} executions that started on the candidate have not ended, and"
         f" {stable.unended:,} of {stable.started:,} on the stable version"
     )
+
+
+def overtaken(found: Sequence[StartMinute]) -> int:
+    """How many executions of the candidate go on in minutes that have not settled, although a later one has.
+
+    Minutes in which all ended say nothing of the others: whoever waits in vain would never be counted. As few of all as
+    may go on in a minute that settles are none.
+    """
+    last = max((minute.at for minute in found if minute.settled and minute.candidate.trials), default=0.0)
+    earlier = [minute.candidate for minute in found if minute.at < last]
+    unended = sum(one.unended for one in earlier if not one.settled)
+    return 0 if _as_good_as_none(unended, sum(one.started for one in earlier)) else unended
+
+
+def _as_good_as_none(unended: int, started: int) -> bool:
+    return unended * _ONE_OPEN_IN <= started
 
 
 def total(found: Iterable[StartMinute]) -> tuple[Executions, Executions]:

@@ -7,6 +7,7 @@ invocations has no datapoint (Lambda Developer Guide, "Types of metrics").
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import field
 from itertools import pairwise
@@ -19,7 +20,7 @@ from tidegate.frozen import frozen
 
 #: What each query found in one period, by its Id. A query without a datapoint in that period is absent.
 Found = Mapping[str, float]
-#: Limits are asked for with so many decimals.
+#: Limits are asked for with so many decimals, and small ones with so many digits.
 _DECIMALS: Final = 3
 #: Of an hour these parts say whether it knew silences.
 SHORT_SECONDS: Final = 300
@@ -55,7 +56,7 @@ class Bands:
         """How many samples there are, and how many in each band; nothing where there is no limit."""
         if not self.limits:
             return
-        edges = ["", *(f"{limit:.3f}" for limit in self.limits), ""]
+        edges = ["", *(f"{limit:.{_decimals(limit)}f}" for limit in self.limits), ""]
         yield Query(f"{self.prefix}_timed", self.series, "SampleCount")
         for number, (low, high) in enumerate(pairwise(edges)):
             yield Query(f"{self.prefix}_band{number}", self.series, f"TC({low}:{high})")
@@ -96,7 +97,7 @@ class Asked:
     def limits(self) -> tuple[float, ...]:
         """Every limit of a duration, in milliseconds, the lowest first."""
         limits = {*self.slow_above_ms.values(), *([] if self.limit_ms is None else [self.limit_ms])}
-        return tuple(sorted(round(limit, _DECIMALS) for limit in limits))
+        return tuple(sorted(map(_told, limits)))
 
 
 @frozen
@@ -154,13 +155,13 @@ class VersionQueries:
         return Bands(self.role, lambda_series(self.alias, "Duration", self.version), self.asked.limits)
 
     def _above(self, limit: float, found: Found) -> int | None:
-        return self._durations.above(round(limit, _DECIMALS), found)
+        return self._durations.above(_told(limit), found)
 
     def _values(self, number: int, metric: CustomMetric) -> Bands | None:
         """Of a metric of values; None where it is not known which of them are bad."""
         above = self.asked.above.get(metric.name)
         prefix, series = f"{self.role}_metric{number}", metric.series.of(self.alias, self.version)
-        return None if above is None else Bands(prefix, series, (round(above, _DECIMALS),))
+        return None if above is None else Bands(prefix, series, (_told(above),))
 
     def _metric_queries(self, number: int, metric: CustomMetric) -> Iterator[Query]:
         prefix = f"{self.role}_metric{number}"
@@ -220,6 +221,15 @@ def lambda_series(alias: Alias, metric: str, version: str | None = None) -> Seri
     """One of Lambda's own metrics, of the alias or of one version behind it."""
     executed = (("ExecutedVersion", version),) if version else ()
     return Series("AWS/Lambda", metric, (("FunctionName", alias.function_name), ("Resource", str(alias)), *executed))
+
+
+def _told(limit: float) -> float:
+    """A limit as it is asked for."""
+    return round(limit, _decimals(limit))
+
+
+def _decimals(limit: float) -> int:
+    return _DECIMALS - min(0, math.floor(math.log10(limit)) + 1) if limit > 0 else _DECIMALS
 
 
 def rounded(value: float | None) -> int | None:

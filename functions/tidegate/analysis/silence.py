@@ -43,19 +43,29 @@ def silences(
 ) -> Iterator[Silence]:
     """Each metric that was known before the rollout and has fallen silent at the present weight.
 
-    What is to be expected goes by the candidate's requests, and by how many of the metric's came with each of the
-    stable version's in the day before.
+    What is to be expected goes by the candidate's requests, and by how many of the metric's come with each of the
+    stable version's.
     """
     step = [minute for minute in minutes if minute.at >= shifts[-1].at and minute.end + ARRIVED_SECONDS <= now]
     for metric in metrics:
-        day = baseline.of(metric.name)
-        if not metric.proves or not baseline.requests or not day.trials:
+        if not metric.proves or not baseline.of(metric.name).trials:
             continue
-        each = 1.0 if metric.total is None and metric.above is None else day.trials / baseline.requests
         since = _since_last(metric, step)
-        expected = each * sum(minute.candidate.requests for minute in since)
+        expected = _with_each(metric, minutes, baseline) * sum(minute.candidate.requests for minute in since)
         if expected >= FEWEST_EXPECTED:
             yield Silence(metric.name, expected, _is_shared(metric, since, minutes))
+
+
+def _with_each(metric: CustomMetric, minutes: Sequence[Minute], baseline: TrafficBaseline) -> float:
+    """How many of it come with a request of the stable version: in the day before, or since where nobody had counted
+    requests then, as of a durable function's executions.
+    """
+    if metric.total is None and metric.above is None:
+        return 1.0
+    if baseline.requests:
+        return baseline.of(metric.name).trials / baseline.requests
+    requests = sum(minute.stable.requests for minute in minutes)
+    return sum((minute.stable.trials(metric.name) or (0, 0))[0] for minute in minutes) / max(1, requests)
 
 
 def _is_shared(metric: CustomMetric, since: Sequence[Minute], minutes: Sequence[Minute]) -> bool:

@@ -167,7 +167,7 @@ def _health(request: RolloutRequest, tried: Version) -> HealthPolicy:
             raise MetricUnusable(f"{DURABLE} counts executions, and {request.function_name} is no durable function")
         return health
     judge = health.judge and replace(health.judge.with_quantiles({}), durable=True)
-    return replace(health, judge=judge, max_duration_p99_ms=None)
+    return replace(health, judge=judge if judge and judge.judged() else None, max_duration_p99_ms=None)
 
 
 def _comparable(traffic: TrafficBaseline, tried: Version) -> TrafficBaseline:

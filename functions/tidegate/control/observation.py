@@ -51,15 +51,19 @@ class Observation:
         readings: Iterable[AlarmReading],
         now: float,
         failed: str = "",
+        unended: int = 0,
     ) -> Self:
-        """Everything that speaks for or against the candidate, from both versions' requests since the first shift."""
+        """Everything that speaks for or against the candidate, from both versions' requests since the first shift.
+
+        `unended` are executions of the candidate that should have ended by now, and may have gone badly.
+        """
         # A minute that began before the last shift says nothing of this weight alone.
         in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
         in_rollout = total(minute.candidate for minute in minutes)
         judge, sight = plan.health.judge, _sight(plan, progress, minutes, now, failed)
         comparison = Comparison()
         if judge and progress.shifts:
-            found = compare(judge, minutes, progress.shifts, now, plan.baseline, sight.missing.requests)
+            found = compare(judge, minutes, progress.shifts, now, plan.baseline, sight.missing.requests + unended)
             comparison = replace(found, stable=f"version {plan.stable}")
         silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + _MINUTE_SECONDS
         return cls(

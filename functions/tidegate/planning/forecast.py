@@ -18,7 +18,7 @@ from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.e_process import Tally, Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.analysis.metric import DURABLE, ERRORS, SLOW, Judged, Kind
+from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
 from tidegate.frozen import frozen
@@ -80,14 +80,28 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     """
     judged = judge.judged()
     custom = [_Outlook.of(judged[one.name], baseline, judge) for one in judge.metrics]
-    main = judged.get(DURABLE if judge.durable else ERRORS) or judged.get(SLOW)
-    outlook = _Outlook.of(main, baseline, judge) if main else custom[0]
+    outlook = _Outlook.of(_main(judge), baseline, judge)
     return Forecast(
         tuple(
             replace(outlook.step(step), metrics={one.metric.name: one.harm(step) for one in custom}) for step in steps
         ),
         (*_warnings(steps, outlook), *_metric_warnings(steps, [one for one in custom if one != outlook])),
     )
+
+
+def forecast_of(judge: Judge) -> str:
+    """What a step's smallest harm is a share of, in words."""
+    return _what(_main(judge))
+
+
+def _main(judge: Judge) -> Judged:
+    """The first metric that proves: errors, or else slow, or else one of the user's."""
+    judged = list(judge.judged().values())
+    return next((one for one in judged if one.proves), judged[0])
+
+
+def _what(metric: Judged) -> str:
+    return _SEEN.get(metric.kind, metric.name)
 
 
 @frozen
@@ -304,7 +318,9 @@ def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Ite
     compared = [step for step in steps if step.weight_percent < ALL_PERCENT]
     for outlook in outlooks:
         name = outlook.metric.name
-        if not outlook.metric.proves:
+        if not outlook.metric.proves and outlook.metric.kind is Kind.MEASURED:
+            yield f"nothing of {name} is known yet to call any value bad by: it is not judged"
+        elif not outlook.metric.proves:
             yield f"nothing bad of {name} is known yet: it is compared where both versions have it, and proves nothing"
         elif compared and outlook.is_blind(compared):
             harms = [harm for step in compared if (harm := outlook.harm(step)) is not None]
@@ -365,7 +381,7 @@ def _pasted(steps: Sequence[Step]) -> str:
 
 
 def _seen(step: Step, outlook: _Outlook, only: str = "") -> str:
-    harm, seen = outlook.harm(step), _SEEN.get(outlook.metric.kind, outlook.metric.name)
+    harm, seen = outlook.harm(step), _what(outlook.metric)
     return f"no {seen} at all" if harm is None else f"{only}{seen} above {_number(harm)} %"
 
 

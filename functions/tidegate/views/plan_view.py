@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tidegate.duration import format_duration
-from tidegate.planning.forecast import StepForecast
+from tidegate.planning.forecast import StepForecast, forecast_of
 from tidegate.planning.pace import SETTLE_SECONDS
 from tidegate.planning.plan import Plan
 from tidegate.printable import printable
@@ -72,7 +72,7 @@ def _seen(plan: Plan, weight_percent: float, expected: StepForecast | None) -> s
     judge = plan.health.judge
     if not judge or expected is None:
         return "alarms and limits alone"
-    what = "failures" if judge.errors else "slow requests"
+    what = forecast_of(judge)
     if weight_percent >= ALL_PERCENT:
         # Nobody is left to compare with: it is held against the way up, or against the day before.
         return f"more {what} than version {plan.stable} had before"

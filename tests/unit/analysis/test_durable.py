@@ -2,7 +2,7 @@
 
 import pytest
 
-from tidegate.analysis.durable import Executions, StartMinute, total, unsettled
+from tidegate.analysis.durable import Executions, StartMinute, overtaken, total, unsettled
 from tidegate.analysis.measurement import Counts, Shift
 
 
@@ -79,3 +79,22 @@ def test_a_minute_of_which_all_were_stopped_says_nothing():
 def test_all_of_both_versions_are_summed():
     found = [StartMinute(at, Executions(9, 9), Executions(1)) for at in (0, 60)]
     assert total(found) == (Executions(18, 18), Executions(2))
+
+
+@pytest.mark.parametrize(
+    ("candidates", "unended"),
+    [
+        ([(20, 20), (20, 19), (20, 20)], 1),
+        ([(20, 20), (20, 20), (20, 19)], 0),
+        ([(20, 19), (20, 15), (20, 20), (20, 12)], 6),
+        ([(20, 19), (200, 200), (20, 20)], 0),
+        ([(200, 198), (20, 20)], 0),
+        ([], 0),
+    ],
+)
+def test_what_goes_on_while_later_executions_have_ended_is_overdue(candidates, unended):
+    minutes = [
+        StartMinute(60.0 * number, Executions(80, 80), Executions(started, succeeded))
+        for number, (started, succeeded) in enumerate(candidates)
+    ]
+    assert overtaken(minutes) == unended

@@ -98,6 +98,16 @@ def test_values_are_bad_above_what_was_found_before():
     assert orders(MEMORY) == (0, 0)
 
 
+@pytest.mark.parametrize(
+    ("above", "edge"),
+    [(0.0, "0.000"), (512.25, "512.250"), (0.5, "0.500"), (0.0123, "0.0123"), (0.000_004_56, "0.00000456")],
+)
+def test_where_bad_begins_is_told_to_three_digits_however_small_it_is(above, edge):
+    asked = version(Asked({}, metrics=(MEMORY,), above={MEMORY.name: above}))
+    assert [query.statistic for query in asked.queries()][-2:] == [f"TC(:{edge})", f"TC({edge}:)"]
+    assert orders(MEMORY, above=above, timed=20, band0=15, band1=5) == (20, 5)
+
+
 def test_values_of_which_nothing_is_known_are_not_asked_for():
     nothing = Asked({}, metrics=(MEMORY,))
     assert [query.statistic for query in version(nothing).queries()] == ["Sum", "Sum"]

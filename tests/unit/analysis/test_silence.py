@@ -25,8 +25,8 @@ def minutes(*tallies):
     ]
 
 
-def heard(seen, metric=ORDERS, now=None, trials=860_000, shifts=SHIFTS):
-    day = TrafficBaseline(864_000, 0, 600.0, metrics=(MetricBaseline("orders failed", trials),))
+def heard(seen, metric=ORDERS, now=None, trials=860_000, shifts=SHIFTS, requests=864_000):
+    day = TrafficBaseline(requests, 0, 600.0, metrics=(MetricBaseline("orders failed", trials),))
     return list(silences([metric], seen, shifts, 60.0 * len(seen) + 180 if now is None else now, day))
 
 
@@ -64,6 +64,15 @@ def test_where_few_were_to_be_expected_silence_says_nothing():
     seen = minutes(*[((0, 0), (0, 0))] * 6)
     assert not heard(seen, OF_PLACED, trials=8_640)
     assert heard(seen, OF_PLACED, trials=86_400)
+
+
+@pytest.mark.parametrize(("metric", "orders", "expected"), [(ORDERS, 540, 300), (OF_PLACED, 108, 60)])
+def test_where_nobody_counted_requests_before_the_stable_version_says_how_many_are_to_be_expected(
+    metric, orders, expected
+):
+    """Of a durable function's executions: of the day before nothing is known."""
+    (silence,) = heard(minutes(*[((orders, 0), None)] * 5), metric, requests=0)
+    assert silence.expected == pytest.approx(expected)
 
 
 def test_where_the_stable_version_is_silent_too_the_candidate_is_not_to_blame():

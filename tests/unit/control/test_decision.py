@@ -186,6 +186,9 @@ def test_both_versions_failing_holds_a_step_but_does_not_roll_back(plan):
 def test_a_bake_ends_early_only_where_that_is_asked_for_and_never_the_last_one(plan):
     cleared = Comparison((evidence(step_cleared=True),))
     assert not replace(cleared, unjudged=True).step_cleared, "nobody knows what is slow"
+    proves_nothing = evidence(metric=replace(FAILED, proves=False))
+    assert replace(cleared, evidence=(*cleared.evidence, proves_nothing)).step_cleared
+    assert not replace(cleared, evidence=(proves_nothing,)).step_cleared
     early = replace(plan, health=HealthPolicy(advance_early=True, min_bake_seconds=120))
     assert look_at(early, step=0, now=130.0, comparison=cleared).decision.action == "advance"
     assert look_at(early, step=0, now=110.0, comparison=cleared).decision.action == "wait"

@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,8 +12,9 @@ from hypothesis import strategies as st
 from tidegate.analysis import judge as judging
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Judge, Row
-from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.planning.forecast import NO_BASELINE, forecast
+from tidegate.analysis.measurement import MetricBaseline, TrafficBaseline
+from tidegate.analysis.metric import TOLERATED_ERRORS, TOLERATED_SLOW, CustomMetric, Series
+from tidegate.planning.forecast import NO_BASELINE, forecast, forecast_of
 from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
 from tidegate.request.rollout_request import RolloutRequest
 
@@ -209,3 +211,31 @@ def test_any_step_has_a_forecast(weight, bake_seconds, requests_per_minute, fail
     smallest = found.steps[0].smallest_harm_percent
     assert smallest is None or 0 < smallest <= 100
     assert len(found.warnings) <= 1
+
+
+ORDERS = CustomMetric("orders failed", TOLERATED_ERRORS, Series("Shop", "OrdersFailed", (("version", "{version}"),)))
+MEDIAN = {"p50": TOLERATED_SLOW["p50"]}
+
+
+@pytest.mark.parametrize(
+    ("judge", "what"),
+    [
+        (Judge(metrics=(ORDERS,)), "failures"),
+        (Judge(durable=True), "failures"),
+        (SLOW_ONLY, "slow requests"),
+        (SLOW_ONLY.with_quantiles(MEDIAN), "slow requests"),
+        (Judge(errors=None, metrics=(ORDERS,)).with_quantiles({}), "orders failed"),
+    ],
+)
+def test_whatever_alone_is_judged_is_what_the_steps_are_said_to_see(judge, what):
+    traffic = TrafficBaseline(864_000, 864, 600.0, 400.0, p50_ms=80.0, metrics=(MetricBaseline(ORDERS.name, 860_000),))
+    assert forecast_of(judge) == what
+    assert all(step.smallest_harm_percent for step in forecast(DEFAULT_STEPS, traffic, judge).steps[:-1])
+
+
+@pytest.mark.parametrize(
+    ("above", "said"), [(None, "it is compared where both versions have it"), ("p99", "it is not judged")]
+)
+def test_what_a_new_metric_can_do_is_said(above, said):
+    unseen = replace(ORDERS, above=above, new=True, proves=False)
+    assert said in warning(DEFAULT_STEPS, day(600), Judge(metrics=(unseen,)))

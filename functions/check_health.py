@@ -6,8 +6,9 @@ import time
 from dataclasses import replace
 
 from tidegate.application.telemetry import Document, logger, task
-from tidegate.analysis.durable import beside, overtaken, unsettled
+from tidegate.analysis.durable import beside, unsettled
 from tidegate.analysis.measurement import Minute
+from tidegate.analysis.sight import ALL_SEEN, Unseen
 from tidegate.application.announcement import tell_waiting
 from tidegate.aws import alarms, aliases, durable, metrics, verdicts
 from tidegate.control.decision import decide
@@ -36,9 +37,9 @@ def handler(event: Document) -> Document:
             rule.name: plan.started_at for rule in plan.alarms if rule.if_already_firing == "ignore_until_ok"
         },
     )
-    minutes, failed, unended = _minutes(plan, candidate, progress, now)
+    minutes, unseen = _minutes(plan, candidate, progress, now)
     watched = [readings[rule.name] for rule in plan.alarms]
-    observed = Observation.of(plan, progress, minutes, watched, now, failed, unended)
+    observed = Observation.of(plan, progress, minutes, watched, now, unseen)
     standing = _decide(plan, progress.seeing(readings), observed, revision_id)
     decision = standing.decision
     if standing.progress.approval_step not in {None, progress.approval_step}:
@@ -66,25 +67,25 @@ def _require_unmoved(plan: Plan, candidate: str, progress: Progress) -> str:
     raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: {whose}")
 
 
-def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[tuple[Minute, ...], str, int]:
-    """Both versions' requests, or executions of a durable function, by the minute; and how many of those are overdue.
+def _minutes(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[tuple[Minute, ...], Unseen]:
+    """Both versions' requests, or executions of a durable function, by the minute.
 
     None, and why, where CloudWatch, or the table, does not answer: that is unknown, and no fault.
     """
     if not progress.shifts:
-        return (), "", 0
+        return (), ALL_SEEN
     try:
         if plan.counts_executions:
             started = durable.read_executions(
                 plan.alias, plan.stable, candidate, since=progress.first_shift_at, now=now
             )
             counted = _requests(plan, candidate, progress, now) if plan.asked.metrics else ()
-            return beside(started, counted), unsettled(started, progress.shifts), overtaken(started)
+            return beside(started, counted), unsettled(started, progress.shifts)
         minutes = _requests(plan, candidate, progress, now)
     except AwsUnavailable as error:
         logger.warning("blind", reason=str(error))
-        return (), str(error), 0
-    return minutes, "", 0
+        return (), Unseen(str(error))
+    return minutes, ALL_SEEN
 
 
 def _requests(plan: Plan, candidate: str, progress: Progress, now: float) -> tuple[Minute, ...]:

@@ -135,7 +135,9 @@ class Comparison:
             return Finding.SUSPECT
         if not evidence.metric.proves:
             return Finding.NOTED
-        guarded = all(last.quiet for last in self.last_step) and not self.unguarded
+        hinted = any(last.hinted for last in self.last_step)
+        own = all(last.quiet for last in self.last_step if last.metric == evidence.metric)
+        guarded = own and not hinted and not self.unguarded
         return Finding.HEALTHY if evidence.proven and guarded else Finding.UNKNOWN
 
     def _conclusion(self, evidence: Evidence) -> str:
@@ -198,8 +200,7 @@ def compare(
     for name, metric in judge.judged().items():
         rows = [place.row(metric) for place in places]
         before = _before(metric, baseline)
-        ramp = _ramp(over, rows, shifts, before)
-        known = _usual(ramp, before)
+        known = _usual(ramp := _ramp(over, rows, shifts, before), before)
         last = [row for row in rows if row.in_step] if alone and metric.proves else []
         rates = (known, before, _stable_rate(ramp, burst=False) if metric.usual_share is None else None)
         floors = [rate.at_least for rate in rates if rate and rate.requests]

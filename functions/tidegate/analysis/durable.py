@@ -11,11 +11,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from tidegate.analysis.measurement import Counts, Minute, Shift
-from tidegate.analysis.sight import FEWEST_EXPECTED
+from tidegate.analysis.sight import FEWEST_EXPECTED, Unseen
 from tidegate.frozen import frozen
 
 #: A minute is settled where at most one execution in so many, of either version, has not ended.
 _ONE_OPEN_IN = 100
+#: Where the candidate's part that goes on is at most so many times the stable version's, that is how long they take.
+ALIKE = 1.25
 
 
 @frozen
@@ -90,19 +92,25 @@ def beside(found: Iterable[StartMinute], counted: Iterable[Minute]) -> tuple[Min
     return tuple(minutes[at] for at in sorted(minutes))
 
 
-def unsettled(found: Sequence[StartMinute], shifts: Sequence[Shift]) -> str:
-    """Why nothing is known of this step although executions of the candidate have started; "" where something is."""
+def unsettled(found: Sequence[StartMinute], shifts: Sequence[Shift]) -> Unseen:
+    """What is not known of this step although executions of the candidate have started.
+
+    It is shared where as large a part of the stable version's goes on: executions that take hours hide no more of the
+    candidate than of it.
+    """
     since = shifts[-1].at if len(shifts) > 1 else 0.0
     step = [minute for minute in found if minute.at >= since and minute.candidate.started]
     if any(minute.settled and minute.candidate.trials for minute in step):
-        return ""
+        return Unseen(overdue=overtaken(found))
     stable, candidate = total(step)
     if candidate.started < FEWEST_EXPECTED:
-        return ""
-    return (
+        return Unseen(overdue=overtaken(found))
+    reason = (
         f"{candidate.unended:,} of {candidate.started:,} executions that started on the candidate have not ended, and"
         f" {stable.unended:,} of {stable.started:,} on the stable version"
     )
+    open_here, open_there = candidate.unended * max(1, stable.started), stable.unended * candidate.started
+    return Unseen(reason, shared=open_here <= ALIKE * open_there, overdue=overtaken(found))
 
 
 def overtaken(found: Sequence[StartMinute]) -> int:

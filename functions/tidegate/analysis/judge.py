@@ -310,12 +310,9 @@ def examine(
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)
     latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
     quiet, burst = latest[1] < QUIET_LOG_WEALTH, any(bursts[-BURST_RECENT:])
-    step = [row.evidence for row in rows if row.in_step and row.settled]
     settled = [row.evidence for row in rows if row.settled]
     convicted_at = _convicted_at(rows, worse, intolerable, needed)
-    warming = convicted_at is not None and not rows[convicted_at].comparable
-    told = [(row, row.bet if warming else row.evidence) for row in rows]
-    compared = [(row, tally) for row, tally in told if tally and tally.stable and tally.candidate]
+    compared = _compared(rows, convicted_at)
     return Evidence(
         metric=metric,
         minutes=sum(row.minutes for row, _ in compared),
@@ -337,12 +334,22 @@ def examine(
         burst=burst,
         gaps=sum(row.tally is None for row in rows),
         settled_minutes=served(settled),
-        step_cleared=quiet
-        and not burst
-        and served(step) >= FEWEST_MINUTES
-        and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase,
+        step_cleared=quiet and not burst and _is_step_cleared(rows, tolerance),
         excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
     )
+
+
+def _compared(rows: Sequence[Row], convicted_at: int | None) -> list[tuple[Row, Tally]]:
+    """The rows that both versions are compared in, with those of a warm-up where one of them convicted."""
+    warming = convicted_at is not None and not rows[convicted_at].comparable
+    told = [(row, row.bet if warming else row.evidence) for row in rows]
+    return [(row, tally) for row, tally in told if tally and tally.stable and tally.candidate]
+
+
+def _is_step_cleared(rows: Sequence[Row], tolerance: Tolerance) -> bool:
+    """Whether this step alone rules out harm beyond the tolerance."""
+    step = [row.evidence for row in rows if row.in_step and row.settled]
+    return served(step) >= FEWEST_MINUTES and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase
 
 
 def _wealth(rows: Sequence[Row], key: Tolerance, spread: Sequence[float], bursts: Sequence[bool]) -> list[float]:

@@ -130,13 +130,14 @@ class MetricBaseline:
     """A metric of the user's in the day before the rollout, of the stable version alone.
 
     `trials` could have been bad, and `bad` were. `above` is where bad begins of a metric of values; None of what is
-    counted, and where nothing was measured.
+    counted, and where nothing was measured. `reports` is how often something was reported: one may count many.
     """
 
     name: str
     trials: int = 0
     bad: int = 0
     above: float | None = None
+    reports: int = 0
 
 
 @frozen

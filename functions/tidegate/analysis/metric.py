@@ -159,6 +159,13 @@ def slow_metrics(tolerances: Mapping[str, Tolerance], budget: float, warm_up_sec
     ]
 
 
+def tolerated_above(percentile: str) -> Tolerance:
+    """What is tolerated of values above a percentile: of what is rarer than above a p99, as small a part of it."""
+    usual = TOLERATED_SLOW[HIGHEST]
+    rarer = share_above(percentile) / share_above(HIGHEST)
+    return TOLERATED_SLOW.get(percentile, Tolerance(usual.max_ratio, usual.max_increase * min(1.0, rarer)))
+
+
 def share_above(percentile: str) -> float:
     """The share of values above a percentile such as "p99"."""
     return round(1 - float(percentile[1:]) / 100, 6)

@@ -214,7 +214,12 @@ def _day_queries(number: int, metric: CustomMetric, stable: str, alias: Alias) -
         statistics = {"total": "SampleCount", "above": metric.above}
         return [Query(f"{prefix}_{name}", series, statistic) for name, statistic in statistics.items()]
     total = metric.total.of(alias, stable) if metric.total else lambda_series(alias, "Invocations", stable)
-    return [Query(f"{prefix}_bad", series, "Sum"), Query(f"{prefix}_total", total, "Sum")]
+    reported = total if metric.total else series
+    return [
+        Query(f"{prefix}_bad", series, "Sum"),
+        Query(f"{prefix}_total", total, "Sum"),
+        Query(f"{prefix}_reports", reported, "SampleCount"),
+    ]
 
 
 def lambda_series(alias: Alias, metric: str, version: str | None = None) -> Series:

@@ -217,10 +217,27 @@ def _weighed_seconds(shifts: Sequence[Shift], begins: float, ends: float) -> flo
 
 
 @frozen
+class Unseen:
+    """Why a look was told nothing: `reason`, "" where it was told.
+
+    `shared`: of the stable version as little is known, so nothing is hidden that it does not hide, too. `overdue` are
+    the candidate's that should have ended by now, and may have gone badly.
+    """
+
+    reason: str = ""
+    shared: bool = False
+    overdue: int = 0
+
+
+ALL_SEEN: Final = Unseen()
+
+
+@frozen
 class Sight:
     """What was out of sight at one look.
 
     `blind` says why nothing could be seen of this step; "" where it could. `early`: nothing could have come yet.
+    `shared`: nor could the stable version be seen.
     """
 
     blind: str = ""
@@ -228,6 +245,7 @@ class Sight:
     missing: Missing = Missing()
     throttled: Throttled = Throttled()
     silent: tuple[Silence, ...] = ()
+    shared: bool = False
 
     @classmethod
     def of(
@@ -236,16 +254,21 @@ class Sight:
         shifts: Sequence[Shift],
         now: float,
         baseline: TrafficBaseline,
-        failed: str = "",
+        unseen: Unseen = ALL_SEEN,
         metrics: Sequence[CustomMetric] = (),
+        *,
+        by_weight: bool = True,
     ) -> Self:
-        """From all that was counted since the first shift; `failed` says why CloudWatch gave no answer."""
-        if failed or not shifts:
-            return cls(failed)
+        """From all that was counted since the first shift.
+
+        `by_weight`: what is counted is what the weights divide, and nothing beside it.
+        """
+        if unseen.reason or not shifts:
+            return cls(unseen.reason, shared=unseen.shared)
         return cls(
             blind(minutes, shifts, now, baseline),
             not minutes and now - shifts[0].at < ARRIVED_SECONDS,
-            Missing.of(minutes, shifts, now),
+            Missing.of(minutes, shifts, now) if by_weight else Missing(),
             Throttled.of_rollout(minutes, baseline),
             tuple(silences(metrics, minutes, shifts, now, baseline)),
         )
@@ -258,7 +281,8 @@ class Sight:
     @property
     def hides_harm(self) -> bool:
         """Whether requests that the candidate may have failed are out of sight."""
-        return bool(self.blind) or self.missing.significant or any(not silence.shared for silence in self.silent)
+        blind = bool(self.blind) and not self.shared
+        return blind or self.missing.significant or any(not silence.shared for silence in self.silent)
 
     @property
     def reasons(self) -> tuple[str, ...]:

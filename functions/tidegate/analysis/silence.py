@@ -57,13 +57,15 @@ def silences(
 
 
 def _with_each(metric: CustomMetric, minutes: Sequence[Minute], baseline: TrafficBaseline) -> float:
-    """How many of it come with a request of the stable version: in the day before, or since where nobody had counted
-    requests then, as of a durable function's executions.
+    """How often something is reported with a request of the stable version: in the day before, or since where nobody
+    had counted requests then, as of a durable function's executions.
+
+    One report may count many, such as a batch's items: so reports are what chance divides, and not what they count.
     """
+    if baseline.requests:
+        return min(1.0, baseline.of(metric.name).reports / baseline.requests)
     if metric.total is None and metric.above is None:
         return 1.0
-    if baseline.requests:
-        return baseline.of(metric.name).trials / baseline.requests
     requests = sum(minute.stable.requests for minute in minutes)
     return sum((minute.stable.trials(metric.name) or (0, 0))[0] for minute in minutes) / max(1, requests)
 

@@ -130,30 +130,31 @@ def read_baseline(
     periods = _read(queries, first, last, _HOUR_SECONDS)
     hours = [found for _, found in periods]
     found_of = tuple(_found_of(number, metric, hours) for number, metric in enumerate(metrics))
-    busy = [(at, found) for at, found in periods if found.get("requests")]
-    if not busy:
+    if not (busy := [(at, found) for at, found in periods if found.get("requests")]):
         return TrafficBaseline(metrics=found_of)
     minutes = max(1.0, (before - busy[0][0]) / _MINUTE_SECONDS)
     # An hour without its errors would pass for one without any.
     known = [found for _, found in busy if "errors" in found]
-    quantiles = {quantile: _usual(quantile, "timed", hours) for quantile in QUANTILES}
+    p50, p90, p99 = (_usual(quantile, "timed", hours) for quantile in QUANTILES)
     return TrafficBaseline(
         requests=round(sum(found["requests"] for found in known)),
         errors=round(sum(found["errors"] for found in known)),
         requests_per_minute=sum(found["requests"] for _, found in busy) / minutes,
         throttled=round(sum(found.get("throttled", 0.0) for found in hours)),
         since=first,
-        correlation=correlation(
-            (found["minute"], found["minute_bad"])
-            for at, found in periods
-            if at >= before - _HOUR_SECONDS and found.get("minute") and "minute_bad" in found
-        ),
+        correlation=_correlation([found for at, found in periods if at >= before - _HOUR_SECONDS]),
         hourly=_steady_hours([(at - first, found["short"]) for at, found in periods if found.get("short")]),
         metrics=found_of,
-        p50_ms=quantiles["p50"],
-        p90_ms=quantiles["p90"],
-        p99_ms=quantiles["p99"],
+        p50_ms=p50,
+        p90_ms=p90,
+        p99_ms=p99,
     )
+
+
+def _correlation(minutes: Iterable[Found]) -> float:
+    """How alike the failures of one minute are, by those of which all is known."""
+    known = [found for found in minutes if found.get("minute") and "minute_bad" in found]
+    return correlation((found["minute"], found["minute_bad"]) for found in known)
 
 
 def _found_of(number: int, metric: CustomMetric, hours: Sequence[Found]) -> MetricBaseline:
@@ -163,8 +164,10 @@ def _found_of(number: int, metric: CustomMetric, hours: Sequence[Found]) -> Metr
     known = [found for found in hours if found.get(f"{prefix}_total") and (told in found or metric.sparse)]
     trials = round(sum(found[f"{prefix}_total"] for found in known))
     if metric.above is None:
-        return MetricBaseline(metric.name, trials, min(trials, round(sum(found.get(told, 0) for found in known))))
-    return MetricBaseline(metric.name, trials, 0, _usual(told, f"{prefix}_total", known))
+        bad = min(trials, round(sum(found.get(told, 0) for found in known)))
+        reports = round(sum(found.get(f"{prefix}_reports", 0) for found in known))
+        return MetricBaseline(metric.name, trials, bad, reports=reports)
+    return MetricBaseline(metric.name, trials, 0, _usual(told, f"{prefix}_total", known), reports=trials)
 
 
 def _usual(quantile: str, weight: str, hours: Sequence[Found]) -> float | None:

@@ -12,7 +12,7 @@ from tidegate.analysis import limits
 from tidegate.analysis.check import Check, Finding, alarm_check
 from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.measurement import AlarmReading, Counts, Minute, total
-from tidegate.analysis.sight import Sight
+from tidegate.analysis.sight import ALL_SEEN, Sight, Unseen
 from tidegate.control.progress import Progress
 from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
@@ -50,20 +50,18 @@ class Observation:
         minutes: Sequence[Minute],
         readings: Iterable[AlarmReading],
         now: float,
-        failed: str = "",
-        unended: int = 0,
+        unseen: Unseen = ALL_SEEN,
     ) -> Self:
-        """Everything that speaks for or against the candidate, from both versions' requests since the first shift.
-
-        `unended` are executions of the candidate that should have ended by now, and may have gone badly.
-        """
+        """Everything that speaks for or against the candidate, from both versions' requests since the first shift."""
         # A minute that began before the last shift says nothing of this weight alone.
         in_step = total(minute.candidate for minute in minutes if minute.at >= progress.shifted_at)
         in_rollout = total(minute.candidate for minute in minutes)
-        judge, sight = plan.health.judge, _sight(plan, progress, minutes, now, failed)
+        judge, sight = plan.health.judge, _sight(plan, progress, minutes, now, unseen)
         comparison = Comparison()
         if judge and progress.shifts:
-            found = compare(judge, minutes, progress.shifts, now, plan.baseline, sight.missing.requests + unended)
+            found = compare(
+                judge, minutes, progress.shifts, now, plan.baseline, sight.missing.requests + unseen.overdue
+            )
             comparison = replace(found, stable=f"version {plan.stable}")
         silence = max((after.at - before.end for before, after in pairwise(minutes)), default=0.0) + _MINUTE_SECONDS
         return cls(
@@ -93,8 +91,12 @@ def _alarm_checks(plan: Plan, progress: Progress, readings: Iterable[AlarmReadin
     ]
 
 
-def _sight(plan: Plan, progress: Progress, minutes: Sequence[Minute], now: float, failed: str) -> Sight:
-    """What was out of sight; a first release has no stable version that says what was to be expected."""
+def _sight(plan: Plan, progress: Progress, minutes: Sequence[Minute], now: float, unseen: Unseen) -> Sight:
+    """What was out of sight; a first release has no stable version that says what was to be expected.
+
+    Executions are counted by version, whoever started them: through another alias, too, which no weight divides.
+    """
     shifts = () if plan.creates_alias else progress.shifts
     metrics = plan.health.judge.metrics if plan.health.judge else ()
-    return Sight.of(minutes, shifts, now, plan.baseline, failed, metrics)
+    by_weight = not plan.counts_executions
+    return Sight.of(minutes, shifts, now, plan.baseline, unseen, metrics, by_weight=by_weight)

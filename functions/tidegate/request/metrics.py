@@ -15,11 +15,11 @@ from tidegate.analysis.metric import (
     PLACEHOLDERS,
     QUANTILES,
     TOLERATED_ERRORS,
-    TOLERATED_SLOW,
     VERSION,
     CustomMetric,
     Series,
     quantile_name,
+    tolerated_above,
 )
 from tidegate.printable import one_line
 from tidegate.request.part import Or, Part, violation
@@ -159,7 +159,7 @@ class MetricRequest(ToleranceRequest):
     def metric(self) -> CustomMetric:
         """As the plan keeps it; of one that is a series."""
         counted = self.bad or self.value
-        usual = TOLERATED_SLOW.get(self.above, TOLERATED_SLOW["p99"]) if self.above else TOLERATED_ERRORS
+        usual = tolerated_above(self.above) if self.above else TOLERATED_ERRORS
         return CustomMetric(
             self.name,
             self.tolerance(usual),

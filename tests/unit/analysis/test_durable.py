@@ -3,7 +3,8 @@
 import pytest
 
 from tidegate.analysis.durable import Executions, StartMinute, overtaken, total, unsettled
-from tidegate.analysis.measurement import Counts, Shift
+from tidegate.analysis.measurement import Counts, Shift, TrafficBaseline
+from tidegate.analysis.sight import Sight
 
 
 def test_a_stopped_execution_is_no_trial_and_not_unended():
@@ -54,26 +55,26 @@ STEP = [Shift(0, 10.0), Shift(100, 50.0)]
 
 def test_a_step_of_which_nothing_has_settled_is_not_seen():
     found = [StartMinute(120, Executions(80, 79), RUNNING), StartMinute(180, Executions(80, 79), RUNNING)]
-    assert unsettled(found, STEP) == (
+    assert unsettled(found, STEP).reason == (
         "16 of 40 executions that started on the candidate have not ended, and 2 of 160 on the stable version"
     )
-    assert unsettled([*found, StartMinute(240, Executions(80, 80), Executions(20, bad=20))], STEP) == ""
+    assert not unsettled([*found, StartMinute(240, Executions(80, 80), Executions(20, bad=20))], STEP).reason
 
 
 def test_what_settled_at_another_weight_says_nothing_of_this_step():
     before = StartMinute(60, Executions(80, 80), Executions(20, 20))
-    assert unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP)
-    assert unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP[:1]) == ""
+    assert unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP).reason
+    assert not unsettled([before, StartMinute(120, Executions(80), RUNNING)], STEP[:1]).reason
 
 
 def test_a_few_executions_are_waited_for_in_silence():
-    assert unsettled([StartMinute(120, Executions(90), Executions(9))], STEP) == ""
-    assert unsettled([], STEP) == ""
+    assert not unsettled([StartMinute(120, Executions(90), Executions(9))], STEP).reason
+    assert not unsettled([], STEP).reason
 
 
 def test_a_minute_of_which_all_were_stopped_says_nothing():
     found = [StartMinute(120, Executions(80, 80), Executions(20, stopped=20))]
-    assert unsettled(found, STEP).startswith("0 of 20 executions")
+    assert unsettled(found, STEP).reason.startswith("0 of 20 executions")
 
 
 def test_all_of_both_versions_are_summed():
@@ -98,3 +99,13 @@ def test_what_goes_on_while_later_executions_have_ended_is_overdue(candidates, u
         for number, (started, succeeded) in enumerate(candidates)
     ]
     assert overtaken(minutes) == unended
+
+
+def test_executions_that_take_long_on_both_versions_hide_nothing_of_the_candidate_alone():
+    """Whether they hide harm decides whether a rollout goes back for it, or goes on unproven."""
+    both = [StartMinute(120, Executions(90), Executions(20))]
+    assert unsettled(both, STEP).shared
+    mine = [StartMinute(120, Executions(90, 88), Executions(20))]
+    assert not unsettled(mine, STEP).shared
+    assert Sight.of([], STEP, 600, TrafficBaseline(), unsettled(mine, STEP)).hides_harm
+    assert not Sight.of([], STEP, 600, TrafficBaseline(), unsettled(both, STEP)).hides_harm

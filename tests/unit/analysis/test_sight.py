@@ -7,7 +7,7 @@ import pytest
 
 from tidegate.analysis.check import Finding
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
-from tidegate.analysis.sight import Missing, Sight, Throttled, blind
+from tidegate.analysis.sight import Missing, Sight, Throttled, Unseen, blind
 
 HOUR, DAY = 3600, 86_400
 #: A day of 600 requests a minute, that ended at second 0.
@@ -189,7 +189,7 @@ def test_without_a_day_before_one_in_a_thousand_is_usual():
 
 
 def test_a_call_that_failed_is_blind_whatever_was_to_be_expected():
-    sight = Sight.of([], TEN, 600, TrafficBaseline(), "GetMetricData was throttled")
+    sight = Sight.of([], TEN, 600, TrafficBaseline(), Unseen("GetMetricData was throttled"))
     assert sight.reasons == ("nothing could be seen: GetMetricData was throttled",)
     assert sight.hides_harm
 

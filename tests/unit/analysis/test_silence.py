@@ -75,6 +75,13 @@ def test_where_nobody_counted_requests_before_the_stable_version_says_how_many_a
     assert silence.expected == pytest.approx(expected)
 
 
+def test_what_counts_many_at_a_time_is_expected_as_often_as_it_reports():
+    """One request in four hundred brings a batch of a thousand: 300 of the candidate's requests bring not even one."""
+    seen = minutes(*[((0, 0), (0, 0))] * 5)
+    assert not heard(seen, OF_PLACED, trials=2_160_000, reports=2_160)
+    assert heard(seen, OF_PLACED, trials=2_160_000, reports=432_000)
+
+
 def test_where_the_stable_version_is_silent_too_the_candidate_is_not_to_blame():
     (silence,) = heard(minutes(*[(None, None)] * 5))
     assert silence.shared
@@ -101,7 +108,7 @@ def test_of_what_was_not_known_before_nothing_was_to_be_expected(unknown):
 def test_silence_holds_and_hides_harm_unless_it_is_shared():
     def sight(*tallies):
         seen = minutes(*tallies)
-        day = TrafficBaseline(864_000, 0, 600.0, metrics=(MetricBaseline("orders failed", 860_000),))
+        day = TrafficBaseline(864_000, 0, 600.0, metrics=(MetricBaseline("orders failed", 864_000, reports=864_000),))
         return Sight.of(seen, SHIFTS, 60.0 * len(seen) + 180, day, metrics=(ORDERS,))
 
     mine, ours, none = sight(*[SILENT] * 5), sight(*[(None, None)] * 5), sight(*[SPOKE] * 5)

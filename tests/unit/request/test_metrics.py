@@ -46,6 +46,8 @@ def test_values_above_a_percentile_are_tolerated_as_slow_requests_are():
     assert (metric.above, metric.tolerance) == ("p99", TOLERATED_SLOW["p99"])
     (metric,) = judge({**MEMORY, "above": "p50"}).metrics
     assert metric.tolerance == TOLERATED_SLOW["p50"]
+    (metric,) = judge({**MEMORY, "above": "p99.9"}).metrics
+    assert metric.tolerance == Tolerance(1.25, pytest.approx(0.0002))
 
 
 def test_a_preset_stands_for_a_metric_that_aws_publishes_by_version():

@@ -15,7 +15,7 @@ def handler(event: Document) -> Document:
     """Event: a batch of SQS's, each body EventBridge's "Durable Execution Status Change". Result: `batchItemFailures`.
 
     What is no such event, or of nothing that is being rolled out, is dropped. Where no rollout counts executions, the
-    rule that sends them is disabled: it costs nothing while nothing comes, and ends with the first event that does.
+    rule that sends them is disabled: nothing is sent while nothing happens, and it ends with the first event that is.
 
     Raises:
         RolloutError: it cannot be said what is rolled out; the whole batch comes again.

@@ -101,7 +101,9 @@ class Plan:
 
     @property
     def metrics_per_look(self) -> int:
-        """How many metrics one look asks CloudWatch for."""
+        """How many metrics one look asks CloudWatch for; executions are not among them."""
+        if self.counts_executions and not self.asked.metrics:
+            return 0
         queries = (VersionQueries(role, self.alias, role, self.asked) for role in ("stable", "candidate"))
         return len(rollout_queries(*queries))
 

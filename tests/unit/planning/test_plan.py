@@ -6,11 +6,15 @@ from dataclasses import replace
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.health import AlarmRule, HealthPolicy
 from tidegate.analysis.judge import Judge
-from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.analysis.measurement import MetricBaseline, TrafficBaseline
+from tidegate.analysis.metric import TOLERATED_ERRORS, CustomMetric, Series
 from tidegate.hooks.hook import Hook, Hooks
 from tidegate.planning.forecast import StepForecast
 from tidegate.planning.plan import Plan
 from tidegate.planning.strategy import COMPARISON, Approval, Step, all_at_once
+
+SERIES = Series("Shop", "OrdersFailed", (("version", "{version}"),))
+ORDERS = CustomMetric("orders failed", TOLERATED_ERRORS, SERIES, SERIES, sparse=True, proves=False)
 
 
 def test_a_step_back_compares_for_five_minutes_at_least(plan):
@@ -24,14 +28,31 @@ def test_an_all_at_once_rollout_steps_back_to_a_weight_that_compares(plan):
     assert (at_once.first_step, at_once.step_at(at_once.first_step)) == (-1, COMPARISON)
 
 
+def test_a_look_at_executions_asks_cloudwatch_for_the_users_metrics_alone(plan):
+    asked = [
+        replace(plan, durable=durable, health=HealthPolicy(judge=Judge(metrics=metrics).with_quantiles({})))
+        for durable, metrics in ((False, ()), (True, ()), (True, (ORDERS,)))
+    ]
+    assert [each.metrics_per_look for each in asked] == [5, 0, 9]
+
+
 def test_a_plan_survives_the_journey_through_json(plan):
+    memory = CustomMetric("memory", Tolerance(1.5, 0.01), SERIES, above="p99", new=True)
+    lower = {"p50": Tolerance(1.12, 0.01)}
+    judge = Judge(errors=Tolerance(1.5, 0.01), slow=None, slow_above=lower, metrics=(ORDERS, memory), durable=True)
     rich = Plan(
         **{
             **{name: getattr(plan, name) for name in Plan.__dataclass_fields__},
             "alarms": (AlarmRule("errors", "ignore_until_ok"),),
-            "health": HealthPolicy(max_error_percent=1.5, judge=Judge(errors=Tolerance(1.5, 0.01), slow=None)),
-            "baseline": TrafficBaseline(1000, 1, 0.7, 250.0),
-            "expectations": (StepForecast(10, 50, 12.5), StepForecast(100, 500, None)),
+            "health": HealthPolicy(max_error_percent=1.5, judge=judge),
+            "baseline": TrafficBaseline(
+                1000, 1, 0.7, 250.0, p50_ms=80.0, metrics=(MetricBaseline("memory", 900, 0, 71.5),)
+            ),
+            "expectations": (
+                StepForecast(10, 50, 12.5, {"memory": None, "orders failed": 4.5}),
+                StepForecast(100, 500, None),
+            ),
+            "durable": True,
             "warnings": ("nothing is compared",),
             "version": "7",
             "steps": (Step(10, 60), Step(100, 60, Approval(3600, "continue"))),

@@ -10,7 +10,7 @@ from tidegate.application.announcement import announce
 from tidegate.application.counting import have_counted
 from tidegate.application.dry_run import rehearse
 from tidegate.application.finalize import tell_refused
-from tidegate.application.planner import ResolvedRequest, make_plan, taken
+from tidegate.application.planner import ResolvedRequest, make_plan, taken, with_room
 from tidegate.application.reconciliation import reconcile_lock
 from tidegate.aws import executions, history, ledger, locks
 from tidegate.aws.executions import Execution
@@ -51,7 +51,7 @@ def _plan_under_lock(resolved: ResolvedRequest, execution: Execution, started_at
         raise Rejected(record.ending.cause)
     _take_lock(target, execution, started_at)
     try:
-        plan = make_plan(resolved, execution, started_at)
+        plan = with_room(make_plan(resolved, execution, started_at))
         ledger.record_plan(plan)
         plan = have_counted(plan)
     except _FINAL as error:

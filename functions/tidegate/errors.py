@@ -100,7 +100,7 @@ class StableUnusable(Rejected):
 
 
 class PlanTooLong(Rejected):
-    """The plan does not fit into one execution's history or time."""
+    """The plan does not fit into one execution's history or time, or its states."""
 
 
 class FunctionNotPublishable(Rejected):

@@ -107,3 +107,14 @@ def test_what_makes_half_of_the_requests_slower_is_found_though_the_tail_is_the_
     assert str(story.cause).startswith("slow p50: candidate is slow in ")
     p99 = {"health": {"judge": {"slow": {"quantiles": ["p99"]}}}}
     assert tell(p99, candidate={"duration_ms": {"median": 120, "p99": 400}}).outcome is Outcome.PROMOTED
+
+
+def test_a_plan_that_no_state_could_hold_beside_its_progress_is_refused(tell: Tell):
+    wide = {f"d{number}": "x" * 700 for number in range(28)}
+    many = [
+        {"name": f"m{number}", "bad": {**FAILED, "dimensions": {**DIMENSIONS, **wide}}, "new": True}
+        for number in range(10)
+    ]
+    story = tell(judging(*many))
+    assert story.outcome is Outcome.REJECTED
+    assert "bytes, and 180,000 is the limit: name fewer alarms, or metrics with fewer" in str(story.cause)

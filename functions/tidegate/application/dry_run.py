@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from tidegate.application.telemetry import Document, identify, logger
-from tidegate.application.planner import ResolvedRequest, make_plan, taken
+from tidegate.application.planner import ResolvedRequest, make_plan, taken, with_room
 from tidegate.aws import executions, history, locks, versions
 from tidegate.aws.executions import Execution
 from tidegate.errors import FunctionUpdating, RolloutRunning, VersionKnownBad, VersionPending
@@ -31,7 +31,7 @@ def rehearse(request: object, execution: Execution, started_at: float) -> Docume
     """
     resolved = ResolvedRequest.parse(request, execution)
     _require_free(resolved.target)
-    plan = make_plan(resolved, execution, started_at)
+    plan = with_room(make_plan(resolved, execution, started_at))
     identify({"plan": plan.to_json()})
     candidate = _candidate(plan)
     found = _differences(plan, candidate)

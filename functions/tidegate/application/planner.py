@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -13,7 +14,7 @@ from tidegate.analysis.metric import DURABLE
 from tidegate.aws import alarms, aliases, callers, hooks, metrics, profiles, stacks, versions
 from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
-from tidegate.errors import AliasNotFound, AliasNotReady, MetricUnusable, StableUnusable, VersionNotFound
+from tidegate.errors import AliasNotFound, AliasNotReady, MetricUnusable, PlanTooLong, StableUnusable, VersionNotFound
 from tidegate.frozen import frozen
 from tidegate.planning import out_of_sight, preflight
 from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
@@ -31,6 +32,8 @@ UNPAUSABLE = "this rollout cannot be paused: with so long a plan there is no roo
 UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"
 UNASKED = "a first release has no step: only the before_traffic hook is asked"
 UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on whatever was deployed"
+#: A state's input may hold 256 KiB (Step Functions Developer Guide, "Quotas"): with the progress, and what a Wait adds.
+MAX_PLAN_BYTES = 180_000
 #: A new alias has nobody who calls it, and no version to compare with.
 FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
 
@@ -132,6 +135,21 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
             *(_about(alias, execution) if found else ()),
         ),
     )
+
+
+def with_room(plan: Plan) -> Plan:
+    """The plan, if every state can have it beside the progress.
+
+    Raises:
+        PlanTooLong: it takes too much room.
+    """
+    takes = len(json.dumps(plan.to_json()))
+    if takes > MAX_PLAN_BYTES:
+        raise PlanTooLong(
+            f"the plan takes {takes:,} bytes, and {MAX_PLAN_BYTES:,} is the limit: name fewer alarms, or metrics with"
+            " fewer and shorter dimensions"
+        )
+    return plan
 
 
 def _watched_in_vain(

@@ -25,8 +25,9 @@ def minutes(*tallies):
     ]
 
 
-def heard(seen, metric=ORDERS, now=None, trials=860_000, shifts=SHIFTS, requests=864_000):
-    day = TrafficBaseline(requests, 0, 600.0, metrics=(MetricBaseline("orders failed", trials),))
+def heard(seen, metric=ORDERS, now=None, trials=864_000, shifts=SHIFTS, requests=864_000, reports=None):
+    known = MetricBaseline("orders failed", trials, reports=trials if reports is None else reports)
+    day = TrafficBaseline(requests, 0, 600.0, metrics=(known,))
     return list(silences([metric], seen, shifts, 60.0 * len(seen) + 180 if now is None else now, day))
 
 

@@ -206,3 +206,11 @@ def test_metrics_of_the_users_are_judged_beside_its_executions(tell):
     story = tell(asked, function={"durable": True}, metrics=[told], candidate={"answered_error_rate": 0.5})
     assert story.outcome is Outcome.ROLLED_BACK
     assert "orders failed: candidate " in story.cause
+
+
+@pytest.mark.parametrize("slow", [True, {"quantiles": ["p50"]}])
+def test_where_nothing_is_left_to_judge_of_it_the_request_is_refused_with_what_to_do(tell, slow):
+    story = tell({"health": {"judge": {"errors": False, "slow": slow}}}, function={"durable": True})
+    assert story.outcome is Outcome.REJECTED
+    assert "only executions and metrics of yours can be judged" in story.cause
+    assert "set judge to false" in story.cause

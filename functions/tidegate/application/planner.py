@@ -31,6 +31,10 @@ UNPAUSABLE = "this rollout cannot be paused: with so long a plan there is no roo
 UNGATED = "no alarm and no limit is set, and the judge is turned off: nothing can speak against the candidate"
 UNASKED = "a first release has no step: only the before_traffic hook is asked"
 UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on whatever was deployed"
+NOTHING_LEFT = (
+    "health.judge.errors: of a durable function only executions and metrics of yours can be judged, and slow cannot:"
+    " nothing is left; set judge to false"
+)
 #: A new alias has nobody who calls it, and no version to compare with.
 FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
 
@@ -159,7 +163,7 @@ def _health(request: RolloutRequest, tried: Version) -> HealthPolicy:
     """What the candidate must hold to. Nobody times executions: of a durable function, nothing is slow.
 
     Raises:
-        MetricUnusable: executions are to be judged of a function that has none.
+        MetricUnusable: executions are to be judged of a function that has none, or nothing is left to judge.
     """
     health, asked = request.health.policy(), request.health.judge
     if not tried.durable:
@@ -167,6 +171,8 @@ def _health(request: RolloutRequest, tried: Version) -> HealthPolicy:
             raise MetricUnusable(f"{DURABLE} counts executions, and {request.function_name} is no durable function")
         return health
     judge = health.judge and replace(health.judge.with_quantiles({}), durable=True)
+    if judge and not judge.judged():
+        raise MetricUnusable(NOTHING_LEFT)
     return replace(health, judge=judge, max_duration_p99_ms=None)
 
 

@@ -18,7 +18,7 @@ from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.e_process import Tally, Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.analysis.metric import DURABLE, ERRORS, SLOW, Judged, Kind
+from tidegate.analysis.metric import Judged, Kind, foremost
 from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
 from tidegate.frozen import frozen
@@ -75,13 +75,13 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     Args:
         steps: the rollout's steps; the last one is at 100 %.
         baseline: the alias's traffic in the day before.
-        judge: what is judged. Errors are forecast, or slow requests where only those are judged; and each metric of
-            the user's.
+        judge: what is judged. Its foremost metric is forecast, and each of the user's; nothing where nothing is.
     """
     judged = judge.judged()
     custom = [_Outlook.of(judged[one.name], baseline, judge) for one in judge.metrics]
-    main = judged.get(DURABLE if judge.durable else ERRORS) or judged.get(SLOW)
-    outlook = _Outlook.of(main, baseline, judge) if main else custom[0]
+    if (main := foremost(judged)) is None:
+        return Forecast((), ())
+    outlook = _Outlook.of(main, baseline, judge)
     return Forecast(
         tuple(
             replace(outlook.step(step), metrics={one.metric.name: one.harm(step) for one in custom}) for step in steps

@@ -12,7 +12,7 @@ from tidegate.analysis import judge as judging
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Judge, Row
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.planning.forecast import NO_BASELINE, forecast
+from tidegate.planning.forecast import NO_BASELINE, Forecast, forecast
 from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
 from tidegate.request.rollout_request import RolloutRequest
 
@@ -177,6 +177,15 @@ def test_slow_requests_are_forecast_where_only_they_are_judged():
     sentence = warning(canary(10, 300), day(40), SLOW_ONLY)
     assert "sees only slow requests above 86 %" in sentence
     assert not forecast(pasted(sentence), day(40), SLOW_ONLY).warnings
+
+
+@pytest.mark.parametrize("quantile", ["p50", "p90"])
+def test_a_lower_quantile_is_forecast_where_only_it_is_judged(quantile):
+    assert harm(Step(10, 900), day(600), SLOW_ONLY.with_quantiles({quantile: Judge().errors})) is not None
+
+
+def test_where_nothing_is_judged_nothing_is_forecast():
+    assert forecast(DEFAULT_STEPS, day(600), Judge(errors=None, slow=None)) == Forecast((), ())
 
 
 def test_all_at_once_compares_nothing():

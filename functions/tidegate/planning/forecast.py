@@ -42,7 +42,13 @@ LARGER_WEIGHTS: Final = (25.0, 50.0)
 MOST_PROPOSED_STEPS: Final = 12
 
 NO_BASELINE: Final = "no traffic in the day before, so nothing can be said of what this rollout will see"
-_SEEN: Final[Mapping[Kind, str]] = {Kind.FAILED: "failures", Kind.EXECUTED: "failures", Kind.SLOW: "slow requests"}
+_SEEN: Final[Mapping[Kind, str]] = {
+    Kind.FAILED: "failures",
+    Kind.EXECUTED: "failed executions",
+    Kind.SLOW: "slow requests",
+    Kind.COUNTED: "{name}",
+    Kind.MEASURED: "high {name}",
+}
 _WHAT_DECIDES: Final = "alarms, smoke tests, a longer last bake and health.when_inconclusive decide"
 
 
@@ -88,6 +94,11 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
         ),
         (*_warnings(steps, outlook), *_metric_warnings(steps, [one for one in custom if one != outlook])),
     )
+
+
+def bad_of(metric: Judged) -> str:
+    """What is bad of a metric, in words: "failures"."""
+    return _SEEN[metric.kind].format(name=metric.name)
 
 
 @frozen
@@ -365,7 +376,7 @@ def _pasted(steps: Sequence[Step]) -> str:
 
 
 def _seen(step: Step, outlook: _Outlook, only: str = "") -> str:
-    harm, seen = outlook.harm(step), _SEEN.get(outlook.metric.kind, outlook.metric.name)
+    harm, seen = outlook.harm(step), bad_of(outlook.metric)
     return f"no {seen} at all" if harm is None else f"{only}{seen} above {_number(harm)} %"
 
 

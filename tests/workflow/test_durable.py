@@ -11,6 +11,7 @@ from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
 from tests.brief import BRIEF
 from tidegate.ending.outcome import Outcome
+from tidegate.planning import out_of_sight
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 RULE = "tidegate-DurableExecutionsChanged"
@@ -206,6 +207,25 @@ def test_metrics_of_the_users_are_judged_beside_its_executions(tell):
     story = tell(asked, function={"durable": True}, metrics=[told], candidate={"answered_error_rate": 0.5})
     assert story.outcome is Outcome.ROLLED_BACK
     assert "orders failed: candidate " in story.cause
+
+
+TOLD = {"namespace": "Shop", "name": "OrdersFailed", "counts": "answered_errors", "version_dimension": "version"}
+REJECTED = {"namespace": "Shop", "metric": "OrdersFailed", "dimensions": {"version": "{version}"}}
+
+
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [({}, out_of_sight.DURABLE), ({"errors": False, "slow": False}, out_of_sight.DURABLE_UNJUDGED)],
+)
+def test_a_plan_says_whether_its_executions_are_judged_and_what_replays_make_wrong(judged, said):
+    metric = {"name": "rejected orders", "bad": REJECTED}
+    request = {"health": {"judge": {**judged, "metrics": [metric]}}}
+    with durable(request, metrics=[TOLD]) as world:
+        ended(world)
+        (started,) = [event for event in world.eventbridge.put if event["detail-type"] == "RolloutStarted"]
+    warnings = started["detail"]["plan"]["warnings"]
+    replays = "rejected orders is counted against invocations, replays included: give a total"
+    assert [one for one in warnings if "durable" in one or "replays" in one] == [said, replays]
 
 
 @pytest.mark.parametrize("slow", [True, {"quantiles": ["p50"]}])

@@ -1,5 +1,6 @@
 """Metrics of the user's own, from the request to the record: what they convict, prove, and leave unknown."""
 
+import re
 from typing import Any
 
 import pytest
@@ -94,7 +95,8 @@ def test_values_are_held_against_those_of_the_day_before(tell: Tell):
     leaking = {**USED, "values": {"stable": usual, "candidate": {"median": 80, "p99": 120}}}
     story = tell(judging(MEMORY), metrics=[leaking])
     assert story.outcome is Outcome.ROLLED_BACK
-    assert str(story.cause).startswith("memory: candidate above the usual in ")
+    assert str(story.cause).startswith("memory: candidate above the usual p99 in ")
+    assert re.search(r" in [\d.]+ % of \d+ values, stable in ", str(story.cause))
     same = {**USED, "values": {"stable": usual, "candidate": usual}}
     story = tell(judging(MEMORY), metrics=[same])
     assert (story.outcome, story.proven_by) == (Outcome.PROMOTED, ["errors", "slow", "memory"])
@@ -104,6 +106,6 @@ def test_what_makes_half_of_the_requests_slower_is_found_though_the_tail_is_the_
     story = tell(candidate={"duration_ms": {"median": 120, "p99": 400}})
     assert story.outcome is Outcome.ROLLED_BACK
     assert story.virtual_seconds <= 720
-    assert str(story.cause).startswith("slow p50: candidate is slow in ")
+    assert str(story.cause).startswith("slow p50: candidate takes longer than the usual p50 in ")
     p99 = {"health": {"judge": {"slow": {"quantiles": ["p99"]}}}}
     assert tell(p99, candidate={"duration_ms": {"median": 120, "p99": 400}}).outcome is Outcome.PROMOTED

@@ -52,6 +52,17 @@ def test_a_metric_of_which_nothing_was_seen_is_refused_by_its_whole_name(tell: T
     assert "orders failed" not in str(story.cause)
 
 
+def test_a_preset_of_which_nothing_was_seen_is_refused_with_what_can_be_done_about_it(tell: Tell):
+    cause = str(tell(judging("url_5xx")).cause)
+    assert "of url_5xx, AWS/Lambda UrlRequestCount (FunctionName=checkout, Resource=checkout:live" in cause
+    assert cause.endswith("else leave it out")
+
+
+def test_of_an_alias_that_nobody_called_it_is_said_that_nothing_can_be_known(tell: Tell):
+    cause = str(tell(judging(ORDERS), metrics=[TOLD], requests_per_minute=0).cause)
+    assert "checkout:live had no request in the last day, so nothing can be known of orders failed" in cause
+
+
 NEW = {**TOLD, "silent": {"version": "stable"}}
 
 

@@ -314,9 +314,10 @@ def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Ite
     """Of each metric of the user's that no step sees enough of."""
     compared = [step for step in steps if step.weight_percent < ALL_PERCENT]
     for outlook in outlooks:
-        name = outlook.metric.name
-        if not outlook.metric.proves:
-            yield f"nothing bad of {name} is known yet: it is compared where both versions have it, and proves nothing"
+        metric, name = outlook.metric, outlook.metric.name
+        if not metric.proves:
+            seen = f"no value of {name} was seen" if metric.kind is Kind.MEASURED else f"nothing bad of {name} is known"
+            yield f"{seen} yet: it is compared only in minutes in which both versions have it, and proves nothing"
         elif compared and outlook.is_blind(compared):
             harms = [harm for step in compared if (harm := outlook.harm(step)) is not None]
             sees = f"sees {name} only above {_number(min(harms))} %" if harms else f"sees nothing of {name}"

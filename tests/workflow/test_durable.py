@@ -152,14 +152,15 @@ def test_with_the_judge_off_nothing_is_counted():
 
 LISTED = (
     "aws lambda list-durable-executions-by-function --region us-east-1 --function-name checkout --qualifier 2"
-    " --statuses RUNNING lists them, stop-durable-execution stops one"
+    " --statuses RUNNING --query 'DurableExecutions[].DurableExecutionArn' --output text; to stop one: aws lambda"
+    " stop-durable-execution --region us-east-1 --durable-execution-arn ARN"
 )
 
 
 def test_a_rollback_names_the_executions_that_go_on_and_stops_none():
     with durable(function={"execution_seconds": 60}, candidate={"error_rate": 0.5}) as world:
         end = ended(world)
-        said = r"; (\d+) executions go on, on version 2 \((order-\d+, order-\d+, order-\d+, …)\): "
+        said = r"; (\d+) executions go on, on version 2 \((order-\d+, order-\d+, order-\d+, …)\)\. "
         ((number, _),) = re.findall(said, end.cause)
         assert int(number) == len(world.durable.running("2", end.at - 0.2))
         assert end.cause.endswith(LISTED)

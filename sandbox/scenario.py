@@ -462,6 +462,8 @@ def find(path: Path | None) -> Scenario:
         return Scenario.of({})
     if not _exists(path) and (named := shipped().get(str(path))):
         return named
+    if path.suffix in {".yaml", ".yml"}:
+        raise ScenarioInvalid([f"{documents.named(path)}: a scenario must be JSON; only a request may be YAML"])
     try:
         content = documents.taken(path, documents.MAX_SCENARIO_BYTES, "a scenario")
         return Scenario.from_json(documents.decoded(content))

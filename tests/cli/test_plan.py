@@ -142,6 +142,39 @@ def test_it_plans_on_this_machine_too(say):
     assert "checkout:live on version 1" in done.stdout
 
 
+OWN = {"namespace": "Shop", "metric": "OrdersFailed", "dimensions": {"service": "checkout", "version": "{version}"}}
+
+
+def test_a_plan_names_what_is_judged_and_from_where_on(say):
+    judged = {"errors": False, "slow": False, "metrics": [{"name": "rejected orders", "bad": OWN}]}
+    asked = {**REQUEST, "health": {"judge": judged}}
+    said = " ".join(say("plan", "--sandbox", "--scenario", "orders_fail", "-", given=asked).stdout.split())
+    assert "300 rejected orders above 2.6 %" in said
+    assert "more rejected orders than version 1 had before" in said
+    assert (
+        "judges rejected orders: 0 % of version 1's 862,800 requests in the day before; 10 % sees above 2.6 %" in said
+    )
+    assert "slow" not in said
+
+
+def test_a_plan_says_what_slow_and_high_are_in_the_users_own_units(say, live):
+    told = {
+        "namespace": "Shop",
+        "name": "Memory",
+        "version_dimension": "version",
+        "dimensions": {"service": "checkout"},
+    }
+    usual = {"median": 40, "p99": 60}
+    memory = {"name": "memory", "value": {**OWN, "metric": "Memory"}, "above": "p99"}
+    with live(at_second=None, metrics=[{**told, "values": {"stable": usual, "candidate": usual}}]):
+        asked = {**REQUEST, "health": {"judge": {"metrics": [memory]}}}
+        said = " ".join(say("plan", "-", given=asked).stdout.split())
+    assert "judges slow: above 80 ms (p50), 194 ms (p90), 392 ms (p99)" in said
+    assert (
+        "judges memory: values above 59.7 (p99 of version 1's 862,800 values of the day before); 10 % sees it" in said
+    )
+
+
 def test_an_unknown_key_suggests_the_one_that_was_meant_in_a_request_and_in_a_scenario(say, live, tmp_path):
     with live(at_second=None):
         done = say("plan", "-", given={**REQUEST, "health": {"max_error_percentage": 1}})

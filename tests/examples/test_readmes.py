@@ -12,6 +12,7 @@ import pytest
 from botocore.session import Session
 from typer.testing import CliRunner
 
+from sandbox.__main__ import main as run_sandbox
 from sandbox.aws.stack import REGION
 from sandbox.scenario import Scenario
 from sandbox.world import World
@@ -45,6 +46,7 @@ def test_every_command_is_of_a_kind_that_is_checked():
     known = (
         r"(\w+=\$\()?(aws|sam) |cd examples/\w+$|terraform (init|apply)\b|python3 -m zipfile "
         r"|\.venv/bin/tidegate ((plan|start) --sandbox |watch )"
+        r"|\.venv/bin/python -m sandbox run "
     )
     assert [command for _, command in COMMANDS if not re.match(known, command)] == []
 
@@ -70,10 +72,18 @@ def test_a_command_of_tidegates_runs_on_this_machine(command, monkeypatch):
     assert done.exit_code == 0, done.output
 
 
+def test_the_bad_release_is_met_without_an_account(monkeypatch, capsys):
+    monkeypatch.chdir(ROOT)
+    (command,) = commands(".venv/bin/python -m sandbox ")
+    assert run_sandbox(shlex.split(command)[3:]) == 1
+    assert "Rolled back" in (said := capsys.readouterr().out)
+    assert "orders failed: candidate " in said
+
+
 def test_a_running_rollout_is_watched_to_its_end(monkeypatch):
     (command,) = commands(".venv/bin/tidegate watch ")
     monkeypatch.setenv("AWS_DEFAULT_REGION", REGION)
-    asked = {key: each for key, each in request("examples/practice/rollout.json").items() if key != "smoke_tests"}
+    asked = request("examples/practice/rollout.json")
     with World(Scenario.of({"metrics": [PRACTICE_ORDERS]}), asked) as world:
         monkeypatch.setattr("time.sleep", world.clock.sleep)
         world.start()

@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from sandbox.cloudformation import Declared
-from sandbox.scenario import SHIPPED, CallFault, MetricAlarm, Scenario, ScenarioInvalid, shipped
+from sandbox.scenario import SHIPPED, CallFault, MetricAlarm, Scenario, ScenarioInvalid, find, shipped
 from sandbox.scenario_traffic import Duration
 from sandbox.scenario_words import FORMS
 from sandbox.target import OWN_TARGET
@@ -226,6 +226,12 @@ def test_a_wildcard_makes_stale_what_can_be(call: str) -> None:
 )
 def test_an_action_has_what_it_needs_and_no_more(action: dict[str, object]) -> None:
     assert len(reasons({"timeline": [{"at_second": 1, **action}]})) == 1
+
+
+def test_yaml_is_for_requests_alone(tmp_path: Path) -> None:
+    (tmp_path / "world.yaml").write_text("candidate: {error_rate: 0.1}")
+    with pytest.raises(ScenarioInvalid, match="a scenario must be JSON; only a request may be YAML"):
+        find(tmp_path / "world.yaml")
 
 
 def test_shipped_scenarios_say_in_one_line_what_happens() -> None:

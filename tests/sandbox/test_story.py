@@ -301,7 +301,7 @@ def test_a_scenario_that_is_none_exits_with_2_and_says_where_they_are(
 
 @pytest.mark.parametrize("words", [["scenarios"], ["run", "REQUEST", "--json"], ["run", "REQUEST"]])
 def test_a_reader_who_has_seen_enough_ends_it_quietly(words: list[str], request_file: Path) -> None:
-    request_file.write_text("{}")  # which is refused at once
+    request_file.write_text(json.dumps({**REQUEST, "alarms": ["nothere"]}))  # which is rejected at once
     command = [sys.executable, "-m", "sandbox", *(str(request_file) if word == "REQUEST" else word for word in words)]
     with subprocess.Popen(  # noqa: S603 - our own words
         command, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

@@ -11,6 +11,7 @@ from sandbox.scenario import Scenario
 from sandbox.world import STARTED_AT, World
 from tests.brief import BRIEF
 from tidegate.ending.outcome import Outcome
+from tidegate.planning import out_of_sight
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 RULE = "tidegate-DurableExecutionsChanged"
@@ -178,14 +179,15 @@ def test_with_its_errors_not_compared_there_is_nothing_to_judge(tell):
 
 LISTED = (
     "aws lambda list-durable-executions-by-function --region us-east-1 --function-name checkout --qualifier 2"
-    " --statuses RUNNING lists them, stop-durable-execution stops one"
+    " --statuses RUNNING --query 'DurableExecutions[].DurableExecutionArn' --output text; to stop one: aws lambda"
+    " stop-durable-execution --region us-east-1 --durable-execution-arn ARN"
 )
 
 
 def test_a_rollback_names_the_executions_that_go_on_and_stops_none():
     with durable(function={"execution_seconds": 60}, candidate={"error_rate": 0.5}) as world:
         end = ended(world)
-        said = r"; (\d+) executions go on, on version 2 \((order-\d+, order-\d+, order-\d+, …)\): "
+        said = r"; (\d+) executions go on, on version 2 \((order-\d+, order-\d+, order-\d+, …)\)\. "
         ((number, _),) = re.findall(said, end.cause)
         assert int(number) == len(world.durable.running("2", end.at - 0.2))
         assert end.cause.endswith(LISTED)
@@ -233,3 +235,30 @@ def test_metrics_of_the_users_are_judged_beside_its_executions(tell):
     story = tell(asked, function={"durable": True}, metrics=[told], candidate={"answered_error_rate": 0.5})
     assert story.outcome is Outcome.ROLLED_BACK
     assert "orders failed: candidate " in story.cause
+
+
+TOLD = {"namespace": "Shop", "name": "OrdersFailed", "counts": "answered_errors", "version_dimension": "version"}
+REJECTED = {"namespace": "Shop", "metric": "OrdersFailed", "dimensions": {"version": "{version}"}}
+
+
+@pytest.mark.parametrize(
+    ("judged", "said"),
+    [({}, out_of_sight.DURABLE), ({"errors": False, "slow": False}, out_of_sight.DURABLE_UNJUDGED)],
+)
+def test_a_plan_says_whether_its_executions_are_judged_and_what_replays_make_wrong(judged, said):
+    metric = {"name": "rejected orders", "bad": REJECTED}
+    request = {"health": {"judge": {**judged, "metrics": [metric]}}}
+    with durable(request, metrics=[TOLD]) as world:
+        ended(world)
+        (started,) = [event for event in world.eventbridge.put if event["detail-type"] == "RolloutStarted"]
+    warnings = started["detail"]["plan"]["warnings"]
+    replays = "rejected orders is counted against invocations, replays included: give a total"
+    assert [one for one in warnings if "durable" in one or "replays" in one] == [said, replays]
+
+
+@pytest.mark.parametrize("slow", [True, {"quantiles": ["p50"]}])
+def test_where_nothing_is_left_to_judge_of_it_the_request_is_refused_with_what_to_do(tell, slow):
+    story = tell({"health": {"judge": {"errors": False, "slow": slow}}}, function={"durable": True})
+    assert story.outcome is Outcome.REJECTED
+    assert "only executions and metrics of yours can be judged" in story.cause
+    assert "set judge to false" in story.cause

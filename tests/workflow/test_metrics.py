@@ -1,5 +1,6 @@
 """Metrics of the user's own, from the request to the record: what they convict, prove, and leave unknown."""
 
+import re
 from typing import Any
 
 import pytest
@@ -51,6 +52,17 @@ def test_a_metric_of_which_nothing_was_seen_is_refused_by_its_whole_name(tell: T
     assert "orders failed" not in str(story.cause)
 
 
+def test_a_preset_of_which_nothing_was_seen_is_refused_with_what_can_be_done_about_it(tell: Tell):
+    cause = str(tell(judging("url_5xx")).cause)
+    assert "of url_5xx, AWS/Lambda UrlRequestCount (FunctionName=checkout, Resource=checkout:live" in cause
+    assert cause.endswith("else leave it out")
+
+
+def test_of_an_alias_that_nobody_called_it_is_said_that_nothing_can_be_known(tell: Tell):
+    cause = str(tell(judging(ORDERS), metrics=[TOLD], requests_per_minute=0).cause)
+    assert "checkout:live had no request in the last day, so nothing can be known of orders failed" in cause
+
+
 NEW = {**TOLD, "silent": {"version": "stable"}}
 
 
@@ -94,7 +106,8 @@ def test_values_are_held_against_those_of_the_day_before(tell: Tell):
     leaking = {**USED, "values": {"stable": usual, "candidate": {"median": 80, "p99": 120}}}
     story = tell(judging(MEMORY), metrics=[leaking])
     assert story.outcome is Outcome.ROLLED_BACK
-    assert str(story.cause).startswith("memory: candidate above the usual in ")
+    assert str(story.cause).startswith("memory: candidate above the usual p99 in ")
+    assert re.search(r" in [\d.]+ % of \d+ values, stable in ", str(story.cause))
     same = {**USED, "values": {"stable": usual, "candidate": usual}}
     story = tell(judging(MEMORY), metrics=[same])
     assert (story.outcome, story.proven_by) == (Outcome.PROMOTED, ["errors", "slow", "memory"])
@@ -104,7 +117,7 @@ def test_what_makes_half_of_the_requests_slower_is_found_though_the_tail_is_the_
     story = tell(candidate={"duration_ms": {"median": 120, "p99": 400}})
     assert story.outcome is Outcome.ROLLED_BACK
     assert story.virtual_seconds <= 720
-    assert str(story.cause).startswith("slow p50: candidate is slow in ")
+    assert str(story.cause).startswith("slow p50: candidate takes longer than the usual p50 in ")
     p99 = {"health": {"judge": {"slow": {"quantiles": ["p99"]}}}}
     assert tell(p99, candidate={"duration_ms": {"median": 120, "p99": 400}}).outcome is Outcome.PROMOTED
 

@@ -133,6 +133,17 @@ class Judged:
     warm_up_seconds: int = 0
 
 
+def foremost(judged: Mapping[str, Judged]) -> Judged | None:
+    """What a plan's steps are told by: failures, else slow by its highest quantile, else the first of the user's own.
+
+    None where nothing is judged.
+    """
+    metrics = list(judged.values())
+    failing = [one for one in metrics if one.kind.is_failure]
+    slow = [one for one in metrics if one.kind is Kind.SLOW]
+    return next(iter([*failing, *reversed(slow), *metrics]), None)
+
+
 def quantile_name(quantile: str) -> str:
     """What slow is called by a quantile: "slow p50", and plainly "slow" by the highest."""
     return SLOW if quantile == HIGHEST else f"{SLOW} {quantile}"

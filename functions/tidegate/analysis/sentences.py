@@ -35,7 +35,7 @@ WORDS: Final[Mapping[Kind, Words]] = {
     Kind.EXECUTED: Words("fails ", "", of=" executions", was=" executions failed"),
     Kind.SLOW: Words("is slow in ", "in ", saw="slow in ", was=" requests"),
     Kind.COUNTED: Words("", "", of="", label=True),
-    Kind.MEASURED: Words("above the usual in ", "in ", of="", label=True, saw="above the usual in "),
+    Kind.MEASURED: Words("above the usual in ", "in ", of=" values", label=True, saw="above the usual in "),
 }
 
 
@@ -46,9 +46,20 @@ def label(metric: Judged) -> str:
     return f"{metric.name}: " if WORDS[metric.kind].label else ""
 
 
+def _does(metric: Judged) -> str:
+    """What is said before the candidate's share: of what lies above a percentile, of which one.
+
+    Half of the stable version's requests are above its p50, which nobody would call slow.
+    """
+    usual = f"p{100 * (1 - (metric.usual_share or 0.0)):.4g}"
+    if metric.kind is Kind.SLOW and metric.name != SLOW:
+        return f"takes longer than the usual {usual} in "
+    return f"above the usual {usual} in " if metric.kind is Kind.MEASURED else WORDS[metric.kind].does
+
+
 def side_by_side(evidence: Evidence) -> str:
     """Both versions' shares over the minutes that they were compared in, and over the last ones of many."""
-    words = WORDS[evidence.metric.kind]
+    words, does = WORDS[evidence.metric.kind], _does(evidence.metric)
     if not evidence.candidate or not evidence.stable:
         return f"{evidence.metric.name}: no minute seen yet in which both versions served"
     both = (
@@ -57,7 +68,7 @@ def side_by_side(evidence: Evidence) -> str:
     )
     (candidate, requests), (stable, others) = ((f"{figure(100 * bad / of)} %", f"{of:,}") for bad, of in both)
     minutes = f"same {evidence.minutes:,} minutes" if evidence.minutes > 1 else "same minute"
-    seen = f"candidate {words.does}{candidate} of {requests}{words.of}, stable {words.stable_does}{stable} of {others}"
+    seen = f"candidate {does}{candidate} of {requests}{words.of}, stable {words.stable_does}{stable} of {others}"
     rates = label(evidence.metric) + seen
     bad, requests_of, stable_bad, stable_of = evidence.recent
     if evidence.minutes < LONG_MINUTES:

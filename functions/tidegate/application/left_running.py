@@ -30,7 +30,8 @@ def _sentence(plan: Plan, candidate: str, names: tuple[str, ...], *, more: bool)
     shown = ", ".join(names[:_NAMED]) + ", …" * (more or len(names) > _NAMED)
     several = "executions go" if more or len(names) > 1 else "execution goes"
     return (
-        f"{'at least ' * more}{len(names)} {several} on, on version {candidate} ({shown}): aws lambda"
-        f" list-durable-executions-by-function --region {plan.region} --function-name {plan.function_name}"
-        f" --qualifier {candidate} --statuses RUNNING lists them, stop-durable-execution stops one"
+        f"{'at least ' * more}{len(names)} {several} on, on version {candidate} ({shown}). To list them: aws"
+        f" lambda list-durable-executions-by-function --region {plan.region} --function-name {plan.function_name}"
+        f" --qualifier {candidate} --statuses RUNNING --query 'DurableExecutions[].DurableExecutionArn' --output text;"
+        f" to stop one: aws lambda stop-durable-execution --region {plan.region} --durable-execution-arn ARN"
     )

@@ -34,6 +34,10 @@ UNASKED = "a first release has no step: only the before_traffic hook is asked"
 UNTRIED = "no smoke test and no before_traffic hook is set: the alias is made on whatever was deployed"
 #: A state's input may hold 256 KiB (Step Functions Developer Guide, "Quotas"): with the progress, and what a Wait adds.
 MAX_PLAN_BYTES = 180_000
+NOTHING_LEFT = (
+    "health.judge.errors: of a durable function only executions and metrics of yours can be judged, and slow cannot:"
+    " nothing is left; set judge to false"
+)
 #: A new alias has nobody who calls it, and no version to compare with.
 FIRST_RELEASE = (Step(ALL_PERCENT, 0),)
 
@@ -177,7 +181,7 @@ def _health(request: RolloutRequest, tried: Version) -> HealthPolicy:
     """What the candidate must hold to. Nobody times executions: of a durable function, nothing is slow.
 
     Raises:
-        MetricUnusable: executions are to be judged of a function that has none.
+        MetricUnusable: executions are to be judged of a function that has none, or nothing is left to judge.
     """
     health, asked = request.health.policy(), request.health.judge
     if not tried.durable:
@@ -185,7 +189,9 @@ def _health(request: RolloutRequest, tried: Version) -> HealthPolicy:
             raise MetricUnusable(f"{DURABLE} counts executions, and {request.function_name} is no durable function")
         return health
     judge = health.judge and replace(health.judge.with_quantiles({}), durable=True)
-    return replace(health, judge=judge if judge and judge.judged() else None, max_duration_p99_ms=None)
+    if judge and not judge.judged():
+        raise MetricUnusable(NOTHING_LEFT)
+    return replace(health, judge=judge, max_duration_p99_ms=None)
 
 
 def _comparable(traffic: TrafficBaseline, tried: Version) -> TrafficBaseline:

@@ -18,7 +18,7 @@ from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.e_process import Tally, Tolerance
 from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import TrafficBaseline
-from tidegate.analysis.metric import Judged, Kind
+from tidegate.analysis.metric import Judged, Kind, foremost
 from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
 from tidegate.frozen import frozen
@@ -42,7 +42,13 @@ LARGER_WEIGHTS: Final = (25.0, 50.0)
 MOST_PROPOSED_STEPS: Final = 12
 
 NO_BASELINE: Final = "no traffic in the day before, so nothing can be said of what this rollout will see"
-_SEEN: Final[Mapping[Kind, str]] = {Kind.FAILED: "failures", Kind.EXECUTED: "failures", Kind.SLOW: "slow requests"}
+_SEEN: Final[Mapping[Kind, str]] = {
+    Kind.FAILED: "failures",
+    Kind.EXECUTED: "failed executions",
+    Kind.SLOW: "slow requests",
+    Kind.COUNTED: "{name}",
+    Kind.MEASURED: "high {name}",
+}
 _WHAT_DECIDES: Final = "alarms, smoke tests, a longer last bake and health.when_inconclusive decide"
 
 
@@ -75,12 +81,13 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     Args:
         steps: the rollout's steps; the last one is at 100 %.
         baseline: the alias's traffic in the day before.
-        judge: what is judged. Errors are forecast, or slow requests where only those are judged; and each metric of
-            the user's.
+        judge: what is judged. Its foremost metric is forecast, and each of the user's; nothing where nothing is.
     """
     judged = judge.judged()
     custom = [_Outlook.of(judged[one.name], baseline, judge) for one in judge.metrics]
-    outlook = _Outlook.of(_main(judge), baseline, judge)
+    if (main := foremost(judged)) is None:
+        return Forecast((), ())
+    outlook = _Outlook.of(main, baseline, judge)
     return Forecast(
         tuple(
             replace(outlook.step(step), metrics={one.metric.name: one.harm(step) for one in custom}) for step in steps
@@ -89,19 +96,9 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     )
 
 
-def forecast_of(judge: Judge) -> str:
-    """What a step's smallest harm is a share of, in words."""
-    return _what(_main(judge))
-
-
-def _main(judge: Judge) -> Judged:
-    """The first metric that proves: errors, or else slow, or else one of the user's."""
-    judged = list(judge.judged().values())
-    return next((one for one in judged if one.proves), judged[0])
-
-
-def _what(metric: Judged) -> str:
-    return _SEEN.get(metric.kind, metric.name)
+def bad_of(metric: Judged) -> str:
+    """What is bad of a metric, in words: "failures"."""
+    return _SEEN[metric.kind].format(name=metric.name)
 
 
 @frozen
@@ -317,11 +314,12 @@ def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Ite
     """Of each metric of the user's that no step sees enough of."""
     compared = [step for step in steps if step.weight_percent < ALL_PERCENT]
     for outlook in outlooks:
-        name = outlook.metric.name
-        if not outlook.metric.proves and outlook.metric.kind is Kind.MEASURED:
-            yield f"nothing of {name} is known yet to call any value bad by: it is not judged"
-        elif not outlook.metric.proves:
-            yield f"nothing bad of {name} is known yet: it is compared where both versions have it, and proves nothing"
+        metric, name = outlook.metric, outlook.metric.name
+        if not metric.proves and metric.kind is Kind.MEASURED:
+            yield f"nothing of {name} is known yet to call any value bad by: it is not judged, and proves nothing"
+        elif not metric.proves:
+            seen = f"nothing bad of {name} is known yet"
+            yield f"{seen}: it is compared only in minutes in which both versions have it, and proves nothing"
         elif compared and outlook.is_blind(compared):
             harms = [harm for step in compared if (harm := outlook.harm(step)) is not None]
             sees = f"sees {name} only above {_number(min(harms))} %" if harms else f"sees nothing of {name}"
@@ -381,7 +379,7 @@ def _pasted(steps: Sequence[Step]) -> str:
 
 
 def _seen(step: Step, outlook: _Outlook, only: str = "") -> str:
-    harm, seen = outlook.harm(step), _what(outlook.metric)
+    harm, seen = outlook.harm(step), bad_of(outlook.metric)
     return f"no {seen} at all" if harm is None else f"{only}{seen} above {_number(harm)} %"
 
 

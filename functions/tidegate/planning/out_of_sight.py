@@ -18,9 +18,14 @@ SLOW_UNJUDGED = (
 )
 
 DURABLE = (
-    "this is a durable function: its executions are judged, once they have ended, by the minute in which they started;"
-    " how long they take is not, and while as good as all of a step go on, nothing is known of it"
+    "A durable function: what is judged is how its executions end, counted in the minute in which each started."
+    " Durations are not judged. A step whose executions have not ended is unknown."
 )
+DURABLE_UNJUDGED = (
+    "A durable function: its executions are not judged, since errors is false, but metrics of yours alone; durations"
+    " are not judged either"
+)
+REPLAYS_COUNTED = "{} is counted against invocations, replays included: give a total"
 UNTIMED = "max_duration_p99_ms is not asked: nobody times the executions of a durable function"
 
 
@@ -38,8 +43,7 @@ def warnings(
     is a part of an execution.
     """
     if durable:
-        yield from [DURABLE] * (health.judge is not None)
-        yield from [UNTIMED] * (health.max_duration_p99_ms is not None)
+        yield from _of_durable(health)
         return
     quantiles = health.judge.quantiles if health.judge else {}
     if quantiles and not any(map(baseline.slow_above_ms, quantiles)):
@@ -61,3 +65,13 @@ def warnings(
             f" once it has ended: {few} to tell whether any hang, {then} will be unproven; bake longer at a lower"
             " weight, or lower the time-out"
         )
+
+
+def _of_durable(health: HealthPolicy) -> Iterator[str]:
+    """What is judged of a durable function, and what its replays make wrong."""
+    if health.judge:
+        yield DURABLE if health.judge.errors else DURABLE_UNJUDGED
+        counted = (one for one in health.judge.metrics if one.total is None and one.above is None)
+        yield from (REPLAYS_COUNTED.format(one.name) for one in counted)
+    if health.max_duration_p99_ms is not None:
+        yield UNTIMED

@@ -20,6 +20,10 @@ from tidegate.errors import (
 from tidegate.routing import ALL_PERCENT, Routing
 from tidegate.version import Provisioning
 
+#: What to do about a metric of which nothing was seen: whoever publishes it himself may correct it.
+_OF_USER = 'correct names and dimensions, have it count 0 where all is well, or say that it is "new": true'
+_OF_AWS = "AWS publishes it where it happens (of a function URL, where the alias's own is called): else leave it out"
+
 
 def require_ready_alias(target: str, routing: Routing, provisioning: Provisioning | None) -> None:
     """The alias serves one published version at 100 %, and only that; what is provisioned for it is there.
@@ -74,16 +78,37 @@ def known_metrics(
     """
     unseen = [one for one in metrics if not baseline.of(one.name).trials]
     silent = [one for one in metrics if one.sparse and not baseline.of(one.name).bad]
-    if refused := [_unseen(one, alias, stable) for one in unseen if not one.new]:
-        raise MetricUnusable(
-            f"{'; '.join(refused)}: correct names and dimensions, have it count 0 where all is well, or say that it"
-            ' is "new": true'
-        )
+    if refused := [one for one in unseen if not one.new]:
+        raise MetricUnusable(_refusal(refused, baseline, alias, stable))
     return tuple(replace(one, proves=one not in unseen and one not in silent) for one in metrics)
 
 
+def _refusal(metrics: Sequence[CustomMetric], baseline: TrafficBaseline, alias: Alias, stable: str) -> str:
+    """Why nothing was seen of them as far as that can be told, and what to do about each kind."""
+    if not baseline.requests:
+        names = ", ".join(one.name for one in metrics)
+        return (
+            f"{alias} had no request in the last day, so nothing can be known of {names}: start once it has served, or"
+            ' say that the metric is "new": true'
+        )
+    whose = {
+        _OF_AWS: [one for one in metrics if _is_of_aws(one)],
+        _OF_USER: [one for one in metrics if not _is_of_aws(one)],
+    }
+    return "; ".join(
+        f"{'; '.join(_unseen(one, alias, stable) for one in found)}: {what_to_do}"
+        for what_to_do, found in whose.items()
+        if found
+    )
+
+
+def _is_of_aws(metric: CustomMetric) -> bool:
+    return metric.series.namespace.startswith("AWS/")
+
+
 def _unseen(metric: CustomMetric, alias: Alias, stable: str) -> str:
-    series = metric.series.of(alias, stable)
+    """Of a sparse metric it is the total that must have been seen."""
+    series = (metric.total if metric.sparse and metric.total else metric.series).of(alias, stable)
     named = ", ".join(f"{name}={value}" for name, value in series.dimensions)
     return f"of {metric.name}, {series.namespace} {series.metric} ({named}), nothing was seen in the last day"
 

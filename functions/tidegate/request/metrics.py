@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Annotated, Any, Final, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
@@ -28,7 +29,7 @@ MAX_METRICS: Final = 10
 #: CloudWatch API reference, Metric and Dimension: namespace, names and values, and how many dimensions there are.
 _MAX_NAME, _MAX_VALUE, _MAX_DIMENSIONS = 255, 1_024, 30
 #: What the judge itself calls so.
-_TAKEN: Final = frozenset({"errors", *map(quantile_name, QUANTILES)})
+_TAKEN: Final = frozenset({"errors", "slow p99", *map(quantile_name, QUANTILES)})
 _IN_BRACES = re.compile(r"\{[^{}]*\}")
 _WITHOUT_VERSION = (
     f"has no dimension with {VERSION}: a metric of all versions together compares nothing, so use an alarm on it"
@@ -84,12 +85,21 @@ class SeriesRequest(Part):
         description=f"All of its dimensions; {VERSION}, {FUNCTION} and {ALIAS} are filled in, and one holds {VERSION}.",
     )
 
+    @field_validator("dimensions", mode="before")
+    @classmethod
+    def _is_an_object(cls, value: object) -> object:
+        if not isinstance(value, dict):
+            raise violation('must be an object such as {"service": "checkout", "version": "{version}"}')
+        return value
+
     @field_validator("dimensions")
     @classmethod
     def _of_a_version(cls, value: dict[str, str]) -> dict[str, str]:
         unknown = sorted({found for text in value.values() for found in _IN_BRACES.findall(text)} - set(PLACEHOLDERS))
         if unknown:
             raise violation(f"{one_line(unknown[0][:40])} is not filled in: use {', '.join(PLACEHOLDERS)}")
+        if shell := next((one for one in PLACEHOLDERS for text in value.values() if f"${one}" in text), None):
+            raise violation(f"write {shell} without $: it is filled in as it stands, and the $ would stay")
         if not any(VERSION in text for text in value.values()):
             raise violation(_WITHOUT_VERSION)
         return value
@@ -125,6 +135,13 @@ class MetricRequest(ToleranceRequest):
             raise violation("must be one line of text, with nothing around it")
         return value
 
+    @field_validator("above", mode="before")
+    @classmethod
+    def _is_a_text(cls, value: object) -> object:
+        if value is not None and not isinstance(value, str):
+            raise violation('must be a percentile in quotes, such as "p99"')
+        return value
+
     @field_validator("above")
     @classmethod
     def _is_a_percentile(cls, value: str | None) -> str | None:
@@ -141,7 +158,9 @@ class MetricRequest(ToleranceRequest):
             return self
         if (self.bad is None) == (self.value is None):
             wrong.append("give either bad, which is counted, or value with above")
-        if (self.value is None) != (self.above is None):
+        if self.bad is not None and self.value is None and self.above is not None:
+            wrong.append("above goes with value, not with bad")
+        elif (self.value is None) != (self.above is None):
             wrong.append('value and above go together: {"value": {…}, "above": "p99"}')
         if self.value is not None and self.total is not None:
             wrong.append("total goes with bad: of values, all are counted")
@@ -176,7 +195,9 @@ def _of_preset(value: object) -> object:
         return value
     preset = PRESETS.get(value) if isinstance(value, str) else None
     if preset is None:
-        raise violation(f"must be an object, or one of {', '.join(PRESETS)} in quotes")
+        meant = get_close_matches(value.lower(), PRESETS, n=1) if isinstance(value, str) else []
+        hint = f" (did you mean {meant[0]}?)" if meant else ""
+        raise violation(f"must be an object, or one of {', '.join(PRESETS)} in quotes{hint}")
     return {key: {**one, "dimensions": _OF_ALIAS} if isinstance(one, dict) else one for key, one in preset.items()}
 
 

@@ -83,7 +83,7 @@ def _one(violation: Mapping[str, Any], keys_at: KeysAt) -> str:
     message = _PLAIN_MESSAGES.get(violation["type"], _NOT_UNDERSTOOD).format_map(_plain(violation.get("ctx")))
     if violation["type"] == "extra_forbidden":
         *object_place, key = violation["loc"]
-        if nearest := _nearest(str(key), keys_at(object_place)):
+        if nearest := _nearest(str(key), keys_at(object_place)) or _deeper(str(key), object_place, keys_at):
             message += f" (did you mean {nearest}?)"
     if not where and violation["type"] == "string_unicode":
         message = f"a key {message}"
@@ -118,3 +118,11 @@ def _nearest(key: str, known: Collection[str]) -> str | None:
     longer = [name for name in known if name.startswith(f"{key}_")]
     found = get_close_matches(key, longer, n=1, cutoff=0) or get_close_matches(key, known, n=1, cutoff=0.7)
     return found[0] if found else None
+
+
+def _deeper(key: str, place: Sequence[str | int], keys_at: KeysAt) -> str | None:
+    """The same key one object further in than `place`: health.judge.metrics, where health.metrics was given."""
+    above = [part for part in place if isinstance(part, str) and part not in _TAGS]
+    return next(
+        (".".join([*above, name, key]) for name in sorted(keys_at(place)) if key in keys_at([*place, name])), None
+    )

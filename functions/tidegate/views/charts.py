@@ -29,6 +29,7 @@ from tidegate.views.rollout_view import Counts, MinuteView, RolloutView
 
 _SHARE_TICKS_PERCENT: Final = (0.5, 1, 2, 5, 10, 20, 50)
 _BAND_Z: Final = NormalDist().inv_cdf(0.975)
+_AS_CALLERS_SAW: Final = " Errors are as callers saw them; the judge sees Lambda's Errors."
 #: A point without neighbours gets a band this wide, to each side.
 _LONE_BAND: Final = 4
 
@@ -80,8 +81,8 @@ def charts(view: RolloutView) -> str:
 {svg(weights, "The candidate's share of the traffic over time", _weight_chart(view, weights))}
 {_share_chart(view, spread, minutes, _ERRORS, _error_limit(view))}
 {_share_chart(view, spread, minutes, _SLOW, None)}
-<p class="note">Bands are the 95 % intervals of each point. Slow is slower than the stable version's p99 before the
-rollout.</p>
+<p class="note">Bands are the 95 % intervals of each point.{_AS_CALLERS_SAW * view.by_callers} Slow is slower than the
+stable version's p99 before the rollout; p50 and p90 are in the evidence below, where they spoke.</p>
 </section>{evidence_charts(view, minutes)}"""
 
 

@@ -12,8 +12,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tidegate.analysis.metric import CustomMetric, foremost
 from tidegate.duration import format_duration
-from tidegate.planning.forecast import StepForecast, forecast_of
+from tidegate.planning.forecast import StepForecast, bad_of
 from tidegate.planning.pace import SETTLE_SECONDS
 from tidegate.planning.plan import Plan
 from tidegate.printable import printable
@@ -70,9 +71,10 @@ def _steps(plan: Plan) -> Table:
 def _seen(plan: Plan, weight_percent: float, expected: StepForecast | None) -> str:
     """What the step can detect by its own requests alone."""
     judge = plan.health.judge
-    if not judge or expected is None:
+    metric = foremost(judge.judged()) if judge else None
+    if metric is None or expected is None:
         return "alarms and limits alone"
-    what = forecast_of(judge)
+    what = bad_of(metric)
     if weight_percent >= ALL_PERCENT:
         # Nobody is left to compare with: it is held against the way up, or against the day before.
         return f"more {what} than version {plan.stable} had before"
@@ -90,18 +92,42 @@ def well_seconds(plan: Plan) -> int:
     return sum(before) + max(settled, min(least, settled + plan.health.max_extension_seconds))
 
 
+def _slow(plan: Plan) -> Iterator[str]:
+    """From where on a request is slow, by each quantile that is judged and known."""
+    quantiles = plan.health.judge.quantiles if plan.health.judge else ()
+    limits = {quantile: limit for quantile in quantiles if (limit := plan.baseline.slow_above_ms(quantile)) is not None}
+    if limits:
+        yield f"judges slow: above {', '.join(f'{limit:,.4g} ms ({quantile})' for quantile, limit in limits.items())}"
+
+
 def _metrics(plan: Plan) -> Iterator[str]:
     """What was found of each metric of the user's, and what each step sees by it."""
     for metric in plan.health.judge.metrics if plan.health.judge else ():
-        found = plan.baseline.of(metric.name)
-        if not found.trials:
-            continue
-        had = f"{100 * found.bad / found.trials:.2g} % of {found.trials:,}"
-        if metric.above is not None:
-            had = f"{metric.above} at {found.above:.4g} over {found.trials:,}"
-        harms = [step.metrics.get(metric.name) for step in plan.expectations if step.weight_percent < ALL_PERCENT]
-        seen = ", ".join("none" if harm is None else f"above {harm:.2g} %" for harm in harms)
-        yield f"judges {metric.name}: {had} of version {plan.stable} in the day before; the steps see {seen or 'none'}"
+        if plan.baseline.of(metric.name).trials:
+            yield f"judges {metric.name}: {_found(plan, metric)}; {_sight(plan, metric)}"
+
+
+def _found(plan: Plan, metric: CustomMetric) -> str:
+    found, whose = plan.baseline.of(metric.name), f"version {plan.stable}'s"
+    if metric.above is not None:
+        above = f"{found.above:.4g} ({metric.above} of" if found.above is not None else f"{metric.above} (of"
+        return f"values above {above} {whose} {found.trials:,} values of the day before)"
+    of = "" if metric.total else " invocations" if plan.durable else " requests"
+    return f"{100 * found.bad / found.trials:.2g} % of {whose} {found.trials:,}{of} in the day before"
+
+
+def _sight(plan: Plan, metric: CustomMetric) -> str:
+    """What each step sees by it; the first that sees any says of what."""
+    said = ("sees it where more than ", " lie above") if metric.above is not None else ("sees above ", "")
+    told = []
+    for step in plan.expectations:
+        harm, weight = step.metrics.get(metric.name), views.percent(step.weight_percent)
+        if step.weight_percent < ALL_PERCENT and harm is None:
+            told.append(f"{weight} sees nothing")
+        elif step.weight_percent < ALL_PERCENT:
+            told.append(f"{weight} {said[0]}{harm:.2g} %{said[1]}")
+            said = ("", "")
+    return ", ".join(told) or "no step sees any"
 
 
 def _sums(plan: Plan) -> Iterator[str]:
@@ -117,6 +143,7 @@ def _sums(plan: Plan) -> Iterator[str]:
         f" us-east-1); {cost.price(well.metric_dollars)} of it for GetMetricData, {plan.metrics_per_look} metrics each"
         " look"
     )
+    yield from _slow(plan)
     yield from _metrics(plan)
     for number, step in enumerate(plan.steps, start=1):
         if approval := step.approval:

@@ -6,6 +6,7 @@ outside is escaped, and so is what would turn the order in which it is read.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 
 from tidegate.duration import format_duration
@@ -32,6 +33,7 @@ _FINDING_SIGNS = {
     "noted": "–",
     "unseen": "–",
 }
+_LEGEND = "✓ harm ruled out, ? not known yet, ! suspected, ✕ convicted, – proves nothing; the smaller p, the worse"
 
 
 def html(view: RolloutView) -> str:
@@ -90,13 +92,18 @@ def _proof(view: RolloutView) -> str:
     """What a promotion rests on, or by how much a candidate that is not proven may be worse than tolerated."""
     if view.proven is None:
         return ""
-    evidence = view.verdicts[-1].evidence if view.verdicts and not view.proven else ()
+    evidence = view.verdicts[-1].evidence if view.verdicts else ()
+    uncompared = [one.metric for one in evidence if not one.minutes and one.metric not in view.proven_by]
+    more = f" Not compared: {', '.join(uncompared)}." * bool(uncompared) if view.proven else _bounds(evidence)
+    return f"<p class='proof'>{escape(views.proof(view) + more)}</p>"
+
+
+def _bounds(evidence: Sequence[EvidenceView]) -> str:
     bounds = [
         f"{views.metric_title(one.metric)} at most {one.excess_at_most_percent:.2g} % of its requests"
         for one in evidence
     ]
-    bound = f" Beyond the tolerated ratio, with 95 % confidence: {', '.join(bounds)}." if bounds else ""
-    return f"<p class='proof'>{escape(views.proof(view) + bound)}</p>"
+    return f" Beyond the tolerated ratio, with 95 % confidence: {', '.join(bounds)}." if bounds else ""
 
 
 def _figures(view: RolloutView) -> str:
@@ -148,7 +155,7 @@ def _verdicts(verdicts: tuple[VerdictView, ...]) -> str:
     return f"""<section><h2>Verdicts</h2><div class="wide"><table class="verdicts">
 <thead><tr><th class="number">At</th><th class="number">Weight</th><th>Decision</th><th>Because</th>
 <th>{findings}</th></tr></thead>
-<tbody>{rows}</tbody></table></div></section>"""
+<tbody>{rows}</tbody></table></div><p class="note">{_LEGEND}</p></section>"""
 
 
 def _commands(commands: tuple[CommandView, ...]) -> str:

@@ -274,7 +274,7 @@ def _fields(shape: type[EvidenceView | LastStepView], record: Mapping[str, Any])
 
 #: So many names have room in a line.
 _NAMED = 4
-_UNCOVERED = "Failures that are answered, or come later elsewhere, are not covered."
+_UNCOVERED = "Beside what these count, failures that are answered, or come later elsewhere, are not covered."
 
 
 def outcome_title(view: RolloutView) -> str:

@@ -13,8 +13,8 @@ from tidegate.analysis import judge as judging
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Judge, Row
 from tidegate.analysis.measurement import MetricBaseline, TrafficBaseline
-from tidegate.analysis.metric import TOLERATED_ERRORS, TOLERATED_SLOW, CustomMetric, Series
-from tidegate.planning.forecast import NO_BASELINE, forecast, forecast_of
+from tidegate.analysis.metric import TOLERATED_ERRORS, TOLERATED_SLOW, CustomMetric, Series, foremost
+from tidegate.planning.forecast import NO_BASELINE, Forecast, bad_of, forecast
 from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
 from tidegate.request.rollout_request import RolloutRequest
 
@@ -181,6 +181,15 @@ def test_slow_requests_are_forecast_where_only_they_are_judged():
     assert not forecast(pasted(sentence), day(40), SLOW_ONLY).warnings
 
 
+@pytest.mark.parametrize("quantile", ["p50", "p90"])
+def test_a_lower_quantile_is_forecast_where_only_it_is_judged(quantile):
+    assert harm(Step(10, 900), day(600), SLOW_ONLY.with_quantiles({quantile: Judge().errors})) is not None
+
+
+def test_where_nothing_is_judged_nothing_is_forecast():
+    assert forecast(DEFAULT_STEPS, day(600), Judge(errors=None, slow=None)) == Forecast((), ())
+
+
 def test_all_at_once_compares_nothing():
     sentence = warning(all_at_once(), day(600))
     assert sentence.startswith("nothing is compared: at 100 % there is no stable traffic; use")
@@ -221,7 +230,7 @@ MEDIAN = {"p50": TOLERATED_SLOW["p50"]}
     ("judge", "what"),
     [
         (Judge(metrics=(ORDERS,)), "failures"),
-        (Judge(durable=True), "failures"),
+        (Judge(durable=True), "failed executions"),
         (SLOW_ONLY, "slow requests"),
         (SLOW_ONLY.with_quantiles(MEDIAN), "slow requests"),
         (Judge(errors=None, metrics=(ORDERS,)).with_quantiles({}), "orders failed"),
@@ -229,12 +238,15 @@ MEDIAN = {"p50": TOLERATED_SLOW["p50"]}
 )
 def test_whatever_alone_is_judged_is_what_the_steps_are_said_to_see(judge, what):
     traffic = TrafficBaseline(864_000, 864, 600.0, 400.0, p50_ms=80.0, metrics=(MetricBaseline(ORDERS.name, 860_000),))
-    assert forecast_of(judge) == what
+    metric = foremost(judge.judged())
+    assert metric
+    assert bad_of(metric) == what
     assert all(step.smallest_harm_percent for step in forecast(DEFAULT_STEPS, traffic, judge).steps[:-1])
 
 
 @pytest.mark.parametrize(
-    ("above", "said"), [(None, "it is compared where both versions have it"), ("p99", "it is not judged")]
+    ("above", "said"),
+    [(None, "it is compared only in minutes in which both versions have it"), ("p99", "it is not judged")],
 )
 def test_what_a_new_metric_can_do_is_said(above, said):
     unseen = replace(ORDERS, above=above, new=True, proves=False)

@@ -70,7 +70,12 @@ def test_a_preset_stands_for_a_metric_that_aws_publishes_by_version():
         ({"name": "x"}, "give either bad, which is counted, or value with above"),
         ({"name": "x", "bad": BAD, "value": BAD, "above": "p99"}, "give either bad"),
         ({"name": "x", "value": BAD}, "value and above go together"),
-        ({"name": "x", "bad": BAD, "above": "p99"}, "value and above go together"),
+        ({"name": "x", "bad": BAD, "above": "p99"}, "above goes with value, not with bad"),
+        ({**MEMORY, "above": 99}, 'must be a percentile in quotes, such as "p99"'),
+        ({"name": "x", "bad": {**BAD, "dimensions": [{"Name": "v", "Value": "1"}]}}, 'an object such as {"service": '),
+        ({"name": "x", "bad": {**BAD, "dimensions": {"v": "${version}"}}}, "write {version} without $"),
+        ("url_5XX", "in quotes (did you mean url_5xx?)"),
+        ({**ORDERS, "name": "slow p99"}, "slow p99 is what the judge itself calls a metric"),
         ({**MEMORY, "total": BAD}, "total goes with bad"),
         ({**MEMORY, "above": "p40"}, "'p40' is no percentile from p50 to p99.99"),
         ({**MEMORY, "above": "99"}, "no percentile"),
@@ -123,3 +128,10 @@ def test_what_is_said_of_slow_holds_for_each_quantile():
 )
 def test_no_other_quantile_is_taken(quantiles, said):
     assert said in refused(slow={"quantiles": quantiles})
+
+
+def test_metrics_that_are_not_of_the_judges_are_told_where_they_belong():
+    document = {"function_name": "checkout", "alias_name": "live", "health": {"metrics": [ORDERS]}}
+    assert RolloutRequest.problems(document) == ["health.metrics: unknown key (did you mean health.judge.metrics?)"]
+    document = {"function_name": "checkout", "alias_name": "live", "judge": {"errors": False}}
+    assert RolloutRequest.problems(document) == ["judge: unknown key (did you mean health.judge?)"]

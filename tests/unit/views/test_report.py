@@ -78,6 +78,7 @@ SUSPECT = EvidenceView(
     excess_at_most_percent=1.234,
     state="suspect",
 )
+NEVER = replace(SUSPECT, metric="orders failed", minutes=0)
 TRIPPED = LastStepView("slow", TallyView(3_000, 12), 0.5, wealth=6.9, needed=4.6, tripped=True)
 
 
@@ -315,7 +316,7 @@ def test_a_p_value_is_told_shortly(p, told):
         (
             True,
             "Promoted Proven",
-            "What was measured speaks for version 2: errors, <b>. Failures that are answered, or",
+            "What was measured speaks for version 2: errors, <b>. Beside what these count, failures",
         ),
         (False, "Promoted Unproven", "Nothing spoke against version 2, but not enough could be seen"),
     ],
@@ -330,7 +331,22 @@ def test_a_promotion_says_what_it_rests_on(proven, title, sentence):
 
 def test_a_promotion_of_before_has_no_names_to_say():
     text = Page(html(looked([SUSPECT], outcome=Outcome.PROMOTED, proven=True))).text
-    assert "What was measured speaks for version 2. Failures" in text
+    assert "What was measured speaks for version 2. Beside" in text
+
+
+def test_a_promotion_says_which_metric_was_not_compared():
+    text = Page(html(looked([SUSPECT, NEVER], outcome=Outcome.PROMOTED, proven=True, proven_by=("errors",)))).text
+    assert "Not compared: orders failed." in text
+
+
+def test_the_signs_beside_the_evidence_are_explained():
+    assert "✕ convicted, – proves nothing" in Page(html(looked([SUSPECT]))).text
+
+
+@pytest.mark.parametrize("by_callers", [True, False])
+def test_what_callers_saw_is_told_from_what_the_judge_sees(by_callers):
+    text = Page(html(replace(ROLLED_BACK, by_callers=by_callers))).text
+    assert ("as callers saw them; the judge sees Lambda's Errors" in text) is by_callers
 
 
 def test_what_was_not_promoted_is_neither_proven_nor_unproven():

@@ -1,7 +1,7 @@
 """Bytecode for the zip: Lambda cannot write any, so without it Python compiles every module at every cold start.
 
 `make build` runs this with the Python that the functions run on. What no handler imports, or hardly ever, is left as
-source: the zip has a limit of its own.
+source, and what only a browser reads is left out: the zip has a limit of its own.
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ _UNUSED = re.compile(
     r"|/aws_lambda_powertools/metrics/provider/datadog|/pydantic/(deprecated|experimental|mypy|v1)|/ruamel/"
     r"|/tidegate/(cli|terminal|views)/"
 )
+#: Scripts and styles of a page that Powertools can serve: half a megabyte, zipped.
+_OF_A_BROWSER = "aws_lambda_powertools/event_handler/openapi/swagger_ui/*.min.*"
 _UNCHECKED_HASH = (0b01).to_bytes(4, "little")
 
 
 def add(folder: Path) -> None:
     """Compile what handlers import; never checked against the source, whose time a zip does not keep."""
+    for asset in folder.glob(_OF_A_BROWSER):
+        asset.unlink()
     compileall.compile_dir(folder, quiet=1, rx=_UNUSED, invalidation_mode=PycInvalidationMode.UNCHECKED_HASH)
     for source in (*folder.glob("*.py"), *(folder / "tidegate").rglob("*.py")):
         if not _UNUSED.search(source.as_posix()):

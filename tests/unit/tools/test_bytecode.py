@@ -62,3 +62,12 @@ def test_it_is_what_runs_and_a_traceback_names_the_line_of_the_source(package):
     assert told.endswith("ValueError: no docstring\n")
     source.write_text(SOURCE.replace("42", "43"))
     assert run(package, "import handler; print(handler.Answer())") == "Answer(value=42)\n"
+
+
+def test_what_only_a_browser_reads_is_left_out(tmp_path):
+    pages = tmp_path / "aws_lambda_powertools/event_handler/openapi/swagger_ui"
+    pages.mkdir(parents=True)
+    for name in ("swagger-ui-bundle.min.js", "swagger-ui.min.css", "html.py"):
+        (pages / name).write_text("")
+    bytecode.add(tmp_path)
+    assert [path.name for path in pages.iterdir() if path.is_file()] == ["html.py"]

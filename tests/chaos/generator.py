@@ -64,6 +64,7 @@ HANDLERS = [
     "guard_alarm",
     "sweep",
     "command",
+    "count_durable",
 ]
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 #: So many of all cases have others in them, beside or instead of what else happens.

@@ -385,13 +385,13 @@ LETTERS = "must be 1 to 255 ASCII characters that can be printed, the first neit
 )
 def test_a_metric_that_cannot_be_is_refused(changed: dict[str, Any], reason: str) -> None:
     """Names: CloudWatch's API reference, PutMetricData, MetricDatum and Dimension."""
-    place = "metrics.0:" if reason.startswith(" ") else "metrics.0."
+    place = "metrics[0]:" if reason.startswith(" ") else "metrics[0]."
     metric = {key: value for key, value in {**FAILED, **changed}.items() if value is not None}
     assert reasons(metric) == [place + reason]
 
 
 def test_a_metric_has_a_namespace_and_a_name() -> None:
-    assert reasons({"counts": "requests"}) == ["metrics.0.namespace: is required", "metrics.0.name: is required"]
+    assert reasons({"counts": "requests"}) == ["metrics[0].namespace: is required", "metrics[0].name: is required"]
 
 
 def test_two_metrics_at_the_same_dimensions_are_refused() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,6 +12,8 @@ from sandbox.aws.stack import client
 from sandbox.scenario import Scenario, ScenarioInvalid
 from sandbox.story import play
 from sandbox.world import STARTED_AT, World
+from tests.sandbox import halves
+from tests.sandbox.halves import at
 
 REQUEST = {"function_name": "checkout", "alias_name": "live"}
 FUNCTION = {"FunctionName": "checkout"}
@@ -38,19 +39,9 @@ def of_values(candidate: dict[str, float] | None = None, **more: Any) -> dict[st
     return {**rest, "values": values, **more}
 
 
-@contextmanager
-def half_and_half(*metrics: dict[str, Any], **scenario: Any) -> Iterator[World]:
-    """A world at second 0, the candidate with half of the traffic, its metrics without delay."""
-    with World(Scenario.of({"metric_delay_seconds": 0, "metrics": list(metrics), **scenario}), REQUEST) as world:
-        client("lambda").publish_version(**FUNCTION)
-        routing = {"AdditionalVersionWeights": {"2": 0.5}}
-        client("lambda").update_alias(**FUNCTION, Name="live", RoutingConfig=routing)
-        yield world
-
-
-def at(world: World, second: float) -> None:
-    world.clock.sleep(STARTED_AT + second - world.clock.now())
-    world.traffic.catch_up(world.clock.now())
+def half_and_half(*metrics: dict[str, Any], **scenario: Any) -> AbstractContextManager[World]:
+    """A world at second 0 with these metrics, without delay, the candidate with half of the traffic."""
+    return halves.half_and_half(metrics=list(metrics), **scenario)
 
 
 def read(

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +12,7 @@ from sandbox.aws.stack import client
 from sandbox.scenario import Scenario, ScenarioInvalid, shipped
 from sandbox.story import play, rollout_view
 from sandbox.world import STARTED_AT, World
+from tests.sandbox.halves import at, half_and_half
 from tidegate.views import live, report
 from tidegate.views.rollout_view import RolloutView
 
@@ -22,21 +21,6 @@ FUNCTION = {"FunctionName": "checkout"}
 ALIAS = {**FUNCTION, "Resource": "checkout:live"}
 STABLE, CANDIDATE = {**ALIAS, "ExecutedVersion": "1"}, {**ALIAS, "ExecutedVersion": "2"}
 DAY = (-24 * 60, 0)
-
-
-@contextmanager
-def half_and_half(request: object = REQUEST, **scenario: Any) -> Iterator[World]:
-    """A world at second 0, the candidate with half of the traffic."""
-    with World(Scenario.of({"metric_delay_seconds": 0, **scenario}), request) as world:
-        client("lambda").publish_version(**FUNCTION)
-        routing = {"AdditionalVersionWeights": {"2": 0.5}}
-        client("lambda").update_alias(**FUNCTION, Name="live", RoutingConfig=routing)
-        yield world
-
-
-def at(world: World, second: float) -> None:
-    world.clock.sleep(STARTED_AT + second - world.clock.now())
-    world.traffic.catch_up(world.clock.now())
 
 
 def metric(

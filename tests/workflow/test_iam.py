@@ -188,7 +188,11 @@ BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
         ALIAS,
         {"plan_rollout", "shift_traffic", "promote", "roll_back", "guard_execution", "guard_alarm", "sweep", "command"},
     ),
-    "query the table beside its index": ("dynamodb.Query", {"TableName": TABLE}, {"check_health", "command"}),
+    "query the table beside its index": (
+        "dynamodb.Query",
+        {"TableName": TABLE},
+        {"check_health", "command", "guard_alarm"},
+    ),
     "see which durable executions go on": (
         "lambda.ListDurableExecutionsByFunction",
         {**CHECKOUT, "Qualifier": "2"},
@@ -239,7 +243,7 @@ BUSINESS: dict[str, tuple[str, dict[str, Any], set[str]]] = {
     "find every running rollout": (
         "dynamodb.Query",
         {"TableName": TABLE, "IndexName": "watched"},
-        {"count_durable", "guard_execution", "guard_alarm", "sweep"},
+        {"count_durable", "guard_execution", "sweep"},
     ),
     "run a handler": ("lambda.Invoke", {"FunctionName": "tidegate-PromoteFunction:1"}, {"state machine"}),
     "sweep": ("lambda.Invoke", {"FunctionName": "tidegate-SweepFunction:live"}, {"schedule"}),
@@ -328,6 +332,10 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"faults": [{"call": "lambda.UpdateAlias", "error": "lost_response", "times": 1}]},
     ),
     "an alarm fires": ({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES], "faults": [{**BUSY, "skip": 1}]}),
+    "an alarm fires once somebody has described the alias": (
+        {"alarms": ["errors"]},
+        {**WATCHED, "timeline": [{"at_second": 69, "do": "describe_alias", "description": "build 7"}, FIRES]},
+    ),
     "an alarm fires between two polls and its event is lost": (
         {"alarms": ["errors"]},
         {**WATCHED, "timeline": [FIRES, RECOVERS], "faults": [{"event": "alarm", "error": "lost"}]},
@@ -382,6 +390,14 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "timeline": [{"at_second": 556, "do": "command", "command": "abort"}],
             "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 60}],
+        },
+    ),
+    "its alarm fires while its books cannot be closed": (
+        {"strategy": "AllAtOnce", "alarms": ["errors"]},
+        {
+            **WATCHED,
+            "timeline": [{**FIRES, "at_second": 556}],
+            "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 9, "skip": 1}],
         },
     ),
     "it names no alias": ({"alias_name": None}, {}),

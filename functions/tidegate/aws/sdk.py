@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -24,6 +25,7 @@ _CONFIG = Config(
 
 #: Untyped on purpose: adapters take what they need out of a response at once, and nothing else sees one.
 _new_client: Callable[..., Any] = boto3.client
+_making = threading.Lock()
 
 _THROTTLED = frozenset(
     {
@@ -42,6 +44,8 @@ _THROTTLED = frozenset(
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"})
+#: DynamoDB's code for a transaction that did nothing.
+CANCELLED = "TransactionCanceledException"
 _SERVER_ERROR = 500
 #: Request Timeout and Too Many Requests, whatever their code is called.
 _TRY_AGAIN = frozenset({408, 429})
@@ -49,8 +53,12 @@ _TRY_AGAIN = frozenset({408, 429})
 
 @lru_cache
 def client(service: str) -> Any:
-    """The cached client of a service, made on first use: a cold start pays only for what it needs."""
-    return _new_client(service, config=_CONFIG)
+    """The cached client of a service, made on first use: a cold start pays only for what it needs.
+
+    Threads may share it, but not make it at once (Boto3 guide, "Clients", "Multithreading").
+    """
+    with _making:
+        return _new_client(service, config=_CONFIG)
 
 
 @lru_cache

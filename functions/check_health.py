@@ -1,4 +1,4 @@
-"""CheckHealth: observe, judge, decide: wait, advance, step back, promote or roll back."""
+"""CheckHealth: observe, judge, decide: wait, advance, flinch, step back, promote or roll back."""
 
 from __future__ import annotations
 

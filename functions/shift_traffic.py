@@ -10,6 +10,7 @@ from tidegate.application.announcement import tell_waiting
 from tidegate.application.forward import move
 from tidegate.aws import events, ledger
 from tidegate.control.progress import Decision, Progress, Standing
+from tidegate.planning.pace import FLINCH_SECONDS
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
 
@@ -30,26 +31,28 @@ def handler(event: Document) -> Document:
         tell_waiting(plan, candidate, reason)
         return _held(plan, before, reason, approval_step=0)
     number = standing.next_step(plan) if standing else 0
-    step = plan.step_at(number)
-    steps_back = standing is not None and standing.decision.action == "step_back"
-    record = partial(ledger.record_shift, plan, number, step.weight_percent, at=time.time())
-    if not record(unless_paused=not steps_back):
+    weight_percent = standing.next_weight_percent(plan) if standing else plan.steps[0].weight_percent
+    lowers = standing is not None and standing.decision.action in {"flinch", "step_back"}
+    record = partial(ledger.record_shift, plan, number, weight_percent, at=time.time())
+    if not record(unless_paused=not lowers):
         return _held(plan, before, "the rollout is paused")
     alias = move(
         plan,
-        Routing.split(plan.stable, candidate, step.weight_percent),
+        Routing.split(plan.stable, candidate, weight_percent),
         left=before.routing(plan.stable, candidate) if before else Routing.alone(plan.stable),
         revision_id=before.revision_id if before else plan.revision_id,
         record=partial(record, unless_paused=False),
     )
     with best_effort("keep the alias's revision"):
         ledger.record_revision(plan, alias.revision_id)
-    progress = Progress.after_shift(before, number, step.weight_percent, alias.revision_id, time.time())
-    logger.info("weight shifted", step=number, weight_percent=step.weight_percent)
+    progress = Progress.after_shift(before, number, weight_percent, alias.revision_id, time.time())
+    logger.info("weight shifted", step=number, weight_percent=weight_percent)
     with best_effort("announce the weight"):
-        events.emit("WeightShifted", plan.about(candidate, step=number, weight_percent=step.weight_percent))
-    wait_seconds = max(1, min(plan.poll_seconds, step.bake_seconds))
-    return Standing(progress, Decision("bake", f"{step.weight_percent:g} % is set", wait_seconds)).to_json()
+        events.emit("WeightShifted", plan.about(candidate, step=number, weight_percent=weight_percent))
+    wait_seconds = max(
+        1, min(plan.poll_seconds, FLINCH_SECONDS if progress.flinched else plan.step_at(number).bake_seconds)
+    )
+    return Standing(progress, Decision("bake", f"{weight_percent:g} % is set", wait_seconds)).to_json()
 
 
 def _held(plan: Plan, before: Progress | None, reason: str, approval_step: int | None = None) -> Document:

@@ -113,7 +113,8 @@ def record_shift(
     """
     values = {"step": table.number(step), "weight_percent": table.number(weight_percent)}
     values |= {} if at is None else {"first_shift_at": table.number(at)}
-    conditions = [_UNRESTORED, *(["(attribute_not_exists(pause) OR #step = :step)"] if unless_paused else [])]
+    again = "#step = :step AND #weight_percent = :weight_percent"
+    conditions = [_UNRESTORED, *([f"(attribute_not_exists(pause) OR ({again}))"] if unless_paused else [])]
     set_so_far = {"weights": {"NS": [str(weight_percent)]}}
     try:
         update(plan, values, add=set_so_far, remove=["approval_step"], conditions=conditions)

@@ -10,11 +10,12 @@ from tidegate.analysis.measurement import AlarmReading, Shift
 from tidegate.control.commands import Controls, GivenCommand
 from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
+from tidegate.planning.strategy import lowered_percent
 from tidegate.routing import Routing
 from tidegate.stored import known_fields
 
 #: "bake": a weight was set, and nobody has looked at it yet.
-Action = Literal["bake", "wait", "hold", "advance", "step_back", "promote", "roll_back"]
+Action = Literal["bake", "wait", "hold", "advance", "flinch", "step_back", "promote", "roll_back"]
 
 
 @frozen
@@ -32,7 +33,8 @@ class Progress:
     `last_applied_command` the id of the last one that was applied once; `paused_seconds` is how long the pauses have
     held the rollout up. `final_hook_passed`: the hook that is asked last, before the promotion, has said yes.
     `asks_unseen`: the approval that is waited for is to go on although this step could not be seen. `unseen_approved`:
-    somebody has given it; on this way up nobody is asked for that again.
+    somebody has given it; on this way up nobody is asked for that again. `flinches` is how often the weight was lowered
+    at the first great harm, `flinched` whether it is just now; `baked_seconds` is how long this step had baked before.
     """
 
     step: int
@@ -57,6 +59,9 @@ class Progress:
     final_hook_passed: bool = False
     asks_unseen: bool = False
     unseen_approved: bool = False
+    flinches: int = 0
+    flinched: bool = False
+    baked_seconds: float = 0.0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -87,6 +92,8 @@ class Progress:
             first_shift_at=before.first_shift_at if before.shifts else now,
             shifted_at=now,
             shifts=(*before.shifts, shift),
+            flinched=before.flinched and weight_percent < before.weight_percent,
+            baked_seconds=before.baked_seconds if step == before.step else 0.0,
             bake_ended_at=None,
             finish=None,
             final_hook_passed=False,
@@ -184,8 +191,16 @@ class Standing:
         return cls.from_json(event) if event.get("progress") else None
 
     def next_step(self, plan: Plan) -> int:
-        """Which step the next shift leads to."""
-        return plan.first_step if self.decision.action == "step_back" else self.progress.step + 1
+        """Which step the next shift leads to; a flinch, and its end, lead to none but the present one."""
+        if self.decision.action == "step_back":
+            return plan.first_step
+        return self.progress.step + (not self.progress.flinched)
+
+    def next_weight_percent(self, plan: Plan) -> float:
+        """The weight that the next shift sets, in percent."""
+        if self.decision.action == "flinch":
+            return lowered_percent(self.progress.weight_percent)
+        return plan.step_at(self.next_step(plan)).weight_percent
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: `progress` and `decision`."""

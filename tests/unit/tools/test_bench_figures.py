@@ -12,6 +12,7 @@ from bench.coldstart.emulator import NoColdStart, binary
 from bench.coldstart.measure import LIMITS, ROLLBACK_PATH, ColdStart
 from bench.judge import cases, record
 from bench.row import Row
+from bench.scale import figures as scale
 from tidegate.planning.pace import HISTORY_BUDGET
 from tidegate.views import cost
 
@@ -38,6 +39,8 @@ LIMITED = {
     **{f"history events, {name}": f"{HISTORY_BUDGET:,}" for name in rollouts.REQUESTS},
     "the zip": "5 MB",
     "API calls per poll": "4",
+    **{f"{number} starts at once": f"{number} promoted" for number in scale.ROLLOUTS},
+    **{f"from alarm to all restored, {number} started at once": "60 s" for number in scale.ROLLOUTS},
 }
 
 

@@ -143,7 +143,7 @@ def test_a_new_table_leaves_the_words_around_it():
     assert new.startswith("words before\n")
     assert new.endswith("\nwords after\n")
     assert "stale words" not in new
-    assert "* a figure: 2, at most 1: because | of that" in new
+    assert "* a figure: 2, where the limit is 1: because | of that" in new
     assert "| a figure | 2 | 1 | MISSED | because \\| of that |" in new
     assert page.renewed(new, [first], page.machine(date(2026, 1, 2), 3)) == new
 

@@ -173,9 +173,7 @@ def test_a_hundred_alarms_are_watched_and_what_an_end_leaves_over_of_them_expire
     assert (locks.read(TARGET), len(watches.of("alarm-96")), len(watches.of("alarm-99"))) == (None, 0, 1)
 
 
-@pytest.mark.parametrize(
-    ("code", "error"), [("TransactionConflict", AwsUnavailable), ("ItemCollectionSizeLimitExceeded", AwsRefused)]
-)
+@pytest.mark.parametrize(("code", "error"), [("ThrottlingError", AwsUnavailable), ("ValidationError", AwsRefused)])
 def test_a_plan_that_could_not_be_stored_says_why(inhabit, code, error):
     world = inhabit()
     take()

@@ -130,17 +130,15 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-@pytest.mark.parametrize("who", [*HANDLERS, "state machine", "schedule"])
-def test_nobody_may(who, what):
+def test_nobody_may(what):
     call, params = FORBIDDEN[what]
-    assert refusal(who, call, params)
+    assert [who for who in account()[1] if refusal(who, call, params) is None] == []
 
 
 @pytest.mark.parametrize("what", [what for what, (_, params) in FORBIDDEN.items() if "payments" in str(params)])
-@pytest.mark.parametrize("who", HANDLERS)
-def test_a_pattern_with_a_wildcard_keeps_out_what_it_does_not_match(who, what):
+def test_a_pattern_with_a_wildcard_keeps_out_what_it_does_not_match(what):
     call, params = FORBIDDEN[what]
-    assert refusal(who, call, params, pattern="check*")
+    assert [who for who in HANDLERS if refusal(who, call, params, pattern="check*") is None] == []
 
 
 @pytest.mark.parametrize("pattern", ["*", "check*", "checkout"])
@@ -332,10 +330,6 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"faults": [{"call": "lambda.UpdateAlias", "error": "lost_response", "times": 1}]},
     ),
     "an alarm fires": ({"alarms": ["errors"]}, {**WATCHED, "timeline": [FIRES], "faults": [{**BUSY, "skip": 1}]}),
-    "an alarm fires once somebody has described the alias": (
-        {"alarms": ["errors"]},
-        {**WATCHED, "timeline": [{"at_second": 69, "do": "describe_alias", "description": "build 7"}, FIRES]},
-    ),
     "an alarm fires between two polls and its event is lost": (
         {"alarms": ["errors"]},
         {**WATCHED, "timeline": [FIRES, RECOVERS], "faults": [{"event": "alarm", "error": "lost"}]},
@@ -358,7 +352,7 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "alarms": [{"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}],
             "timeline": [{**FIRES, "at_second": 556}],
-            "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 24}],
+            "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 24, "skip": 1}],
         },
     ),
     "it is paused before any traffic, waits for an approval, and is reverted": (
@@ -390,14 +384,6 @@ STORIES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {
             "timeline": [{"at_second": 556, "do": "command", "command": "abort"}],
             "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 60}],
-        },
-    ),
-    "its alarm fires while its books cannot be closed": (
-        {"strategy": "AllAtOnce", "alarms": ["errors"]},
-        {
-            **WATCHED,
-            "timeline": [{**FIRES, "at_second": 556}],
-            "faults": [{"call": "dynamodb.TransactWriteItems", "error": "InternalServerError", "times": 9, "skip": 1}],
         },
     ),
     "it names no alias": ({"alias_name": None}, {}),

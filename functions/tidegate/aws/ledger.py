@@ -31,6 +31,8 @@ _CONVICTS_LATER = "(attribute_not_exists(convicted) OR (attribute_type(convicted
 #: DynamoDB's code for an item that would be too large.
 NO_ROOM = "ValidationException"
 _CHANGED = "ConditionalCheckFailedException"
+#: Why a transaction was cancelled that will always be (API reference, TransactWriteItems).
+_NEVER_WRITTEN = frozenset({"ItemCollectionSizeLimitExceeded", "ValidationError"})
 
 
 def take_lock(
@@ -76,7 +78,7 @@ def record_plan(plan: Plan) -> None:
 
     Raises:
         LockLost: another execution holds the lock.
-        AwsUnavailable: somebody else wrote to the lock at that moment.
+        AwsUnavailable: somebody else wrote to the lock at that moment, or DynamoDB is throttled.
     """
     target, values = plan.target, {"plan": table.text(_text(plan))}
     if not plan.alarms:
@@ -91,7 +93,9 @@ def record_plan(plan: Plan) -> None:
         reasons = sdk.cancellation_reasons(error)
         if "ConditionalCheckFailed" in reasons:
             raise _lost(target) from error
-        raise AwsUnavailable(str(error)) if "TransactionConflict" in reasons else error from error
+        if _NEVER_WRITTEN.isdisjoint(reasons):
+            raise AwsUnavailable(str(error)) from error
+        raise
 
 
 def _text(plan: Plan) -> str:
@@ -115,7 +119,8 @@ def record_candidate(plan: Plan, candidate: str) -> None:
 def record_shift(
     plan: Plan, step: int, weight_percent: float, *, at: float | None = None, unless_paused: bool = True
 ) -> bool:
-    """Store the weight that is about to be set: whoever lost the lock must not set it. The first one also keeps when.
+    """Store the weight that is about to be set: whoever lost the lock must not set it. The first one also keeps when. A
+    promotion that AWS throttled before is not tried any more.
 
     False where the rollout was paused; nothing is stored then.
 
@@ -124,10 +129,11 @@ def record_shift(
     """
     values = {"step": table.number(step), "weight_percent": table.number(weight_percent)}
     values |= {} if at is None else {"first_shift_at": table.number(at)}
-    conditions = [_UNRESTORED, *(["(attribute_not_exists(pause) OR #step = :step)"] if unless_paused else [])]
+    again = "#step = :step AND #weight_percent = :weight_percent"
+    conditions = [_UNRESTORED, *([f"(attribute_not_exists(pause) OR ({again}))"] if unless_paused else [])]
     set_so_far = {"weights": {"NS": [str(weight_percent)]}}
     try:
-        update(plan, values, add=set_so_far, remove=["approval_step"], conditions=conditions)
+        update(plan, values, add=set_so_far, remove=["approval_step", "promoting"], conditions=conditions)
     except LockLost:
         if not unless_paused or going_on(plan) is None:
             raise

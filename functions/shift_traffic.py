@@ -9,6 +9,7 @@ from tidegate.application.telemetry import Document, best_effort, logger, task
 from tidegate.application.announcement import tell_waiting
 from tidegate.application.forward import move
 from tidegate.aws import events, ledger
+from tidegate.control.looks import first_look
 from tidegate.control.progress import Decision, Progress, Standing
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
@@ -48,7 +49,7 @@ def handler(event: Document) -> Document:
     logger.info("weight shifted", step=number, weight_percent=step.weight_percent)
     with best_effort("announce the weight"):
         events.emit("WeightShifted", plan.about(candidate, step=number, weight_percent=step.weight_percent))
-    wait_seconds = max(1, min(plan.poll_seconds, step.bake_seconds))
+    progress, wait_seconds = first_look(plan, progress)
     return Standing(progress, Decision("bake", f"{step.weight_percent:g} % is set", wait_seconds)).to_json()
 
 

@@ -15,6 +15,7 @@ from tidegate.analysis.sight import ARRIVED_SECONDS
 from tidegate.control import item_size
 from tidegate.control.advice import advice
 from tidegate.control.commands import GivenCommand
+from tidegate.control.looks import next_look
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
 from tidegate.duration import format_duration
@@ -36,7 +37,9 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     if remaining > 0 and progress.bake_ended_at is None:
         if early := _cleared_early(plan, progress, observed):
             return _decided("advance", f"{weight} is cleared early: {early}", progress)
-        return _wait(plan, progress, remaining, f"{weight} bakes {format_duration(remaining)} more")
+        sooner, wait_seconds = next_look(plan, progress, observed.now, remaining, awaited=observed.awaited)
+        reason = f"{weight} bakes {format_duration(remaining)} more"
+        return _decided("wait", reason, sooner, wait_seconds=wait_seconds)
     held = _held(plan, progress, observed)
     if isinstance(held, Standing):
         return held

@@ -32,7 +32,8 @@ class Progress:
     `last_applied_command` the id of the last one that was applied once; `paused_seconds` is how long the pauses have
     held the rollout up. `final_hook_passed`: the hook that is asked last, before the promotion, has said yes.
     `asks_unseen`: the approval that is waited for is to go on although this step could not be seen. `unseen_approved`:
-    somebody has given it; on this way up nobody is asked for that again.
+    somebody has given it; on this way up nobody is asked for that again. `sooner_looks` is how many looks have come
+    sooner than the plan's interval.
     """
 
     step: int
@@ -57,6 +58,7 @@ class Progress:
     final_hook_passed: bool = False
     asks_unseen: bool = False
     unseen_approved: bool = False
+    sooner_looks: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

@@ -35,7 +35,7 @@ def test_a_free_lock_is_taken_once(inhabit):
     assert take()
     assert not take(SECOND)
     held = locks.read(TARGET)
-    assert (held.execution_arn, held.taken_at) == (FIRST, STARTED_AT)
+    assert (held.execution_arn, held.heard_at) == (FIRST, STARTED_AT)
     assert (held.plan, held.candidate, held.traffic_shifted, held.promoting, held.verdicts) == (
         None,
         None,

@@ -16,6 +16,7 @@ from tidegate.control import flinch, item_size
 from tidegate.control.advice import advice
 from tidegate.control.approvals import approval_after, approval_seconds, goes_on_without, what_waits
 from tidegate.control.commands import GivenCommand
+from tidegate.control.looks import next_look
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
 from tidegate.duration import format_duration
@@ -42,7 +43,9 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     if remaining > 0 and progress.bake_ended_at is None:
         if early := _cleared_early(plan, progress, observed):
             return _decided("advance", f"{weight} is cleared early: {early}", progress)
-        return _wait(plan, progress, remaining, f"{weight} bakes {format_duration(remaining)} more")
+        sooner, wait_seconds = next_look(plan, progress, observed.now, remaining, awaited=observed.awaited)
+        reason = f"{weight} bakes {format_duration(remaining)} more"
+        return _decided("wait", reason, sooner, wait_seconds=wait_seconds)
     held = _held(plan, progress, observed)
     if isinstance(held, Standing):
         return held
@@ -71,11 +74,15 @@ def _flinched(plan: Plan, progress: Progress, observed: Observation) -> Standing
         return _wait(plan, progress, left, f"{progress.weight_percent:g} % for {format_duration(left)} more: a flinch")
     if progress.pause is not None:
         return _paused(plan, progress, progress.pause)
-    if doubt := flinch.doubt(observed):
-        given_up = f"flinched, and not cleared to the end of the extension: {doubt}"
-        return _extend(plan, progress, doubt) or _decided("roll_back", given_up, progress)
-    weight = plan.step_at(progress.step).weight_percent
-    return _decided("advance", f"back to {weight:g} %: nothing since the flinch speaks against the candidate", progress)
+    doubt, weight = flinch.doubt(observed), plan.step_at(progress.step).weight_percent
+    if doubt and (extended := _extend(plan, progress, doubt)):
+        return extended
+    if doubt and flinch.is_grave(observed):
+        return _decided("roll_back", f"flinched, and not cleared to the end of the extension: {doubt}", progress)
+    cleared = (
+        "no more than chance speaks against the candidate" if doubt else "nothing since speaks against the candidate"
+    )
+    return _decided("advance", f"back to {weight:g} % after a flinch: {cleared}", progress)
 
 
 def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str | None:

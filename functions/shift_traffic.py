@@ -47,9 +47,8 @@ def _shift(plan: Plan, candidate: str, standing: Standing | None) -> Document:
         return _held(plan, before, reason, approval_step=0)
     number = standing.next_step(plan) if standing else 0
     weight_percent = standing.next_weight_percent(plan) if standing else plan.steps[0].weight_percent
-    lowers = standing is not None and standing.decision.action in {"flinch", "step_back"}
     record = partial(ledger.record_shift, plan, number, weight_percent, at=time.time())
-    if not record(unless_paused=not lowers):
+    if not record(unless_paused=not _lowers(standing)):
         return _held(plan, before, "the rollout is paused")
     alias = move(
         plan,
@@ -79,7 +78,12 @@ def _late(plan: Plan, standing: Standing | None, error: AwsThrottled) -> Documen
     if standing and standing.decision.action == "flinch":
         progress = replace(progress, flinches=progress.flinches - 1, flinched=False)
     logger.warning("late", reason=str(error))
-    return late(plan, progress, str(error), random.random()).to_json()  # noqa: S311 - no secret
+    chance = random.random()  # noqa: S311 - no secret
+    return late(plan, progress, str(error), chance, lowers=_lowers(standing)).to_json()
+
+
+def _lowers(standing: Standing | None) -> bool:
+    return standing is not None and standing.decision.action in {"flinch", "step_back"}
 
 
 def _held(plan: Plan, before: Progress | None, reason: str, approval_step: int | None = None) -> Document:

@@ -44,7 +44,8 @@ class Comparison:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 
     `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
-    `unjudged`: nobody can say what is slow. `stable` is what sentences call the stable version.
+    `unjudged`: nobody can say what is slow. `stable` is what sentences call the stable version. `learnt`: a minute that
+    may be judged, with requests of the candidate, began since the weight was last lowered.
     """
 
     evidence: tuple[Evidence, ...] = ()
@@ -53,6 +54,7 @@ class Comparison:
     unguarded: tuple[str, ...] = ()
     unjudged: bool = False
     stable: str = "the stable version"
+    learnt: bool = True
 
     @property
     def tripped(self) -> tuple[LastStepCheck, ...]:
@@ -228,7 +230,8 @@ def compare(
             last_step.append(check_last_step(name, last, judge, known))
         elif alone and metric.proves:
             unguarded.append(name)
-    return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged)
+    learnt = any(place.fresh and place.minute.candidate.requests for place in places)
+    return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged, learnt=learnt)
 
 
 def _judgeable(judge: Judge, baseline: TrafficBaseline, *, compared: bool) -> Judge:

@@ -60,4 +60,6 @@ def doubt(observed: Observation) -> str:
         return "; ".join(map(str, suspect))
     if observed.sight.blind:
         return f"nothing could be seen since: {observed.sight.blind}"
+    if not observed.comparison.learnt:
+        return "no minute since can be judged yet"
     return "; ".join(f"not cleared: {side_by_side(one)}" for one in observed.comparison.uneasy)

@@ -116,6 +116,13 @@ def test_what_could_not_be_seen_since_keeps_it_low(bold):
     assert look(bold, replace(low, extended_seconds=600), CALM, now=300.0, blind="no datapoint")[1] == "roll_back"
 
 
+def test_it_stays_low_until_a_minute_since_can_be_judged(bold):
+    low = flinched(bold, at(10.0))
+    standing, action = look(bold, low, replace(CALM, learnt=False), now=300.0)
+    assert (action, "no minute since can be judged yet" in standing.decision.reason) == ("wait", True)
+    assert look(bold, replace(low, extended_seconds=600), replace(CALM, learnt=False), now=300.0)[1] == "advance"
+
+
 def test_a_pause_keeps_nobody_from_flinching_and_holds_the_way_back_up(bold):
     low = flinched(bold, at(10.0, pause=PAUSE))
     assert look(replace(bold, max_pause_seconds=3600), low, CALM, now=300.0)[1] == "hold"

@@ -49,7 +49,8 @@ def _shift(plan: Plan, candidate: str, standing: Standing | None) -> Document:
     weight_percent = standing.next_weight_percent(plan) if standing else plan.steps[0].weight_percent
     lowers = standing is not None and standing.decision.action in {"flinch", "step_back"}
     record = partial(ledger.record_shift, plan, number, weight_percent, at=time.time())
-    if not record(unless_paused=not lowers):
+    # Who said to go on before had not seen what lowers it.
+    if not record(unless_paused=not lowers, forgets=("pending",) if lowers else ()):
         return _held(plan, before, "the rollout is paused")
     alias = move(
         plan,

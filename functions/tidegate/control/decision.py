@@ -77,7 +77,7 @@ def _flinched(plan: Plan, progress: Progress, observed: Observation) -> Standing
     doubt, weight = flinch.doubt(observed), plan.step_at(progress.step).weight_percent
     if doubt and (extended := _extend(plan, progress, doubt)):
         return extended
-    if doubt and flinch.is_grave(observed):
+    if doubt and flinch.is_grave(plan, observed):
         return _decided("roll_back", f"flinched, and not cleared to the end of the extension: {doubt}", progress)
     cleared = (
         "no more than chance speaks against the candidate" if doubt else "nothing since speaks against the candidate"

@@ -49,9 +49,13 @@ def seconds_left(progress: Progress, now: float) -> float:
     return 0.0 if progress.bake_ended_at is not None else FLINCH_SECONDS - (now - progress.shifted_at)
 
 
-def is_grave(observed: Observation) -> bool:
-    """Whether a doubt that is left at the end of the extension is reason enough to roll back."""
-    return bool(observed.found(Finding.SUSPECT) or observed.sight.blind) or observed.comparison.grave
+def is_grave(plan: Plan, observed: Observation) -> bool:
+    """Whether a doubt that is left at the end of the extension is reason enough to roll back.
+
+    Who wants a promotion of what nobody could see wants the weight to go up as well.
+    """
+    blind = observed.sight.blind and plan.health.when_inconclusive != "promote"
+    return bool(observed.found(Finding.SUSPECT) or blind) or observed.comparison.grave
 
 
 def doubt(observed: Observation) -> str:

@@ -29,9 +29,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, Self
 
+from tidegate.analysis.bursts import BURST_RECENT, Bursts, find_bursts, has_just_ended
 from tidegate.analysis.e_process import (
     NO_WORSE,
-    NOTHING,
     Tally,
     Tolerance,
     dispersions,
@@ -39,6 +39,7 @@ from tidegate.analysis.e_process import (
     log_sum,
     log_wealth,
 )
+from tidegate.analysis.improvement import NONE, Improvement, find_improvement
 from tidegate.analysis.metric import (
     DURABLE,
     ERRORS,
@@ -58,17 +59,8 @@ from tidegate.stored import known_fields
 
 #: Fewer bad requests than this convict nobody.
 FEWEST_BAD: Final = 3
-#: A shared burst: the stable version itself fails this often, this many times its usual rate, and so much above it.
-BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
 #: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version.
 BURST_THROTTLED: Final = 0.01
-#: As many calm minutes of the stable version make its rate known where no history does; until then, so much is a burst.
-BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
-#: What lasts longer than so many minutes is no burst but how things are; one blocks every acquittal for so many. Where
-#: nobody knows the usual rate it need last only so long,
-BURST_LONGEST, BURST_LONGEST_UNKNOWN, BURST_RECENT = 15, 4, 3
-#: if the candidate has failed so many times as often as the stable version in it: an outage may hit it twice as hard.
-BURST_UNSHARED_RATIO: Final = 2.5
 #: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
 QUIET_LOG_WEALTH: Final = math.log(2)
 #: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
@@ -190,7 +182,8 @@ class Evidence:
     The counts are of the minutes that both versions were compared in, `recent` (bad and all of the candidate's, and of
     the stable version's) of the last five of them. `worse_peak` and `intolerable_peak` are the most
     that either key ever reached: exp(-peak) is a p-value that holds at any poll. `excess_at_most` bounds what the
-    candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence.
+    candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence. `improved` is whether
+    it is clearly better.
     """
 
     metric: Judged
@@ -215,6 +208,7 @@ class Evidence:
     settled_minutes: int
     step_cleared: bool
     excess_at_most: float
+    improved: Improvement = NONE
 
     @property
     def p_worse(self) -> float:
@@ -237,7 +231,7 @@ class Evidence:
     def proven(self) -> bool:
         """Whether harm worth mentioning is ruled out, and nothing hints at any."""
         calm = self.quiet and not self.burst and self.settled_minutes >= FEWEST_MINUTES
-        return calm and self.excess_at_most <= self.provable_excess
+        return calm and (self.improved.better or self.excess_at_most <= self.provable_excess)
 
     @property
     def provable_excess(self) -> float:
@@ -249,39 +243,6 @@ class Evidence:
         return min(max(PROVEN_TOLERANCES * tolerated, PROVEN_INCREASES * increase, PROVEN_LEAST), PROVEN_MOST)
 
 
-def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:
-    """Which minutes are shared bursts: the stable version itself fails far more than usual, or requests are throttled.
-
-    Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. Flagging more
-    minutes than needed is always valid: a flagged minute may only cost (see `log_wealth`). What lasts longer than any
-    burst is how things are now: the judge must not stay mute.
-    """
-    found, burst = list[bool](), list[Tally]()
-    bad, requests = (baseline.bad, baseline.requests) if baseline else (0.0, 0.0)
-    calm = BURST_KNOWN_MINUTES if baseline else 0
-    for row in rows:
-        tally = row.tally or NOTHING
-        usual = bad / requests if requests else 0.0
-        usual_at_most = max(BURST_RATIO * usual, usual + BURST_INCREASE)
-        limit = usual_at_most if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
-        if row.throttled or (tally.stable_bad >= BURST_BAD and tally.stable_bad >= limit * tally.stable):
-            burst.append(tally)
-        else:
-            burst = []
-            if not baseline:
-                bad, requests, calm = bad + tally.stable_bad, requests + tally.stable, calm + (tally.stable > 0)
-        unshared = bool(burst) and calm < BURST_KNOWN_MINUTES and _is_unshared(burst)
-        found.append(0 < len(burst) <= (BURST_LONGEST_UNKNOWN if unshared else BURST_LONGEST))
-    return found
-
-
-def _is_unshared(burst: Sequence[Tally]) -> bool:
-    """Whether the candidate has failed far more often in a burst than any outage that both versions share explains."""
-    stable = Rate(sum(one.stable_bad for one in burst), sum(one.stable for one in burst))
-    candidate = Rate(sum(one.candidate_bad for one in burst), sum(one.candidate for one in burst))
-    return candidate.share > BURST_UNSHARED_RATIO * stable.share
-
-
 def examine(
     name: str,
     rows: Sequence[Row],
@@ -289,6 +250,9 @@ def examine(
     baseline: Rate | None = None,
     last: Sequence[Tally] = (),
     correlation: float = 0.0,
+    failing_minutes: int = 0,
+    *,
+    all_counted: bool = True,
 ) -> Evidence:
     """What one metric says of the candidate, from every minute of the rollout.
 
@@ -301,26 +265,26 @@ def examine(
         last: the settled minutes at weight 100, each against the stable version's rate; they bound the
             excess, and convict nobody. So do requests that are missing, as if all of them had failed.
         correlation: how alike requests of one minute were before the rollout.
+        failing_minutes: for how long the stable version had failed far more than usual when the rollout began.
+        all_counted: no request of the candidate is missing that may yet fail.
     """
     metric = judge.judged()[name]
     tolerance, share = metric.tolerance, math.log(metric.budget)
-    bursts, spread = shared_bursts(rows, baseline), dispersions([row.evidence for row in rows], correlation)
-    worse, intolerable = ([share + one for one in _wealth(rows, key, spread, bursts)] for key in (NO_WORSE, tolerance))
+    bursts = find_bursts([row.tally for row in rows], [row.throttled for row in rows], baseline, failing_minutes)
+    spread = dispersions([row.evidence for row in rows], correlation)
+    worse, intolerable = (
+        [share + one for one in _wealth(rows, key, spread, bursts.shared)] for key in (NO_WORSE, tolerance)
+    )
     needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)
     latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
-    quiet, burst = latest[1] < QUIET_LOG_WEALTH, any(bursts[-BURST_RECENT:])
-    settled = [row.evidence for row in rows if row.settled]
+    settled, quiet = [row.evidence if row.settled else None for row in rows], latest[1] < QUIET_LOG_WEALTH
+    improved = find_improvement(settled, bursts, spread, metric.budget) if all_counted else NONE
+    burst = _is_in_burst(rows, bursts, improved)
     convicted_at = _convicted_at(rows, worse, intolerable, needed)
-    compared = _compared(rows, convicted_at)
     return Evidence(
         metric=metric,
-        minutes=sum(row.minutes for row, _ in compared),
-        stable=round(sum(tally.stable for _, tally in compared)),
-        candidate=sum(tally.candidate for _, tally in compared),
-        stable_bad=sum(tally.stable_bad for _, tally in compared),
-        candidate_bad=sum(tally.candidate_bad for _, tally in compared),
-        recent=_recent(compared),
+        **_counted(_compared(rows, convicted_at)),
         worse=latest[0],
         intolerable=latest[1] + share,
         worse_peak=max(worse, default=0.0),
@@ -334,9 +298,21 @@ def examine(
         burst=burst,
         gaps=sum(row.tally is None for row in rows),
         settled_minutes=served(settled),
-        step_cleared=quiet and not burst and _is_step_cleared(rows, tolerance),
+        step_cleared=quiet and not burst and _is_step_cleared(rows, tolerance, improved),
         excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
+        improved=improved,
     )
+
+
+def _is_in_burst(rows: Sequence[Row], bursts: Bursts, improved: Improvement) -> bool:
+    """Whether both versions fail just now, callers are turned away, or that has just ended.
+
+    What the stable version alone fails in is no burst; but once it has ended, whatever that was, neither version has
+    been seen as it is.
+    """
+    over = has_just_ended(bursts.lasted) and bool(rows[-1].tally and rows[-1].tally.stable)
+    latest = list(zip(rows, bursts.lasted, bursts.shared, strict=True))[-BURST_RECENT:]
+    return any(lasted and (over or row.throttled or (shared and not improved.fix)) for row, lasted, shared in latest)
 
 
 def _compared(rows: Sequence[Row], convicted_at: int | None) -> list[tuple[Row, Tally]]:
@@ -346,9 +322,23 @@ def _compared(rows: Sequence[Row], convicted_at: int | None) -> list[tuple[Row, 
     return [(row, tally) for row, tally in told if tally and tally.stable and tally.candidate]
 
 
-def _is_step_cleared(rows: Sequence[Row], tolerance: Tolerance) -> bool:
-    """Whether this step alone rules out harm beyond the tolerance."""
+def _counted(compared: Sequence[tuple[Row, Tally]]) -> dict[str, Any]:
+    """What an `Evidence` tells of the minutes that both versions are compared in."""
+    return {
+        "minutes": sum(row.minutes for row, _ in compared),
+        "stable": round(sum(tally.stable for _, tally in compared)),
+        "candidate": sum(tally.candidate for _, tally in compared),
+        "stable_bad": sum(tally.stable_bad for _, tally in compared),
+        "candidate_bad": sum(tally.candidate_bad for _, tally in compared),
+        "recent": _recent(compared),
+    }
+
+
+def _is_step_cleared(rows: Sequence[Row], tolerance: Tolerance, improved: Improvement) -> bool:
+    """Whether this step alone rules out harm beyond the tolerance; of a fix it is enough that it was seen."""
     step = [row.evidence for row in rows if row.in_step and row.settled]
+    if improved.fix:
+        return served(step) > 0
     return served(step) >= FEWEST_MINUTES and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase
 
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Final, Self
 
+from tidegate.analysis.bursts import BURST_INCREASE
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import BURST_THROTTLED, Row
 from tidegate.analysis.measurement import Minute, Shift
-from tidegate.analysis.metric import Judged
+from tidegate.analysis.metric import Judged, Kind
 from tidegate.routing import ALL_PERCENT
 
 #: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late.
@@ -56,12 +58,12 @@ class Place:
             whole=settled or _has_its_share(minute, shifts),
         )
 
-    def row(self, metric: Judged) -> Row:
-        """One metric's row of the judge's table."""
+    def row(self, metric: Judged, usual: float = 0.0) -> Row:
+        """One metric's row of the judge's table; `usual` is the share of bad requests before the rollout, if known."""
         warm = self.minute.at >= self.increased_at + metric.warm_up_seconds
         warming = not warm and not self.replaced and metric.proves
         return Row(
-            _tally(metric.name, self.minute),
+            _tally(metric, self.minute, usual or metric.usual_share or 1.0),
             warm and not self.replaced,
             self.throttled,
             self.in_step,
@@ -93,10 +95,30 @@ def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
     return max((at for at in increases if at < minute.end), default=0.0)
 
 
-def _tally(metric: str, minute: Minute) -> Tally | None:
+def _tally(metric: Judged, minute: Minute, usual: float) -> Tally | None:
     """The minute's table; None where a count is missing although there was traffic."""
-    stable, candidate = minute.stable.trials(metric), minute.candidate.trials(metric)
-    return None if stable is None or candidate is None else Tally(stable[0], candidate[0], stable[1], candidate[1])
+    stable, candidate = minute.stable.trials(metric.name), minute.candidate.trials(metric.name)
+    if stable is None or candidate is None:
+        return None
+    of = stable[0] - _quick_failures(minute, stable, usual) if metric.kind is Kind.SLOW else stable[0]
+    return Tally(of, candidate[0], stable[1], candidate[1])
+
+
+def _quick_failures(minute: Minute, trials: tuple[int, int], usual: float) -> int:
+    """How many of the stable version's requests were not slow because they failed at once, where it fails far more: a
+    candidate that serves such requests is as slow in them as in any others.
+
+    At most what failed, and no more than the stable version is less slow than `usual`, so that failures which take as
+    long as requests do, or run into a time-out, hide nothing. Fewer requests of the stable version's with as many slow
+    ones are a weaker claim to bet against: at equal rates E[e] stays at most 1, also for this choice of how many
+    (tests/unit/analysis/test_rows.py enumerates it).
+    """
+    (timed, slow), stable, candidate = trials, minute.stable, minute.candidate
+    if not stable.requests or not candidate.requests or stable.errors is None or candidate.errors is None:
+        return 0
+    if stable.errors / stable.requests < candidate.errors / candidate.requests + BURST_INCREASE:
+        return 0
+    return max(0, timed - max(timed - stable.errors, slow, math.ceil(slow / usual)))
 
 
 def long_enough(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[Shift]) -> Iterator[Row]:

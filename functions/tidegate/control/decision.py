@@ -36,7 +36,8 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     if remaining > 0 and progress.bake_ended_at is None:
         if early := _cleared_early(plan, progress, observed):
             return _decided("advance", f"{weight} is cleared early: {early}", progress)
-        return _wait(plan, progress, remaining, f"{weight} bakes {format_duration(remaining)} more")
+        bakes = f"{weight} bakes {format_duration(remaining)} more"
+        return _wait(plan, progress, remaining, "; ".join(filter(None, (bakes, observed.comparison.better))))
     held = _held(plan, progress, observed)
     if isinstance(held, Standing):
         return held
@@ -67,7 +68,7 @@ def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str
     doubted = observed.found(Finding.SUSPECT) or observed.sight.reasons
     if not may or held or not observed.comparison.step_cleared or doubted:
         return None
-    return _said(observed.comparison.checks())
+    return observed.comparison.better if observed.comparison.is_fix else _said(observed.comparison.checks())
 
 
 def _between_steps(plan: Plan, progress: Progress, observed: Observation) -> Standing:
@@ -293,7 +294,7 @@ def _proven(plan: Plan, progress: Progress, observed: Observation) -> Standing:
         if hidden := observed.comparison.unjudged_metric or observed.sight.taint or _may_hang_unseen(plan, observed):
             return _inconclusive(plan, progress, observed, hidden)
         compared = [check for check in healthy if check.sentence] or healthy
-        reason = _proof(compared, observed.found(Finding.UNSEEN))
+        reason = _proof(compared, [*observed.found(Finding.UNSEEN), *observed.found(Finding.IGNORED)])
         return _decided("promote", reason, progress, proven_by=_names(healthy))
     if ignored := observed.found(Finding.IGNORED):
         why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
@@ -346,7 +347,7 @@ def _inconclusive(
         return _hold_for_proof(plan, progress, observed, missing)
     seen = f"the candidate served {observed.in_rollout.requests:,} requests"
     hints = [*observed.comparison.hints]
-    if progress.step_backs:
+    if progress.step_backs and not observed.comparison.is_fix:
         hints.append(f"it stepped back {progress.step_backs} times, and nothing cleared it since")
     if policy == "extend" and hints:
         return _decided("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)

@@ -98,6 +98,7 @@ class EvidenceView:
     Two wealths, natural logarithms, each beside what convicts: `worse` against "no worse than the stable version",
     `intolerable` against "no worse than tolerated". With 95 % confidence, no more than `excess_at_most_percent` of the
     candidate's requests are bad beyond the tolerated ratio. `state` is as a check's.
+    `better`: it is clearly better than the stable version.
     """
 
     metric: str
@@ -112,6 +113,7 @@ class EvidenceView:
     p_intolerable: float
     excess_at_most_percent: float
     state: str
+    better: bool = False
 
     @property
     def worse_percent(self) -> float:
@@ -268,7 +270,7 @@ def verdict_view(record: Mapping[str, Any], started_at: float) -> VerdictView:
 
 def _fields(shape: type[EvidenceView | LastStepView], record: Mapping[str, Any]) -> dict[str, Any]:
     """What the shape knows of a record, pairs of requests and bad ones as tallies."""
-    known = {name: record[name] for name in shape.__dataclass_fields__}
+    known = {name: record[name] for name in shape.__dataclass_fields__ if name in record}
     return {name: TallyView(*value) if isinstance(value, list) else value for name, value in known.items()}
 
 
@@ -379,10 +381,8 @@ def percent(value: float | None, decimals: int | None = None) -> str:
 
 def measure(value: float | str | None, unit: str) -> str:
     """A measured value with its unit, to three digits; "–" for none."""
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return "–" if value is None else value
     # Three digits are for fractions: a count or a duration is not to become 1.23e+03.
     number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004
     return f"{number} {unit}".strip()

@@ -13,6 +13,7 @@ from tidegate.analysis.check import Check, Finding, alarm_check
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.health import AlarmRule, HealthPolicy
+from tidegate.analysis.improvement import Improvement
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.last_step import LastStepCheck
 from tidegate.analysis.measurement import AlarmReading, AlarmTimes, Counts, Shift
@@ -56,7 +57,7 @@ def look_at(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=Non
 
 def evidence(**found):
     nothing = dict.fromkeys(Evidence.__dataclass_fields__, 0)
-    usual = {"metric": FAILED, "convicted_at": None, "quiet": True}
+    usual = {"metric": FAILED, "convicted_at": None, "quiet": True, "improved": Improvement()}
     return Evidence(**{**nothing, **usual, **found})
 
 

@@ -6,10 +6,11 @@ they are told: it is power that is lost.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from tidegate.analysis.e_process import NOTHING, Tally
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import Row
 from tidegate.frozen import frozen
 
 #: The stable version fails this often, this many times its usual rate, and so much above it: fewer failures are chance,
@@ -41,9 +42,7 @@ def has_just_ended(lasted: Sequence[int]) -> bool:
     return bool(lasted) and not lasted[-1] and any(lasted[-BURST_RECENT:])
 
 
-def find_bursts(
-    rows: Sequence[Tally | None], throttled: Iterable[bool], baseline: Rate | None, failing_minutes: int = 0
-) -> Bursts:
+def find_bursts(rows: Sequence[Row], baseline: Rate | None, failing_minutes: int = 0) -> Bursts:
     """Which minutes are shared bursts: the stable version itself fails far more than usual, or requests are throttled.
 
     Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. What lasts
@@ -53,13 +52,13 @@ def find_bursts(
     lasted, shared, burst, length = list[int](), list[bool](), list[Tally](), failing_minutes
     bad, requests = (baseline.bad, baseline.requests) if baseline else (0.0, 0.0)
     calm = BURST_KNOWN_MINUTES if baseline else 0
-    for row, turned_away in zip(rows, throttled, strict=True):
-        tally = row or NOTHING
+    for row in rows:
+        tally = row.tally or NOTHING
         limit = far_above(bad / requests if requests else 0.0) if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
         beyond = tally.stable_bad >= limit * tally.stable
         # How things are goes on, however few requests tell of it.
         goes_on = length > BURST_LONGEST and (tally.stable_bad > 0 or not tally.stable)
-        if turned_away or (beyond and (tally.stable_bad >= BURST_BAD or goes_on)):
+        if row.throttled or (beyond and (tally.stable_bad >= BURST_BAD or goes_on)):
             length += 1
             burst.append(tally)
         else:

@@ -8,16 +8,25 @@ at any poll, of a rollout of any length. One minute's pay-out is an *e-value*; t
 *e-process* (Ramdas, Grünwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid inference",
 Statistical Science 2023).
 
-Every minute is a table of its own, two versions by good and bad requests. Nothing is pooled over minutes, so changing
-weights, changing traffic and outages that hit both versions make no difference: which version a failing request was
-routed to is chance.
+Every minute is a table of its own, two versions by good and bad requests (where requests are rare, a few neighbouring
+minutes at one weight). Nothing is pooled over tables, so changing weights, changing traffic and outages that hit both
+versions make no difference: which version a failing request was routed to is chance.
 
 **Two keys.** A candidate is convicted where two wealths are high in the same minute: against "no worse than the
 stable version" (the first key, at `false_rollback`), and against "no worse than tolerated" (the second key, at
 `tolerated_rollback`). Over the whole rollout, all polls and metrics together, a candidate that is never worse is
 convicted with probability at most `false_rollback`, and one that is worse but always within the tolerance with at most
-`tolerated_rollback`. This assumes that, given a minute's conditions, counts do not depend on the version; what
-protects beyond it (dispersion, cap, shared bursts) only ever lowers the wealth.
+`tolerated_rollback`. Metrics have parts of both budgets that add up to them (Bonferroni's inequality), and so have
+the quantiles of slow; each wealth begins with its part.
+
+This assumes that, given a minute's conditions, counts do not depend on the version. What protects beyond it
+(dispersion, cap, shared bursts) only ever lowers a wealth, and what lets it rise sooner (a catastrophe without a cap,
+bets in a warm-up) is as fair as the rest: `e_process` says why. It bounds what is *convicted*. A candidate that is
+suspected, or hinted at and not proven, is rolled back when its time is over, unconvicted: by Ville's inequality that is
+at most `SUSPICION` and `HINT` of those that are no worse, and far fewer in simulations (docs/judge-figures.md).
+
+**Better.** The same bets with the roles swapped tell of a candidate that is clearly better (`improvement`), with a
+budget of their own. They convict nobody, and acquit of harm in no other metric.
 
 At weight 100 there is nobody to compare with: see `last_step`.
 """
@@ -26,7 +35,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Self
 
 from tidegate.analysis.bursts import BURST_RECENT, Bursts, find_bursts, has_just_ended
@@ -36,8 +45,6 @@ from tidegate.analysis.e_process import (
     Tolerance,
     dispersions,
     excess_bound,
-    log_sum,
-    log_wealth,
 )
 from tidegate.analysis.improvement import NONE, Improvement, find_improvement
 from tidegate.analysis.metric import (
@@ -54,29 +61,30 @@ from tidegate.analysis.metric import (
     slow_metrics,
 )
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import FEWEST_BAD, QUIET_LOG_WEALTH, Row, is_calm, startles, wealth
 from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
-#: Fewer bad requests than this convict nobody.
-FEWEST_BAD: Final = 3
-#: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version.
+#: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version. Of
+#: fewer the rest is still a fair sample.
 BURST_THROTTLED: Final = 0.01
-#: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
-QUIET_LOG_WEALTH: Final = math.log(2)
-#: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
+#: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough: twice
+#: what convicts, and no more, since a blip of a minute must not end a good release.
 SUSPICION: Final = 0.02
-#: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven.
+#: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven: the level of
+#: the second key.
 HINT: Final = 0.1
-#: Of the wealth on a metric that warms up so much bets from the first minute on.
-WARMING_STAKE: Final = 0.25
-#: What has come so far on its way to a conviction is worth a line in a report.
+#: What has come so far on its way to a conviction is worth a line in a report: a lower quantile's, of which there are
+#: two beside each p99.
 TOLD: Final = 0.5
-#: The last minutes are told beside the whole, which would drown them in a long rollout.
+#: The last minutes are told beside the whole, which would drown them in a long rollout: as many as acquit.
 RECENT_MINUTES: Final = 5
-#: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
+#: How many settled minutes with requests of the candidate an acquittal needs, an early one of the step alone: harm
+#: that begins in the second or third minute is to be seen, whatever the traffic.
 FEWEST_MINUTES: Final = 5
 #: A candidate is proven harmless where what it may exceed the tolerated ratio by is at most so many times what is
-#: tolerated at the stable version's rate, or so many times the tolerated increase,
+#: tolerated at the stable version's rate, or so many times the tolerated increase (by default half a percentage point,
+#: at which 0.3 % that becomes 0.6 % is proven in 18 of 100 rollouts, and was at a whole point in 95),
 PROVEN_TOLERANCES, PROVEN_INCREASES = 3.0, 5.0
 #: and at most this share of its requests; but nobody needs to prove less than the other share.
 PROVEN_MOST, PROVEN_LEAST = 0.01, 0.001
@@ -143,38 +151,6 @@ class Judge:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One metric's minute as the judge reads it.
-
-    `tally` is None where a count is missing although there was traffic: it speaks for and against nobody. `comparable`
-    is False while the candidate warms up, and where one version only replaced the other. `throttled`: requests were
-    turned away, of whichever version. `in_step`: it began at the present weight. `settled`: it is old enough to acquit
-    on. `whole`: so many of the candidate's requests are there that its failures did not come alone. `minutes`: where
-    requests are rare, it is so many of them. `allowance`: so much more than is tolerated is usual in it, as a share;
-    None where it is compared as all others.
-    """
-
-    tally: Tally | None
-    comparable: bool = True
-    throttled: bool = False
-    in_step: bool = True
-    settled: bool = True
-    minutes: int = 1
-    whole: bool = True
-    allowance: float | None = None
-
-    @property
-    def evidence(self) -> Tally | None:
-        """The tally where it counts as evidence."""
-        return self.tally if self.comparable else None
-
-    @property
-    def bet(self) -> Tally | None:
-        """The tally where harm may be betted on: also of a minute that is too unusual to acquit on."""
-        return self.tally if self.comparable or self.allowance is not None else None
-
-
 @frozen
 class Evidence:
     """What one metric says. Wealths are natural logarithms, and hold the metric's share of the error budgets already.
@@ -182,8 +158,9 @@ class Evidence:
     The counts are of the minutes that both versions were compared in, `recent` (bad and all of the candidate's, and of
     the stable version's) of the last five of them. `worse_peak` and `intolerable_peak` are the most
     that either key ever reached: exp(-peak) is a p-value that holds at any poll. `excess_at_most` bounds what the
-    candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence. `improved` is whether
-    it is clearly better.
+    candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence.
+    `startles`: without the cap of one minute, on those since the weight was last lowered, it would convict. `calm`:
+    nothing in those speaks against the candidate. `improved`: whether it is clearly better.
     """
 
     metric: Judged
@@ -208,6 +185,8 @@ class Evidence:
     settled_minutes: int
     step_cleared: bool
     excess_at_most: float
+    startles: bool
+    calm: bool
     improved: Improvement = NONE
 
     @property
@@ -270,11 +249,10 @@ def examine(
     """
     metric = judge.judged()[name]
     tolerance, share = metric.tolerance, math.log(metric.budget)
-    bursts = find_bursts([row.tally for row in rows], [row.throttled for row in rows], baseline, failing_minutes)
     spread = dispersions([row.evidence for row in rows], correlation)
-    worse, intolerable = (
-        [share + one for one in _wealth(rows, key, spread, bursts.shared)] for key in (NO_WORSE, tolerance)
-    )
+    bursts = find_bursts(rows, baseline, failing_minutes)
+    keys = [wealth(rows, key, spread, bursts.shared, share) for key in (NO_WORSE, tolerance)]
+    worse, intolerable = ([one.log for one in key] for key in keys)
     needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)
     latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
@@ -300,6 +278,8 @@ def examine(
         settled_minutes=served(settled),
         step_cleared=quiet and not burst and _is_step_cleared(rows, tolerance, improved),
         excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
+        startles=convicted_at is None and startles(rows, keys, needed),
+        calm=is_calm(rows, tolerance, bursts.shared),
         improved=improved,
     )
 
@@ -340,22 +320,6 @@ def _is_step_cleared(rows: Sequence[Row], tolerance: Tolerance, improved: Improv
     if improved.fix:
         return served(step) > 0
     return served(step) >= FEWEST_MINUTES and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase
-
-
-def _wealth(rows: Sequence[Row], key: Tolerance, spread: Sequence[float], bursts: Sequence[bool]) -> list[float]:
-    """The wealth against one claim: most of it bets where both versions are warm, a part in every minute.
-
-    A mixture of e-processes is one, too. Each keeps what the other loses: while a version warms up only great harm
-    pays, and a little costs what would find it later.
-    """
-    whole = [row.whole for row in rows]
-    warm = log_wealth([row.evidence for row in rows], key, spread, bursts, whole)
-    if all(row.allowance is None for row in rows):
-        return warm
-    allowances = [row.allowance or 0.0 for row in rows]
-    ever = log_wealth([row.bet for row in rows], key, spread, bursts, whole, allowances)
-    parts = math.log1p(-WARMING_STAKE), math.log(WARMING_STAKE)
-    return [log_sum([parts[0] + one, parts[1] + other]) for one, other in zip(warm, ever, strict=True)]
 
 
 def _recent(compared: Sequence[tuple[Row, Tally]]) -> tuple[int, ...]:

@@ -1,7 +1,12 @@
 """The last step, at weight 100, where there is nobody to compare with.
 
 It is held against the rates that the stable version had before: the judge's own bets against a stable version of
-infinitely many requests and that very rate.
+infinitely many requests and that very rate. They are fair against a candidate that fails no more often than that, at
+any poll; but that the rate has stayed what it was is nobody's claim. So a trip convicts nobody: it asks for a
+comparison.
+
+A stable version that fails is what a fix is held against, however bad it was just before: to go back to it for less
+would hurt. That proves nothing of a fix that fails far more at the last weight than it did on the way up.
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidegate.analysis.e_process import Tally, log_wealth
-from tidegate.analysis.judge import FEWEST_BAD, QUIET_LOG_WEALTH, Judge, Row, served
+from tidegate.analysis.judge import Judge, served
 from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import FEWEST_BAD, QUIET_LOG_WEALTH, Row
 from tidegate.frozen import frozen
 
 _SAYS: Final = {

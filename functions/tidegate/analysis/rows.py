@@ -1,4 +1,12 @@
-"""Rows of the judge's table, from minutes: where requests are rare, several minutes are one."""
+"""Rows of the judge's table, from minutes: where requests are rare, several minutes are one.
+
+What a row is made of is told by the clock, by weights and by how many requests there are, and by no failure: so its
+counts are as fair as a minute's. A row that is still open, and a minute of which a part is in CloudWatch, are looked
+at, too. With both versions' shares as in the whole of it such a look is one of a finer process
+(tests/unit/analysis/test_guarantee.py); where they differ within a row, by the luck of routing, that is nearly so: of
+identical versions, judged on a random half of the newest minute at every poll, none was rolled back
+(docs/judge-figures.md).
+"""
 
 from __future__ import annotations
 
@@ -10,19 +18,24 @@ from typing import Final, Self
 
 from tidegate.analysis.bursts import BURST_INCREASE
 from tidegate.analysis.e_process import Tally
-from tidegate.analysis.judge import BURST_THROTTLED, Row
+from tidegate.analysis.judge import BURST_THROTTLED
 from tidegate.analysis.measurement import Minute, Shift
 from tidegate.analysis.metric import Judged, Kind
+from tidegate.analysis.row import Row
 from tidegate.routing import ALL_PERCENT
 
-#: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late.
+#: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late, and failures
+#: that are late acquit wrongly, where ones that are early do not convict wrongly.
 SETTLED_AGE_SECONDS: Final = 120
-#: A minute that has so much of what is to be expected of the candidate is no mere handful of failures that came first.
+#: A minute that has so much of what is to be expected of the candidate is no mere handful of failures that came first:
+#: where half of its requests have failed and only half of it is there, a quarter of the whole has failed at least.
 LEAST_SHARE: Final = 0.5
-#: While a version warms up, so many more of its requests may be slow: a share.
+#: While a version warms up, so many more of its requests may be slow, as a share: more than new environments' first
+#: requests make of a minute, and less than what nobody should wait two minutes for.
 WARM_UP_ALLOWANCE: Final = 0.1
-#: Evidence is spread anew after each row, at a price: so a row is closed once it has so many requests of both versions,
-#: which says nothing of how many failed, or has lasted so long.
+#: Evidence is spread anew after each row, at a price, and fewer requests than so many hardly pay it: so a row is closed
+#: once it has as many of both versions, which says nothing of how many failed. Or it has lasted so long: a conviction
+#: takes two rows, and ten minutes.
 ROW_REQUESTS: Final = 10
 LONGEST_ROW_SECONDS: Final = 300
 
@@ -38,6 +51,7 @@ class Place:
     in_step: bool
     settled: bool
     whole: bool
+    fresh: bool
 
     @classmethod
     def of(cls, minute: Minute, shifts: Sequence[Shift], now: float) -> Self:
@@ -56,6 +70,7 @@ class Place:
             in_step=minute.at >= shifts[-1].at,
             settled=settled,
             whole=settled or _has_its_share(minute, shifts),
+            fresh=minute.at >= _last_decrease(shifts),
         )
 
     def row(self, metric: Judged, usual: float = 0.0) -> Row:
@@ -70,6 +85,7 @@ class Place:
             self.settled,
             whole=self.whole,
             allowance=WARM_UP_ALLOWANCE if warming else None,
+            fresh=self.fresh,
         )
 
 
@@ -93,6 +109,12 @@ def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
         after.at - after.at % 60 for before, after in pairwise(weights) if after.weight_percent > before.weight_percent
     ]
     return max((at for at in increases if at < minute.end), default=0.0)
+
+
+def _last_decrease(shifts: Sequence[Shift]) -> float:
+    """When the weight was last lowered; 0 where it never was."""
+    lowered = (after.at for before, after in pairwise(shifts) if after.weight_percent < before.weight_percent)
+    return max(lowered, default=0.0)
 
 
 def _tally(metric: Judged, minute: Minute, usual: float) -> Tally | None:

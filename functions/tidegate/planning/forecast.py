@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Final, Self
 
-from tidegate.analysis import e_process
-from tidegate.analysis import judge as judging
+from tidegate.analysis import e_process, row
 from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.e_process import Tally, Tolerance
 from tidegate.analysis.judge import Judge
@@ -203,7 +202,7 @@ class _Outlook:
         stake = -math.log(e_process.STAKES[1])
         fewest, first = self._fewest(stretches, stake), stretches[0].part(1)
         fewest_first = self._fewest([first], stake - (rows - 1) * e_process.LOG_CAP)
-        harms = _harm_percent(max(fewest, judging.FEWEST_BAD), stretches), _harm_percent(fewest_first, [first])
+        harms = _harm_percent(max(fewest, row.FEWEST_BAD), stretches), _harm_percent(fewest_first, [first])
         return None if None in harms else max(harm for harm in harms if harm is not None)
 
     def _catastrophe(self, row: _Stretch) -> float | None:
@@ -299,8 +298,8 @@ def _warnings(steps: Sequence[Step], outlook: _Outlook, *, fix: bool) -> Iterato
         yield f"nothing is compared: at 100 % there is no stable traffic; {_instead_of_all_at_once(outlook, fix=fix)}"
     if not outlook.requests_per_minute:
         yield NO_BASELINE
-    elif compared and outlook.is_blind(compared) and not fix:
-        # Who waits for a fix is not told to wait for longer: what is to be seen of it is that it fails less.
+    # What is to be seen of a fix is that it fails less: only too little traffic is a reason to wait longer for it.
+    elif compared and (replace(outlook, stable_share=0.0) if fix else outlook).is_blind(compared):
         best = min(
             compared, key=lambda step: (outlook.harm(step) or math.inf, -step.weight_percent * step.bake_seconds)
         )

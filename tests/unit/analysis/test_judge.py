@@ -24,9 +24,10 @@ from tidegate.analysis.e_process import (
     log_e_value,
     log_wealth,
 )
-from tidegate.analysis.judge import Judge, Row, examine
+from tidegate.analysis.judge import Judge, examine
 from tidegate.analysis.last_step import check_last_step
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import Row
 
 ERRORS, TOLERATED = "errors", Tolerance(1.2, 0.001)
 
@@ -36,7 +37,7 @@ def rows(*tallies, **more):
 
 
 def shared_bursts(table, baseline):
-    return list(find_bursts([row.tally for row in table], [row.throttled for row in table], baseline).shared)
+    return list(find_bursts(table, baseline).shared)
 
 
 def judged(*tallies, baseline=None, judge=None):

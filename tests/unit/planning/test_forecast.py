@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tidegate.analysis import judge as judging
 from tidegate.analysis.e_process import Tally
-from tidegate.analysis.judge import Judge, Row
+from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import MetricBaseline, TrafficBaseline
 from tidegate.analysis.metric import TOLERATED_ERRORS, TOLERATED_SLOW, CustomMetric, Series, foremost
+from tidegate.analysis.row import Row
 from tidegate.planning.forecast import NO_BASELINE, Forecast, bad_of, forecast
 from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
 from tidegate.request.rollout_request import RolloutRequest
@@ -155,8 +156,13 @@ def test_too_little_traffic_is_said_with_what_decides_instead(steps):
     )
 
 
-def test_a_stable_version_that_mostly_fails_is_no_lack_of_traffic():
-    assert "the stable version itself is too bad" in warning(DEFAULT_STEPS, day(600, failing=0.95))
+def test_only_too_little_traffic_is_a_reason_to_wait_longer_for_a_fix():
+    """Beside a stable version that fails no harm is seen, and that the candidate fails less is."""
+    broken = day(600, failing=0.95)
+    assert harm(DEFAULT_STEPS[1], broken) is None
+    assert not forecast(DEFAULT_STEPS, broken, Judge()).warnings
+    assert pasted(warning(all_at_once(), broken)) == DEFAULT_STEPS
+    assert "the stable version itself is too bad" in warning(DEFAULT_STEPS, day(0.5, failing=0.95))
 
 
 def test_a_rate_that_the_stable_version_has_itself_is_no_blindness():

@@ -25,12 +25,15 @@ def may_flinch(plan: Plan, progress: Progress, observed: Observation) -> bool:
 
 
 def flinched(progress: Progress) -> Progress:
-    """The progress of a rollout that flinches: whoever approved of anything further had not seen this."""
+    """The progress of a rollout that flinches: whoever approved of anything further had not seen this.
+
+    What waits for an approval goes on to wait for it, and no longer than before.
+    """
     return replace(
         progress,
         flinches=progress.flinches + 1,
         flinched=True,
-        approval_step=None,
+        approval_step=None if progress.asks_unseen else progress.approval_step,
         approved=min(progress.approved, progress.step),
         finish=None,
         asks_unseen=False,

@@ -6,6 +6,7 @@ import pytest
 
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
+from tidegate.analysis.improvement import NONE
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.measurement import Counts, Shift
 from tidegate.analysis.metric import Judged, Kind
@@ -26,6 +27,7 @@ def seeing(**found):
     nothing = dict.fromkeys(Evidence.__dataclass_fields__, 0)
     counts = {"minutes": 1, "stable": 9000, "candidate": 1000, "stable_bad": 9, "candidate_bad": 200}
     usual = {"metric": FAILED, "convicted_at": None, "quiet": True, "calm": True, "recent": (200, 1000, 9, 9000)}
+    usual["improved"] = NONE
     return Comparison((Evidence(**{**nothing, **usual, **counts, **found}),))
 
 
@@ -130,7 +132,7 @@ def test_a_pause_keeps_nobody_from_flinching_and_holds_the_way_back_up(bold):
 
 def test_who_approved_or_finished_had_not_seen_it(bold):
     low = flinched(bold, at(10.0, approval_step=1, approved=1, finish=FINISH))
-    assert (low.approval_step, low.approved, low.finish) == (None, 0, None)
+    assert (low.approval_step, low.approved, low.finish) == (1, 0, None)
 
 
 def test_somebody_may_end_the_wait_and_not_the_doubt(bold):

@@ -260,6 +260,7 @@ def test_a_verdict_is_kept_with_its_numbers_and_its_checks_limits_first(inhabit,
         "weight_percent": 50.0,
         "action": "wait",
         "reason": "50 % bakes 4 min more",
+        "wait_seconds": 0,
         "proven": False,
         "convicts": False,
         "checks": [

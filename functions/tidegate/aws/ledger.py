@@ -117,10 +117,16 @@ def record_candidate(plan: Plan, candidate: str) -> None:
 
 
 def record_shift(
-    plan: Plan, step: int, weight_percent: float, *, at: float | None = None, unless_paused: bool = True
+    plan: Plan,
+    step: int,
+    weight_percent: float,
+    *,
+    at: float | None = None,
+    unless_paused: bool = True,
+    forgets: tuple[str, ...] = (),
 ) -> bool:
     """Store the weight that is about to be set: whoever lost the lock must not set it. The first one also keeps when. A
-    promotion that AWS throttled before is not tried any more.
+    promotion that AWS throttled before is not tried any more, and what the lock `forgets` beside is gone with it.
 
     False where the rollout was paused; nothing is stored then.
 
@@ -131,9 +137,9 @@ def record_shift(
     values |= {} if at is None else {"first_shift_at": table.number(at)}
     again = "#step = :step AND #weight_percent = :weight_percent"
     conditions = [_UNRESTORED, *([f"(attribute_not_exists(pause) OR ({again}))"] if unless_paused else [])]
-    set_so_far = {"weights": {"NS": [str(weight_percent)]}}
+    set_so_far, forgotten = {"weights": {"NS": [str(weight_percent)]}}, ["approval_step", "promoting", *forgets]
     try:
-        update(plan, values, add=set_so_far, remove=["approval_step", "promoting"], conditions=conditions)
+        update(plan, values, add=set_so_far, remove=forgotten, conditions=conditions)
     except LockLost:
         if not unless_paused or going_on(plan) is None:
             raise

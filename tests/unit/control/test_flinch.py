@@ -6,6 +6,7 @@ import pytest
 
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
+from tidegate.analysis.improvement import NONE
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.measurement import Counts, Shift
 from tidegate.analysis.metric import Judged, Kind
@@ -26,6 +27,7 @@ def seeing(**found):
     nothing = dict.fromkeys(Evidence.__dataclass_fields__, 0)
     counts = {"minutes": 1, "stable": 9000, "candidate": 1000, "stable_bad": 9, "candidate_bad": 200}
     usual = {"metric": FAILED, "convicted_at": None, "quiet": True, "calm": True, "recent": (200, 1000, 9, 9000)}
+    usual["improved"] = NONE
     return Comparison((Evidence(**{**nothing, **usual, **counts, **found}),))
 
 
@@ -94,18 +96,33 @@ def test_what_was_baked_before_counts_and_enough_is_left_to_compare_once_more(bo
     assert following.baked_seconds == 0
 
 
-@pytest.mark.parametrize("doubt", [seeing(calm=False), seeing(suspected=True), seeing(burst=True)])
-def test_a_doubt_keeps_it_low_and_in_the_end_rolls_back(bold, doubt):
+@pytest.mark.parametrize(
+    ("doubt", "ends"),
+    [
+        (seeing(calm=False), "advance"),
+        (seeing(calm=False, hinted=True), "roll_back"),
+        (seeing(suspected=True), "roll_back"),
+        (seeing(burst=True), "roll_back"),
+    ],
+)
+def test_a_doubt_keeps_it_low_and_in_the_end_rolls_back_unless_chance_makes_as_much(bold, doubt, ends):
     low = flinched(bold, at(10.0))
     standing, action = look(bold, low, doubt, now=300.0)
     assert (action, standing.progress.extended_seconds) == ("wait", 60)
-    assert look(bold, replace(low, extended_seconds=600), doubt, now=300.0)[1] == "roll_back"
+    assert look(bold, replace(low, extended_seconds=600), doubt, now=300.0)[1] == ends
 
 
 def test_what_could_not_be_seen_since_keeps_it_low(bold):
     low = flinched(bold, at(10.0))
     assert look(bold, low, CALM, now=300.0, blind="no datapoint")[1] == "wait"
     assert look(bold, replace(low, extended_seconds=600), CALM, now=300.0, blind="no datapoint")[1] == "roll_back"
+
+
+def test_it_stays_low_until_a_minute_since_can_be_judged(bold):
+    low = flinched(bold, at(10.0))
+    standing, action = look(bold, low, replace(CALM, learnt=False), now=300.0)
+    assert (action, "no minute since can be judged yet" in standing.decision.reason) == ("wait", True)
+    assert look(bold, replace(low, extended_seconds=600), replace(CALM, learnt=False), now=300.0)[1] == "advance"
 
 
 def test_a_pause_keeps_nobody_from_flinching_and_holds_the_way_back_up(bold):
@@ -115,7 +132,7 @@ def test_a_pause_keeps_nobody_from_flinching_and_holds_the_way_back_up(bold):
 
 def test_who_approved_or_finished_had_not_seen_it(bold):
     low = flinched(bold, at(10.0, approval_step=1, approved=1, finish=FINISH))
-    assert (low.approval_step, low.approved, low.finish) == (None, 0, None)
+    assert (low.approval_step, low.approved, low.finish) == (1, 0, None)
 
 
 def test_somebody_may_end_the_wait_and_not_the_doubt(bold):

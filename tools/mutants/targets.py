@@ -7,6 +7,7 @@ from pathlib import Path
 #: Decisions, restoring and reconciling, the ledger, guards and handlers that write, the alias, versions, executions.
 FILES = (
     "functions/tidegate/control/decision.py",
+    "functions/tidegate/control/looks.py",
     "functions/tidegate/ending/claim.py",
     "functions/tidegate/ending/conclusion.py",
     "functions/tidegate/ending/execution_end.py",

@@ -66,8 +66,10 @@ def find_bursts(rows: Sequence[Row], baseline: Rate | None, failing_minutes: int
             if not baseline:
                 bad, requests, calm = bad + tally.stable_bad, requests + tally.stable, calm + (tally.stable > 0)
         unshared = bool(burst) and calm < BURST_KNOWN_MINUTES and _is_unshared(burst)
+        # Throttles before the rollout are not among the failures that it begins with.
+        young = len(burst) if row.throttled else length
         lasted.append(length)
-        shared.append(0 < length <= (BURST_LONGEST_UNKNOWN if unshared else BURST_LONGEST))
+        shared.append(0 < young <= (BURST_LONGEST_UNKNOWN if unshared else BURST_LONGEST))
     return Bursts(tuple(lasted), tuple(shared))
 
 

@@ -5,21 +5,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, Final
 
 from tidegate.analysis import judge as judging
-from tidegate.analysis.bursts import BURST_INCREASE, find_bursts
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Evidence, Judge
 from tidegate.analysis.last_step import LastStepCheck, check_last_step
-from tidegate.analysis.measurement import MetricBaseline, Minute, Shift, TrafficBaseline
+from tidegate.analysis.measurement import Minute, Shift, TrafficBaseline
 from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
 from tidegate.analysis.row import Row
 from tidegate.analysis.rows import Place, long_enough
 from tidegate.analysis.sentences import WORDS, figure, label, p_value, percent, side_by_side
+from tidegate.analysis.usual import before_rollout, just_now, own_rate, ramp_of, stable_rate, usual_rate
 from tidegate.frozen import frozen
 from tidegate.routing import ALL_PERCENT
 
@@ -28,10 +27,6 @@ from tidegate.routing import ALL_PERCENT
 CONVICTION_AGE_SECONDS: Final = 60
 #: What a candidate that fixes the stable version fails less in.
 _FAILURES: Final = frozenset({Kind.FAILED, Kind.EXECUTED, Kind.COUNTED})
-#: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
-FEWEST_USUAL: Final = 300
-#: An outage goes on where one of so many minutes was in it: one alone may be a lull.
-ONGOING_MINUTES: Final = 2
 
 
 _UNJUDGED: Final = Check(
@@ -96,15 +91,23 @@ class Comparison:
 
     @property
     def better(self) -> str:
-        """That the candidate is clearly better in what it fails, in words; "" where it is not."""
+        """That the candidate is clearly better in what it fails, in words; "" where it is not, or no longer."""
         better = (one for one in self.evidence if one.improved.better and one.metric.kind in _FAILURES)
-        return next((self._no_worse(one) for one in better), "")
+        return "" if self._collapsed else next((self._no_worse(one) for one in better), "")
 
     @property
     def beaten_percent(self) -> float | None:
-        """How often the stable version has failed in the last minutes, where the candidate clearly fails less."""
+        """How often the stable version has failed in the last minutes, where the candidate clearly fails less.
+
+        None where it no longer does: a limit is there for what comes later, too.
+        """
         better = (one.recent for one in self.evidence if one.improved.better and one.metric.kind.is_failure)
-        return next((percent(bad, of) for _, _, bad, of in better), None)
+        return None if self._collapsed else next((percent(bad, of) for _, _, bad, of in better), None)
+
+    @property
+    def _collapsed(self) -> bool:
+        """Whether the candidate fails far more at the last weight than it did beside the stable version."""
+        return any(last.collapsed for last in self.last_step)
 
     @property
     def hints(self) -> tuple[str, ...]:
@@ -253,27 +256,28 @@ def compare(
     alone = shifts[-1].weight_percent == ALL_PERCENT
     judge = _judgeable(judge, baseline, compared=any(shift.weight_percent < ALL_PERCENT for shift in shifts))
     over = [minute for minute in minutes if minute.end + CONVICTION_AGE_SECONDS <= now]
-    places = [Place.of(minute, shifts, now) for minute in over]
-    evidence, last_step, unguarded = [], [], []
+    places, evidence, last_step, unguarded = [Place.of(minute, shifts, now) for minute in over], [], [], []
     for name, metric in judge.judged().items():
-        before = _before(metric, baseline)
+        before = before_rollout(metric, baseline)
         rows = [place.row(metric, before.share if before else 0.0) for place in places]
-        alike, failing = _now(baseline) if metric.kind is Kind.FAILED else (0.0, 0)
-        known = _usual(ramp := _ramp(over, rows, shifts, before, failing), before)
+        alike, failing = just_now(metric, baseline)
+        known = usual_rate(ramp := ramp_of(over, rows, shifts, before, failing), before)
         last = [row for row in rows if row.in_step] if alone and metric.proves else []
-        calm = _stable_rate(ramp, burst=False) if metric.usual_share is None else None
-        settled = list(_uncompared(metric, last if known else (), (known, before, calm), missing))
+        rates = (known, before, None if metric.usual_share else stable_rate(ramp, burst=False))
+        settled = list(_uncompared(metric, last if known else (), rates, missing))
         table, counted = list(long_enough(over, rows, shifts)), not (missing and metric.kind.is_failure)
-        evidence.append(judging.examine(name, table, judge, before, settled, alike, failing, all_counted=counted))
+        found = judging.examine(name, table, judge, before, settled, alike, failing, all_counted=counted)
         if alone and known and metric.proves:
-            own = _own_rate(ramp) if evidence[-1].improved.better else None
+            own = own_rate(ramp) if found.improved.better else None
             last_step.append(check_last_step(name, last, judge, known, own))
         elif alone and metric.proves:
             unguarded.append(name)
+        evidence.append(found)
     return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged, learnt=_has_learnt(places))
 
 
 def _has_learnt(places: Iterable[Place]) -> bool:
+    """Whether a minute with requests of the candidate began since the weight was last lowered."""
     return any(place.fresh and place.minute.candidate.requests for place in places)
 
 
@@ -301,59 +305,6 @@ def _uncompared(metric: Judged, last: Iterable[Row], rates: Iterable[Rate | None
     yield from (Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence)
     if missing and metric.kind.is_failure:
         yield Tally(math.inf, missing, 0, missing, floor)
-
-
-def _ramp(
-    minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], day_before: Rate | None, failing: int
-) -> list[tuple[Tally, bool]]:
-    """The way up to the present weight, minute by minute, and whether the stable version failed far more than usual."""
-    ascent = shifts[0].at
-    for before, after in pairwise(shifts):
-        if after.weight_percent < before.weight_percent:
-            ascent = after.at
-    bursts = find_bursts(rows, day_before, failing)
-    return [
-        (row.bet, lasted > 0)
-        for minute, row, lasted in zip(minutes, rows, bursts.lasted, strict=True)
-        if ascent <= minute.end and minute.at < shifts[-1].at and row.bet
-    ]
-
-
-def _usual(ramp: Sequence[tuple[Tally, bool]], day_before: Rate | None) -> Rate | None:
-    """The stable version's rate on the way up to the present weight, or else before the rollout."""
-    # An outage that is over would hide harm; one that goes on is what the last weight must bear with, and nothing else.
-    ongoing = any(burst for _, burst in ramp[-ONGOING_MINUTES:])
-    seen_rate = _stable_rate(ramp, burst=ongoing)
-    if seen_rate.requests < FEWEST_USUAL and not ongoing and day_before and day_before.requests > seen_rate.requests:
-        return day_before
-    return seen_rate if seen_rate.requests else None
-
-
-def _own_rate(ramp: Iterable[tuple[Tally, bool]]) -> Rate:
-    """The candidate's rate on the way up to the present weight."""
-    return Rate.over([(tally.candidate, tally.candidate_bad) for tally, _ in ramp])
-
-
-def _stable_rate(ramp: Sequence[tuple[Tally, bool]], *, burst: bool) -> Rate:
-    return Rate.over([(tally.stable, tally.stable_bad) for tally, flagged in ramp if flagged == burst])
-
-
-def _before(metric: Judged, baseline: TrafficBaseline) -> Rate | None:
-    """The rate before the rollout; of what is above a quantile it is that of the definition."""
-    known = MetricBaseline(metric.name, baseline.requests, baseline.errors)
-    if metric.kind in {Kind.COUNTED, Kind.MEASURED}:
-        known = baseline.of(metric.name)
-    if not known.trials:
-        return None
-    bad = known.bad if metric.usual_share is None else metric.usual_share * known.trials
-    # Of a day that failed a lot, what was slow was so of fewer requests.
-    failed = known.bad if metric.kind is Kind.SLOW and known.bad >= BURST_INCREASE * known.trials else 0
-    return Rate(bad, max(bad, known.trials - failed))
-
-
-def _now(baseline: TrafficBaseline) -> tuple[float, int]:
-    """How alike failures were in the last hour, and for how many minutes far more have failed than usual."""
-    return baseline.correlation, baseline.failing_minutes
 
 
 def _tolerated_percent(evidence: Evidence) -> float:

@@ -24,7 +24,7 @@ from tidegate.frozen import frozen
 
 #: As seldom is a candidate called better that is not: as seldom as one is rolled back that is no worse.
 BETTER: Final = 0.01
-#: A fix is one that the stable version fails so many times as often as, and a percentage point more: no outage that
+#: Beside a fix the stable version fails more than so many times as often, and a percentage point more: no outage that
 #: both share explains that (it may hit one of them twice as hard), and below a point nobody calls a version broken.
 FIX: Final = Tolerance(BURST_UNSHARED_RATIO, 0.01)
 

@@ -97,6 +97,11 @@ def test_what_has_failed_since_before_the_rollout_is_no_burst():
     assert find_bursts([Row(Tally(*CALM)), *rows], USUAL, failing_minutes=60).shared == (False, *[True] * 4)
 
 
+def test_throttles_that_begin_with_the_rollout_are_a_burst_whatever_failed_before():
+    throttled = [Row(Tally(*TROUBLE), throttled=True)] * 16
+    assert find_bursts(throttled, USUAL, failing_minutes=60).shared == (*[True] * 15, False)
+
+
 def test_how_things_are_goes_on_with_few_requests_and_with_none():
     few = [Row(Tally(18, 2, 3, 0)), Row(Tally(0, 20, 0, 1)), Row(Tally(18, 2, 4, 0))]
     assert find_bursts(few, USUAL, failing_minutes=60).lasted == (61, 62, 63)
@@ -179,5 +184,8 @@ def test_the_last_weight_of_a_fix_is_held_against_what_it_fixes_and_proven_by_it
     ramp, top = minutes(*[((5_400, 1_080), (600, 6))] * 10), minutes(*[((0, 0), (600, failed))] * 8, start=11)
     verdict = compared([*ramp, *top], TOP)
     assert (verdict.checks()[0].finding, bool(verdict.tripped)) == (finding, tripped)
+    assert (verdict.beaten_percent, verdict.better != "") == ((20.0, True) if failed == 12 else (None, False)), (
+        "a limit is there for what comes later, too"
+    )
     if finding is Finding.UNKNOWN and not tripped:
         assert "candidate fails 15 % of its 4,800 requests at the last weight" in str(verdict.checks()[0])

@@ -13,8 +13,9 @@ from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
 from tidegate.stored import known_fields
 
-#: "bake": a weight was set, and nobody has looked at it yet.
-Action = Literal["bake", "wait", "hold", "advance", "step_back", "promote", "roll_back"]
+#: "bake": a weight was set, and nobody has looked at it yet. "late": AWS has throttled a move, which is made once more
+#: after the next look.
+Action = Literal["bake", "late", "wait", "hold", "advance", "step_back", "promote", "roll_back"]
 
 
 @frozen
@@ -33,6 +34,9 @@ class Progress:
     held the rollout up. `final_hook_passed`: the hook that is asked last, before the promotion, has said yes.
     `asks_unseen`: the approval that is waited for is to go on although this step could not be seen. `unseen_approved`:
     somebody has given it; on this way up nobody is asked for that again.
+
+    `strain` is by how much looks are stretched, since AWS throttles them, and `late` how many moves it has throttled so
+    far. `alarms_asked_at` is when the alarms' states were asked for last.
     """
 
     step: int
@@ -57,6 +61,9 @@ class Progress:
     final_hook_passed: bool = False
     asks_unseen: bool = False
     unseen_approved: bool = False
+    strain: int = 0
+    late: int = 0
+    alarms_asked_at: float = 0.0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:
@@ -123,14 +130,14 @@ class Progress:
             return replace(applied, bake_ended_at=now)
         return replace(applied, finish=pending) if pending.command == "finish" else applied
 
-    def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
-        """The progress that remembers each alarm's last transition."""
+    def seeing(self, readings: Mapping[str, AlarmReading], now: float) -> Self:
+        """The progress that remembers each alarm's last transition, and when that was asked for."""
         moved = {
             name: reading.transitioned_at
             for name, reading in readings.items()
             if reading.settled and reading.transitioned_at is not None
         }
-        return replace(self, alarms_seen=moved)
+        return replace(self, alarms_seen=moved, alarms_asked_at=now)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""

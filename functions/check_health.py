@@ -6,6 +6,7 @@ import random
 from dataclasses import replace
 
 from tidegate.application.telemetry import Document, logger, task
+from tidegate.analysis.check import Finding
 from tidegate.application.announcement import tell_waiting
 from tidegate.application.look import Look
 from tidegate.aws import verdicts
@@ -62,10 +63,11 @@ def _decide(look: Look) -> Standing:
 
 
 def _decided(look: Look) -> Standing:
-    """The decision at the pace that AWS has room for. Before any move forward the alarms are asked."""
+    """The decision at the pace that AWS has room for. For any but to wait the alarms are asked, unless harm is seen."""
     paced = stretched(look.plan, look.progress.strain, random.random())  # noqa: S311 - no secret
     standing = decide(paced, look.progress, look.observed)
-    if standing.decision.action in _FORWARD and not look.alarms_asked:
+    waits = standing.decision.action in {"wait", "hold"}
+    if not (waits or look.alarms_asked or look.observed.found(Finding.HARMFUL)):
         look.ask_alarms()
         standing = decide(paced, look.progress, look.observed)
     return standing

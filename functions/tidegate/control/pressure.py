@@ -29,16 +29,17 @@ def stretched(plan: Plan, strain: int, chance: float) -> Plan:
     """The plan at the pace of so much strain; `chance`, 0 to 1, spreads those who were throttled together."""
     if not strain:
         return plan
-    factor: float = 2**strain * (1 - JITTER + 2 * JITTER * chance)
+    spread = 1 - JITTER + 2 * JITTER * chance
 
-    def longer(seconds: int) -> int:
-        return max(seconds, min(round(seconds * factor), MAX_POLL_SECONDS))
+    def longer(seconds: int, times: int) -> int:
+        return max(seconds, min(round(seconds * times * spread), MAX_POLL_SECONDS))
 
     return replace(
         plan,
-        poll_seconds=longer(plan.poll_seconds),
-        extension_poll_seconds=longer(plan.extension_poll_seconds),
-        hold_poll_seconds=longer(plan.hold_poll_seconds),
+        poll_seconds=longer(plan.poll_seconds, 2**strain),
+        # That is limited as a whole, and each of its looks a chance to see.
+        extension_poll_seconds=longer(plan.extension_poll_seconds, 2),
+        hold_poll_seconds=longer(plan.hold_poll_seconds, 2**strain),
     )
 
 

@@ -55,7 +55,8 @@ REQUESTS: Final[Mapping[str, Request]] = {
     "a gate of 24 hours": _steps({"weight": 10, "bake_seconds": 300}, _gate(_DAY)),
     "a gate of 30 days": _steps({"weight": 10, "bake_seconds": 300}, _gate(30 * _DAY)),
 }
-#: A poll of an alias without alarms has three; each hundred alarms, and each 500 metrics, are one more.
+#: A poll of an alias without alarms has three; each hundred alarms, every three minutes, and each 500 metrics are one
+#: more.
 CALLS_PER_POLL: Final = 4
 #: The sweeper asks every minute, whether there is a rollout or not; the guards ask once a rollout.
 _SWEEPER: Final = frozenset({"dynamodb.Query", "stepfunctions.DescribeExecution"})
@@ -164,7 +165,7 @@ def _measured_rows(say: Callable[[str], None]) -> Iterator[Row]:
         f"{each:.2f}",
         str(CALLS_PER_POLL),
         each <= CALLS_PER_POLL,
-        "more calls per more looks, 24 hours against canonical, no alarms (they are one call more): "
+        "more calls per more looks, 24 hours against canonical, no alarms (they are 0.4 calls more): "
         + ", ".join(f"{name} {count:.2f}" for name, count in found.items()),
     )
 

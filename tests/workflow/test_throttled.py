@@ -95,13 +95,13 @@ def test_an_alarm_whose_event_is_lost_is_seen_within_three_minutes_and_a_look(te
 
 
 def test_several_that_share_too_small_a_quota_are_all_promoted():
-    quotas = {"lambda": 1.5, "cloudwatch.DescribeAlarms": 0.08}
-    beside = [{**WATCHED, "function_name": f"cart-{number}"} for number in range(4)]
+    quotas = {"lambda": 1, "cloudwatch.DescribeAlarms": 0.05}
+    beside = [{**WATCHED, "function_name": f"cart-{number}"} for number in range(2)]
     with World(Scenario.of({"alarms": [ALARM], "quotas": quotas}), WATCHED, beside=beside) as world:
         world.start()
-        world.clock.run(until=lambda: len(world.executions) == 5 and all(world.executions.values()))
+        world.clock.run(until=lambda: len(world.executions) == 3 and all(world.executions.values()))
         assert {end and end.status for end in world.executions.values()} == {"SUCCEEDED"}
-        assert [member.routing() for member in world.members] == [("2", {})] * 5
+        assert [member.routing() for member in world.members] == [("2", {})] * 3
         refused = {call for handler, call in world.boundary.throttled if handler == "check_health"}
         assert "cloudwatch.DescribeAlarms" in refused
 

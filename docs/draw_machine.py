@@ -126,6 +126,7 @@ _ROUTES: Final = {
     ("Promote", "CheckHealth"): _Route(
         "soft", "left left", lane=222, leaves=-9, enters=9, words="paused", at=(216, 668, "end")
     ),
+    ("Promote", "Bake"): _Route("soft", "right right", lane=434, words="busy", at=(440, 668, "start")),
     ("Verdict?", "Bake"): _Route("soft", "right right", lane=434, leaves=-8, words="wait", at=(440, 560, "start")),
     ("Verdict?", "ShiftTraffic"): _Route(
         "candidate", "right right", lane=484, enters=0, words="next", at=(478, 386, "end")

@@ -1,7 +1,8 @@
 """Lambda's runtime: runs the real handlers as Lambda would, each function in processes of its own.
 
 A process is an import of its own of everything below the code root, with the function's environment, and stays warm for
-the next invocation; packages are shared with the sandbox. An invocation is an actor: it goes on when nobody waits
+the next invocation; packages are shared with the sandbox, and modules that keep nothing with all other processes: those
+would only be slow to make once more. An invocation is an actor: it goes on when nobody waits
 for it any more, and ends at its function's time-out at the latest.
 """
 
@@ -18,6 +19,7 @@ import re
 import sys
 import traceback
 import uuid
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -40,6 +42,8 @@ REGION = "us-east-1"
 TargetAnswer = Callable[[str, bytes], tuple[bytes, str | None]]
 #: Of a function's name and an alias: the alias's version and its additional weights, 0 to 1; None where it is none.
 AliasRouting = Callable[[str, str], tuple[str, Mapping[str, float]] | None]
+#: Of a module's name: whether it keeps nothing of a process or an invocation, and imports only what keeps nothing.
+KeepsNothing = Callable[[str], bool]
 
 _FUNCTION = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?(?P<name>[^:]+)(?::(?P<qualifier>.+))?")
 _MILLISECONDS = 1000
@@ -127,11 +131,19 @@ class Runtime:
     It serves "lambda.Invoke". `logs` holds what the handlers wrote to standard output, line by line.
     """
 
-    def __init__(self, clock: Clock, boundary: Boundary, faults: Faults, code_root: Path) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        boundary: Boundary,
+        faults: Faults,
+        code_root: Path,
+        keeps_nothing: KeepsNothing = lambda _: False,
+    ) -> None:
         self.logs: list[str] = []
         self._clock = clock
         self._faults = faults
         self._code_root = code_root
+        self._keeps_nothing = keeps_nothing
         self._functions: dict[str, Function] = {}
         self._routes: dict[str, TargetAnswer] = {}
         self._warm: dict[tuple[str, str], list[_Process]] = {}
@@ -237,7 +249,7 @@ class Runtime:
         if warm:
             return warm.pop()
         idle = _IDLE.get(_kind(self._code_root, function, version))
-        process = idle.pop() if idle else _Process(function, version, _Code(self._code_root))
+        process = idle.pop() if idle else _Process(function, version, _Code(self._code_root), self._keeps_nothing)
         process.log_to(self.logs)
         return process
 
@@ -255,6 +267,8 @@ class Runtime:
 
 #: Our modules outside of any process, by code, and how many modules there were with them.
 _OUTSIDE: dict[str, tuple[dict[str, ModuleType], int]] = {}
+#: Modules that keep nothing, by code: every process has the same ones.
+_SHARED: defaultdict[str, dict[str, ModuleType]] = defaultdict(dict)
 #: Warm processes of accounts that are gone, by code and function.
 _IDLE: dict[tuple[str, str, frozenset[tuple[str, str]]], list[_Process]] = {}
 
@@ -390,9 +404,10 @@ class _Code:
 class _Process:
     """What a function finds around it: its variables, its own copy of our modules, its output and its loggers."""
 
-    def __init__(self, function: Function, version: str, code: _Code) -> None:
+    def __init__(self, function: Function, version: str, code: _Code, keeps_nothing: KeepsNothing) -> None:
         self._function = function
         self._code = code
+        self._keeps_nothing = keeps_nothing
         self._output = Lines([])
         self._variables = function.variables(version)
         self._metrics = FRESH
@@ -411,7 +426,7 @@ class _Process:
         self._outside = variables, modules, dict(_LOGGERS), sys.stdout, exchange(self._metrics)
         for name in [name for name, logger in _LOGGERS.items() if _is_powertools(logger)]:
             del _LOGGERS[name]  # made by whoever imported our modules outside
-        sys.modules.update(self._modules)
+        sys.modules.update(self._modules or _SHARED[self._code.path])
         self._expected = len(sys.modules)
         _LOGGERS.update(self._loggers)
         sys.path.insert(0, self._code.path)
@@ -423,7 +438,10 @@ class _Process:
         variables, modules, loggers, sys.stdout, metrics = self._outside
         self._metrics = exchange(metrics)
         sys.path.remove(self._code.path)
-        self._modules = self._code.take_modules(self._modules, self._expected)
+        before, self._modules = self._modules, self._code.take_modules(self._modules, self._expected)
+        if len(self._modules) != len(before):
+            made = {name: module for name, module in self._modules.items() if self._keeps_nothing(name)}
+            _SHARED[self._code.path] = made | _SHARED[self._code.path]
         self._loggers = {name: logger for name, logger in _LOGGERS.items() if loggers.get(name) is not logger}
         for name in self._loggers:
             del _LOGGERS[name]

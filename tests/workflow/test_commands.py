@@ -268,7 +268,7 @@ def test_an_abort_that_failed_can_be_said_again(converse):
     busy = {"call": "lambda.UpdateAlias", "error": "TooManyRequestsException", "times": 4, "skip": 1}
     waits = {"steps": [{"weight": 10, "bake_seconds": 7200}, {"weight": 100, "bake_seconds": 60}]}
     _, answers, routings = converse(waits, say(130, "abort"), say(140, "abort"), faults=[busy])
-    assert answers[0]["errorType"] == "AwsUnavailable"
+    assert answers[0]["errorType"] == "AwsThrottled"
     assert answers[1]["accepted"]
     assert routings[-1][1] == ("1", {})
     assert routings[-1][0] < 143

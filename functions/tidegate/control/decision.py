@@ -32,7 +32,7 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     if observed.comparison.tripped:
         return _step_back(plan, progress, observed)
     if flinch.may_flinch(plan, progress, observed):
-        return _decided("flinch", flinch.why(progress, observed), flinch.flinched(progress, observed.now))
+        return _decided("flinch", flinch.why(progress, observed), flinch.flinched(progress))
     if progress.finish is not None and progress.shifts:
         return _decided("promote", f"{progress.finish}, unproven", progress)
     if progress.flinched:

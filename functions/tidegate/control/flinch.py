@@ -24,13 +24,12 @@ def may_flinch(plan: Plan, progress: Progress, observed: Observation) -> bool:
     return lower and left and not progress.flinched and bool(observed.comparison.startling)
 
 
-def flinched(progress: Progress, now: float) -> Progress:
+def flinched(progress: Progress) -> Progress:
     """The progress of a rollout that flinches: whoever approved of anything further had not seen this."""
     return replace(
         progress,
         flinches=progress.flinches + 1,
         flinched=True,
-        baked_seconds=progress.baked_seconds + now - progress.shifted_at,
         approval_step=None,
         approved=min(progress.approved, progress.step),
         finish=None,

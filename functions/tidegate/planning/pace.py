@@ -33,6 +33,9 @@ MAX_STEP_BACKS = 2
 #: How often the weight is lowered because one minute looks like great harm, and for how long at least: the next two
 #: minutes are to be judged at that weight.
 MAX_FLINCHES, FLINCH_SECONDS = 2, 180
+#: How often AWS may throttle a move forward, with a look each time before the next try, at a stretched pace: for a
+#: quarter of an hour or so.
+MAX_LATE_MOVES = 5
 
 #: The longer a rollout is paused, the more seldom it looks whether it still is: after so many parts of the time so far.
 PAUSE_PARTS = 20
@@ -42,7 +45,8 @@ MAX_PAUSE_POLL_SECONDS = 1800
 HISTORY_BUDGET = 15_000
 #: PlanRollout with 80 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
 #: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 80 while provisioned
-#: concurrency moves, RollBack with all its retries.
+#: concurrency moves, RollBack with all its retries. The same retries serve where AWS throttles. And five late moves:
+#: each is the move (5), the Choice after it (2), Bake (2), and a look with its Choice (7).
 FIXED_EVENTS = 1_465
 #: ShiftTraffic with all its retries, StepBack before it, and the Choice after it.
 EVENTS_PER_STEP = 20

@@ -34,7 +34,7 @@ def crowd_rows(crowd: Crowd) -> tuple[Row, Row]:
             f"from alarm to all restored, {number} started at once",
             _seconds(alarm),
             f"{alarm.limit_seconds:g} s",
-            alarm.in_time and alarm.exposed == number,
+            alarm.in_time,
             f"of {alarm.exposed} with a weight; {alarm.floor_seconds:g} s are the quota's floor, a write each;"
             f" {_throttled(alarm.throttled)}",
         ),
@@ -44,9 +44,9 @@ def crowd_rows(crowd: Crowd) -> tuple[Row, Row]:
 def text(crowd: Crowd) -> str:
     """One crowd for a terminal."""
     starts, alarm = crowd.starts, crowd.alarm
-    took = f"{starts.virtual_seconds:,.0f} virtual seconds, {starts.wall_seconds:g} s here"
+    took = f"{starts.virtual_seconds:,.0f} virtual seconds, {_here(starts)}"
     fired = f"an alarm over all, at second {alarm.fired_at_second:g}, {alarm.exposed} with a weight"
-    floor = f"{alarm.floor_seconds:g} s are the quota's floor, a write each; {alarm.wall_seconds:g} s here"
+    floor = f"{alarm.floor_seconds:g} s are the quota's floor, a write each; {_here(alarm)}"
     lines = [
         f"{crowd.rollouts} starts at once: {_counted(starts.ends)}",
         f"  {took}; {_throttled(starts.throttled)}",
@@ -67,6 +67,10 @@ def _table(played: Starts | Restores) -> Iterator[str]:
             f"    {api:<42} {rate.calls:>7,} calls, {rate.throttled:>6,} throttled,"
             f" {rate.mean:>6.2f} a second, {rate.peak:>4,} at most"
         )
+
+
+def _here(played: Starts | Restores) -> str:
+    return f"{played.wall_seconds:g} s here, {played.cpu_seconds:g} s of a processor"
 
 
 def _counted(ends: Mapping[str, int]) -> str:

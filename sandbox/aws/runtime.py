@@ -19,7 +19,6 @@ import re
 import sys
 import traceback
 import uuid
-from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -31,6 +30,7 @@ from botocore.response import StreamingBody
 
 from sandbox.aws.boundary import AwsError, Boundary, caller, identity, invoked_with
 from sandbox.aws.clock import Clock
+from sandbox.aws.code_root import Code, KeepsNothing
 from sandbox.aws.faults import Faults
 from sandbox.aws.iam import session_arn
 from sandbox.aws.powertools_metrics import FRESH, Kept, exchange
@@ -42,8 +42,6 @@ REGION = "us-east-1"
 TargetAnswer = Callable[[str, bytes], tuple[bytes, str | None]]
 #: Of a function's name and an alias: the alias's version and its additional weights, 0 to 1; None where it is none.
 AliasRouting = Callable[[str, str], tuple[str, Mapping[str, float]] | None]
-#: Of a module's name: whether it keeps nothing of a process or an invocation, and imports only what keeps nothing.
-KeepsNothing = Callable[[str], bool]
 
 _FUNCTION = re.compile(r"(?:(?:arn:[^:]+:lambda:[^:]+:)?(?:\d{12}:)?function:)?(?P<name>[^:]+)(?::(?P<qualifier>.+))?")
 _MILLISECONDS = 1000
@@ -249,7 +247,7 @@ class Runtime:
         if warm:
             return warm.pop()
         idle = _IDLE.get(_kind(self._code_root, function, version))
-        process = idle.pop() if idle else _Process(function, version, _Code(self._code_root), self._keeps_nothing)
+        process = idle.pop() if idle else _Process(function, version, Code(self._code_root, self._keeps_nothing))
         process.log_to(self.logs)
         return process
 
@@ -267,8 +265,6 @@ class Runtime:
 
 #: Our modules outside of any process, by code, and how many modules there were with them.
 _OUTSIDE: dict[str, tuple[dict[str, ModuleType], int]] = {}
-#: Modules that keep nothing, by code: every process has the same ones.
-_SHARED: defaultdict[str, dict[str, ModuleType]] = defaultdict(dict)
 #: Warm processes of accounts that are gone, by code and function.
 _IDLE: dict[tuple[str, str, frozenset[tuple[str, str]]], list[_Process]] = {}
 
@@ -375,39 +371,12 @@ class _Run:
         )
 
 
-class _Code:
-    """The code root: its path, and the names of its modules and packages."""
-
-    def __init__(self, root: Path) -> None:
-        self.path = str(root)
-        entries = root.iterdir() if root.is_dir() else iter(())
-        self._names = {entry.stem for entry in entries if entry.suffix == ".py" or entry.is_dir()}
-        self._foreign: set[str] = set()
-
-    def take_modules(self, known: Mapping[str, ModuleType], expected: int) -> dict[str, ModuleType]:
-        """Take our modules out of `sys.modules`; what was there.
-
-        Processes are entered and left at every call, and few import anything: where there are as many modules as were
-        `expected`, ours are those that are `known`.
-        """
-        if len(sys.modules) == expected and all(sys.modules.get(name) is module for name, module in known.items()):
-            for name in known:
-                del sys.modules[name]
-            return dict(known)
-        # What is known not to be ours is not looked at again.
-        unknown = sys.modules.keys() - self._foreign
-        ours = {name for name in unknown if name.partition(".")[0] in self._names}
-        self._foreign |= unknown - ours
-        return {name: sys.modules.pop(name) for name in ours}
-
-
 class _Process:
     """What a function finds around it: its variables, its own copy of our modules, its output and its loggers."""
 
-    def __init__(self, function: Function, version: str, code: _Code, keeps_nothing: KeepsNothing) -> None:
+    def __init__(self, function: Function, version: str, code: Code) -> None:
         self._function = function
         self._code = code
-        self._keeps_nothing = keeps_nothing
         self._output = Lines([])
         self._variables = function.variables(version)
         self._metrics = FRESH
@@ -426,7 +395,7 @@ class _Process:
         self._outside = variables, modules, dict(_LOGGERS), sys.stdout, exchange(self._metrics)
         for name in [name for name, logger in _LOGGERS.items() if _is_powertools(logger)]:
             del _LOGGERS[name]  # made by whoever imported our modules outside
-        sys.modules.update(self._modules or _SHARED[self._code.path])
+        sys.modules.update(self._modules or self._code.shared)
         self._expected = len(sys.modules)
         _LOGGERS.update(self._loggers)
         sys.path.insert(0, self._code.path)
@@ -440,8 +409,7 @@ class _Process:
         sys.path.remove(self._code.path)
         before, self._modules = self._modules, self._code.take_modules(self._modules, self._expected)
         if len(self._modules) != len(before):
-            made = {name: module for name, module in self._modules.items() if self._keeps_nothing(name)}
-            _SHARED[self._code.path] = made | _SHARED[self._code.path]
+            self._code.share(self._modules)
         self._loggers = {name: logger for name, logger in _LOGGERS.items() if loggers.get(name) is not logger}
         for name in self._loggers:
             del _LOGGERS[name]

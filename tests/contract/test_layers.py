@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.world import keeps_nothing
+
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
 PACKAGE = FUNCTIONS / "tidegate"
@@ -189,6 +191,12 @@ def test_the_simulated_account_knows_no_tidegate(source):
 @pytest.mark.parametrize("source", sources("sandbox"))
 def test_the_sandbox_runs_the_functions_without_importing_them(source):
     assert not known(source) & {"application", "aws", "control", "hooks", "cli"}
+
+
+@pytest.mark.parametrize("source", [source for source in sources("functions/tidegate") if source != DOOR])
+def test_processes_of_the_sandbox_share_what_takes_everything_as_a_value(source):
+    module = ".".join(Path(source).relative_to("functions").with_suffix("").parts).removesuffix(".__init__")
+    assert keeps_nothing(module) is (room_of(source) in PURE and module != "tidegate")
 
 
 def test_the_sandbox_is_imported_only_when_asked_for():

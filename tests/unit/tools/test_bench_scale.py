@@ -1,6 +1,7 @@
 """Many rollouts at once: what is counted is what the account saw, and a limit that is missed is said."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -41,12 +42,25 @@ def test_the_restore_is_measured_from_the_alarm_beside_the_quotas_floor(played: 
     assert crowd._floor(10, crowd.QUOTAS) == 0.0
 
 
-def test_a_row_misses_where_one_start_is_not_promoted_or_one_alias_not_restored(played: Crowd) -> None:
-    ends, restored = figures.crowd_rows(played)
-    assert ends.limit == "2 promoted"
-    assert ends.holds is (ends.measured == ends.limit)
-    assert restored.limit == "60 s"
-    assert restored.holds is (played.alarm.in_time and played.alarm.exposed == 2)
-    assert "throttled (" in ends.note
+@pytest.mark.parametrize(
+    ("ends", "last", "lost", "holds"),
+    [
+        ({"promoted": 2}, 60.0, 0, [True, True]),
+        ({"promoted": 1, "rejected": 1}, 60.1, 0, [False, False]),
+        ({"rejected": 2}, None, 0, [False, False]),
+        ({"promoted": 2}, 3.0, 1, [True, False]),
+    ],
+)
+def test_a_row_misses_where_one_is_not_promoted_or_not_restored_in_time(
+    played: Crowd, ends: dict[str, int], last: float | None, lost: int, holds: list[bool]
+) -> None:
+    alarm = replace(played.alarm, last_seconds=last, not_restored=lost)
+    rows = figures.crowd_rows(replace(played, starts=replace(played.starts, ends=ends), alarm=alarm))
+    assert [each.limit for each in rows] == ["2 promoted", "60 s"]
+    assert [each.holds for each in rows] == holds
+
+
+def test_all_of_it_is_said_in_json_and_in_words(played: Crowd) -> None:
+    assert "throttled (" in figures.crowd_rows(played)[0].note
     assert json.loads(json.dumps(played.to_json()))["alarm"]["limit_seconds"] == 60
     assert "2 starts at once" in figures.text(played)

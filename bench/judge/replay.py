@@ -16,6 +16,7 @@ from bench.judge import rules
 from bench.judge.cases import Case, History
 from bench.judge.score import Outcome, Verdict
 from tidegate.analysis.comparison import Comparison, compare
+from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.measurement import Counts, Minute, Shift, TrafficBaseline
 from tidegate.planning.pace import FLINCH_SECONDS, MAX_FLINCHES
 from tidegate.planning.strategy import lowered_percent
@@ -27,6 +28,8 @@ P99_MS: Final = 1.0
 NO_HISTORY: Final = TrafficBaseline(p99_ms=P99_MS)
 #: How often a rollout that flinches is replayed.
 RUNS: Final = 50
+#: A flinch that is not cleared ends with the extension.
+_LONGEST_FLINCH_SECONDS: Final = FLINCH_SECONDS + HealthPolicy().max_extension_seconds
 #: When every datapoint has arrived and settled, in minutes after the last one.
 ALL_IN_MINUTES: Final = 5
 
@@ -86,16 +89,13 @@ class _Run:
             self._serve(now - 1)
             seen = [minute for minute in self._minutes if minute.t < now and minute.seen_at <= now]
             found = self._compare(seen, now)
-            if any(one.convicted_at is not None for one in found.evidence):
+            if any(one.convicted_at is not None for one in found.evidence) or self._gives_up(found, now):
                 return self._ended("fail", now)
             self._react(found, seen, now)
         if not self._minutes:
             return self._ended("inconclusive")
         found = self._compare(self._minutes, self._minutes[-1].t + 1 + ALL_IN_MINUTES)
         if any(one.convicted_at is not None for one in found.evidence):
-            return self._ended("fail")
-        if self._lowered and self._lowered[-1].until is None and found.uneasy:
-            # What is still in doubt at the end of the extension is rolled back.
             return self._ended("fail")
         proven = all(one.proven for one in found.evidence if one.metric.proves)
         return self._ended("pass" if proven else "inconclusive")
@@ -113,11 +113,24 @@ class _Run:
         minutes = [_observed(minute) for minute in seen]
         return compare(self._case.judge.judge(), minutes, shifts, 60 * now, _day_before(self._case.history))
 
+    def _gives_up(self, found: Comparison, now: int) -> bool:
+        """Whether a flinch ends in grave doubt, at the end of the extension: that is rolled back."""
+        return found.grave and self._is_low and self._lasted(now) >= _LONGEST_FLINCH_SECONDS
+
+    @property
+    def _is_low(self) -> bool:
+        return bool(self._lowered) and self._lowered[-1].until is None
+
+    def _lasted(self, now: int) -> int:
+        """How long the present flinch has lasted, in seconds."""
+        return 60 * (now - self._lowered[-1].since)
+
     def _react(self, found: Comparison, seen: Sequence[recorded.Minute], now: int) -> None:
-        if self._lowered and self._lowered[-1].until is None:
-            began = self._lowered[-1].since
+        if self._is_low:
+            began, lasted = self._lowered[-1].since, self._lasted(now)
             learnt = any(began <= minute.t < now - 1 and minute.candidate.n for minute in seen)
-            if 60 * (now - began) >= FLINCH_SECONDS and learnt and not found.uneasy:
+            cleared = learnt and not found.uneasy
+            if lasted >= FLINCH_SECONDS and (cleared or lasted >= _LONGEST_FLINCH_SECONDS):
                 self._lowered[-1] = replace(self._lowered[-1], until=now)
         elif found.startling and self._left:
             weight = self._shifts(now)[-1].weight_percent
@@ -127,7 +140,7 @@ class _Run:
 
     def _serve(self, t: int) -> None:
         """Scale the candidate's counts of a minute that is served at a lowered weight."""
-        if not self._lowered or self._lowered[-1].until is not None:
+        if not self._is_low:
             return
         for position, minute in enumerate(self._minutes):
             if minute.t == t and minute.weight:

@@ -70,6 +70,11 @@ class Comparison:
         return tuple(one for one in self.evidence if one.suspected or one.burst or not one.calm)
 
     @property
+    def grave(self) -> bool:
+        """Whether that is more than what chance and clumps make of so few requests: in the end it is rolled back."""
+        return any(one.suspected or one.hinted or one.burst for one in self.evidence)
+
+    @property
     def burst(self) -> bool:
         """Whether both versions fail just now or requests are throttled, or were until a moment ago."""
         return any(one.burst for one in self.evidence)

@@ -71,11 +71,15 @@ def _flinched(plan: Plan, progress: Progress, observed: Observation) -> Standing
         return _wait(plan, progress, left, f"{progress.weight_percent:g} % for {format_duration(left)} more: a flinch")
     if progress.pause is not None:
         return _paused(plan, progress, progress.pause)
-    if doubt := flinch.doubt(observed):
-        given_up = f"flinched, and not cleared to the end of the extension: {doubt}"
-        return _extend(plan, progress, doubt) or _decided("roll_back", given_up, progress)
-    weight = plan.step_at(progress.step).weight_percent
-    return _decided("advance", f"back to {weight:g} %: nothing since the flinch speaks against the candidate", progress)
+    doubt, weight = flinch.doubt(observed), plan.step_at(progress.step).weight_percent
+    if doubt and (extended := _extend(plan, progress, doubt)):
+        return extended
+    if doubt and flinch.is_grave(observed):
+        return _decided("roll_back", f"flinched, and not cleared to the end of the extension: {doubt}", progress)
+    cleared = (
+        "no more than chance speaks against the candidate" if doubt else "nothing since speaks against the candidate"
+    )
+    return _decided("advance", f"back to {weight:g} % after a flinch: {cleared}", progress)
 
 
 def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str | None:

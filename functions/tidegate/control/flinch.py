@@ -49,6 +49,11 @@ def seconds_left(progress: Progress, now: float) -> float:
     return 0.0 if progress.bake_ended_at is not None else FLINCH_SECONDS - (now - progress.shifted_at)
 
 
+def is_grave(observed: Observation) -> bool:
+    """Whether a doubt that is left at the end of the extension is reason enough to roll back."""
+    return bool(observed.found(Finding.SUSPECT) or observed.sight.blind) or observed.comparison.grave
+
+
 def doubt(observed: Observation) -> str:
     """Why the weight may not go up again yet; "" where nothing since the flinch speaks against the candidate."""
     if suspect := observed.found(Finding.SUSPECT):

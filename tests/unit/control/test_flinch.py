@@ -94,12 +94,20 @@ def test_what_was_baked_before_counts_and_enough_is_left_to_compare_once_more(bo
     assert following.baked_seconds == 0
 
 
-@pytest.mark.parametrize("doubt", [seeing(calm=False), seeing(suspected=True), seeing(burst=True)])
-def test_a_doubt_keeps_it_low_and_in_the_end_rolls_back(bold, doubt):
+@pytest.mark.parametrize(
+    ("doubt", "ends"),
+    [
+        (seeing(calm=False), "advance"),
+        (seeing(calm=False, hinted=True), "roll_back"),
+        (seeing(suspected=True), "roll_back"),
+        (seeing(burst=True), "roll_back"),
+    ],
+)
+def test_a_doubt_keeps_it_low_and_in_the_end_rolls_back_unless_chance_makes_as_much(bold, doubt, ends):
     low = flinched(bold, at(10.0))
     standing, action = look(bold, low, doubt, now=300.0)
     assert (action, standing.progress.extended_seconds) == ("wait", 60)
-    assert look(bold, replace(low, extended_seconds=600), doubt, now=300.0)[1] == "roll_back"
+    assert look(bold, replace(low, extended_seconds=600), doubt, now=300.0)[1] == ends
 
 
 def test_what_could_not_be_seen_since_keeps_it_low(bold):

@@ -10,16 +10,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from tidegate.application.telemetry import logger
+from tidegate.application.telemetry import best_effort, logger
 from tidegate.analysis.durable import beside, unsettled
 from tidegate.analysis.measurement import AlarmReading, Minute
 from tidegate.analysis.sight import ALL_SEEN, Unseen
-from tidegate.aws import alarms, aliases, durable, metrics
+from tidegate.aws import alarms, aliases, durable, ledger, metrics
 from tidegate.control import pressure
+from tidegate.control.flinch import flinched
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Progress, Standing
 from tidegate.errors import AliasMoved, AwsThrottled, AwsUnavailable
 from tidegate.planning.plan import Plan
+from tidegate.planning.strategy import lowered_percent
 from tidegate.routing import Routing
 
 
@@ -94,6 +96,10 @@ class Look:
         alias = aliases.read(plan.alias)
         found = alias.routing
         if found != expected and not (is_late and self._has_arrived(alias)):
+            if is_late:
+                # A promotion that was refused: a weight of ours on somebody else's version is still ours.
+                with best_effort("say that it is not promoted"):
+                    ledger.forget_promotion(plan)
             raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: {self._whose(found)}")
         self.revision_id = alias.revision_id
 
@@ -104,10 +110,12 @@ class Look:
             plan.stable, self.candidate
         ):
             return True
-        for number in {min(before.step + 1, len(plan.steps) - 1), plan.first_step}:
-            weight = plan.step_at(number).weight_percent
+        steps = (min(before.step + 1, len(plan.steps) - 1), plan.first_step, before.step)
+        moves = [(before, number, plan.step_at(number).weight_percent) for number in steps]
+        moves.append((flinched(before), before.step, lowered_percent(before.weight_percent)))
+        for progress, number, weight in moves:
             if alias.routing == Routing.split(plan.stable, self.candidate, weight):
-                self.progress = Progress.after_shift(before, number, weight, alias.revision_id, time.time())
+                self.progress = Progress.after_shift(progress, number, weight, alias.revision_id, time.time())
                 return True
         return False
 

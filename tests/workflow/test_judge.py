@@ -101,7 +101,7 @@ def test_a_cleared_candidate_advances_early_where_that_is_asked_for(tell):
     health = {"advance_early": True, "min_bake_seconds": 420}
     story = tell({"steps": steps, "health": health}, requests_per_minute=6000)
     assert (story.outcome, story.proven) == ("promoted", True)
-    assert 2 * 420 + 300 < story.virtual_seconds < 2 * 1200 + 300 - 600
+    assert 2 * 420 + 300 < story.virtual_seconds < 2 * 1200 + 300 - 500
 
 
 def test_turned_off_it_says_nothing(tell):

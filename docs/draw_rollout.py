@@ -117,7 +117,7 @@ def _bad(view: RolloutView) -> list[str]:
         *_weight(view, traffic),
         *_looks(view.verdicts, traffic),
         *_stage(traffic.x(0) + 18, traffic.y(weight) - 16, 1, [f"{views.percent(weight)} to version {view.candidate}"]),
-        *_stage(traffic.x(0) + 18, traffic.y(weight) + 19, 2, ["a look every minute: not sure yet"]),
+        *_stage(traffic.x(0) + 18, traffic.y(weight) + 19, 2, ["looks: not sure yet"]),
         text(24, 196, "Error rate, minute by minute", "over"),
         *_grid(errors, (0, 3, 6)),
         *_rates(view, errors),
@@ -193,7 +193,7 @@ def _heading(y: float, words: str, end: str, tone: str) -> list[str]:
 
 
 def _after_minutes(view: RolloutView) -> str:
-    return f"after {format_duration(view.elapsed_seconds // 60 * 60)}"
+    return f"after {format_duration(view.elapsed_seconds // 30 * 30)}"
 
 
 def _until_the_end(view: RolloutView) -> tuple[Counts, Counts]:

@@ -12,10 +12,11 @@ from tidegate.application.announcement import tell_waiting
 from tidegate.application.forward import move
 from tidegate.aws import events, ledger
 from tidegate.aws.patience import BRIEF
+from tidegate.control.looks import first_look
 from tidegate.control.pressure import late
 from tidegate.control.progress import Decision, Progress, Standing
 from tidegate.errors import AwsThrottled, AwsUnavailable
-from tidegate.planning.pace import FLINCH_SECONDS, MAX_LATE_MOVES
+from tidegate.planning.pace import MAX_LATE_MOVES
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
 
@@ -63,8 +64,7 @@ def _shift(plan: Plan, candidate: str, standing: Standing | None) -> Document:
     logger.info("weight shifted", step=number, weight_percent=weight_percent)
     with best_effort("announce the weight"):
         events.emit("WeightShifted", plan.about(candidate, step=number, weight_percent=weight_percent))
-    bake_seconds = FLINCH_SECONDS if progress.flinched else plan.step_at(number).bake_seconds
-    wait_seconds = max(1, min(plan.poll_seconds, bake_seconds))
+    progress, wait_seconds = first_look(plan, progress)
     return Standing(progress, Decision("bake", f"{weight_percent:g} % is set", wait_seconds)).to_json()
 
 

@@ -254,13 +254,13 @@ def test_a_late_command_for_another_rollout_does_no_harm(converse):
 
 def test_the_newest_of_a_pause_and_a_finish_counts(converse):
     long = {"steps": [{"weight": 10, "bake_seconds": 900}, {"weight": 100, "bake_seconds": 60}]}
-    story, answers, _ = converse(long, say(130, "finish"), say(140, "pause"), say(600, "abort"))
+    story, answers, _ = converse(long, say(70, "finish"), say(80, "pause"), say(600, "abort"))
     assert all(answer["accepted"] for answer in answers)
     assert story.alias == ON_STABLE
-    story, answers, _ = converse(long, say(130, "pause"), say(140, "finish"), say(145, "advance"))
+    story, answers, _ = converse(long, say(70, "pause"), say(80, "finish"), say(85, "advance"))
     assert [answer["accepted"] for answer in answers] == [True, True, False]
     assert (story.outcome, story.proven) == ("promoted", False)
-    assert story.virtual_seconds < 240
+    assert story.virtual_seconds < 180
 
 
 def test_an_advance_that_is_said_twice_ends_one_bake(converse):
@@ -272,11 +272,11 @@ def test_an_advance_that_is_said_twice_ends_one_bake(converse):
 def test_an_abort_that_failed_can_be_said_again(converse):
     busy = {"call": "lambda.UpdateAlias", "error": "TooManyRequestsException", "times": 4, "skip": 1}
     waits = {"steps": [{"weight": 10, "bake_seconds": 7200}, {"weight": 100, "bake_seconds": 60}]}
-    _, answers, routings = converse(waits, say(130, "abort"), say(140, "abort"), faults=[busy])
+    _, answers, routings = converse(waits, say(70, "abort"), say(80, "abort"), faults=[busy])
     assert answers[0]["errorType"] == "AwsThrottled"
     assert answers[1]["accepted"]
     assert routings[-1][1] == ("1", {})
-    assert routings[-1][0] < 143
+    assert routings[-1][0] < 83
 
 
 def test_a_promotion_that_was_told_is_not_aborted(converse):
@@ -314,7 +314,7 @@ def test_who_approved_before_a_step_back_did_not_see_it(converse):
 
 
 def test_contradictory_commands_in_one_bake_end_as_the_last_one_says(converse):
-    story, answers, _ = converse({}, say(130, "pause"), say(135, "finish"), say(140, "abort"))
+    story, answers, _ = converse({}, say(70, "pause"), say(75, "finish"), say(80, "abort"))
     assert all(answer["accepted"] for answer in answers)
     assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)
 

@@ -28,7 +28,7 @@ def test_a_good_release_is_promoted_once_its_fifteen_minutes_have_settled():
     assert tasks[:5] == ["PlanRollout", "PublishVersion", "VerifyCandidate", "ShiftTraffic", "Bake"]
     assert story.states[-2:] == ("Promote", "Promoted")
     assert 900 + 120 <= story.virtual_seconds < 1060
-    assert story.history_events < 210
+    assert story.history_events < 260
 
 
 @pytest.mark.parametrize("guard", [LIMIT, {"alarms": ["checkout-errors"]}], ids=["limit", "alarm"])

@@ -77,6 +77,12 @@ class Place:
 
 def _has_its_share(minute: Minute, shifts: Sequence[Shift]) -> bool:
     """Whether the candidate has at least half of the requests that its weight makes of the stable version's."""
+    expected = by_weight(minute, shifts)
+    return expected is not None and minute.candidate.requests >= LEAST_SHARE * expected > 0
+
+
+def by_weight(minute: Minute, shifts: Sequence[Shift]) -> float | None:
+    """How many requests its weight makes of the stable version's; None where the candidate served alone for a while."""
     ends = [*(shift.at for shift in shifts[1:]), minute.end]
     spans = [
         (max(0.0, min(end, minute.end) - max(shift.at, minute.at)), shift.weight_percent / ALL_PERCENT)
@@ -84,8 +90,8 @@ def _has_its_share(minute: Minute, shifts: Sequence[Shift]) -> bool:
     ]
     weight = sum(seconds * share for seconds, share in spans) / minute.seconds
     if any(seconds and share >= 1 for seconds, share in spans):
-        return False
-    return minute.candidate.requests >= LEAST_SHARE * minute.stable.requests * weight / (1 - weight) > 0
+        return None
+    return minute.stable.requests * weight / (1 - weight)
 
 
 def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:

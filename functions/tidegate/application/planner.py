@@ -109,7 +109,6 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         stable=stable,
         revision_id=found.revision_id if found else "",
         steps=steps,
-        **asdict(paced),
         restore_command=restore_command(execution.region, alias, stable) if found else "",
         alarms=rules,
         health=health,
@@ -133,6 +132,7 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
             *(_watched_in_vain(request, rules, steps, traffic, tried) if found else ()),
             *(_about(alias, execution) if found else ()),
         ),
+        **asdict(paced),
     )
 
 

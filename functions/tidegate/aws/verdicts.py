@@ -86,6 +86,7 @@ def _document(standing: Standing, observed: Observation) -> dict[str, Any]:
         "step": progress.step,
         "weight_percent": progress.weight_percent,
         "action": decision.action,
+        "wait_seconds": decision.wait_seconds,
         "reason": item_size.cut(decision.reason, item_size.MAX_REASON_BYTES),
         "proven": decision.proven,
         "convicts": decision.convicts,
@@ -112,7 +113,7 @@ def _is_kept(plan: Plan, standing: Standing, observed: Observation, size: int) -
         pause_begins = progress.paused_seconds == decision.wait_seconds
         return approval_begins or pause_begins
     turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1) + 2 * plan.max_flinches
-    polls = plan.watched_seconds // plan.poll_seconds
+    polls = plan.watched_seconds // plan.poll_seconds + plan.sooner_looks * len(plan.steps)
     most = min(item_size.MAX_VERDICTS, _room(plan) // size)
     keep_every = polls // max(1, most - turns) + 1
     number = round((observed.now - plan.started_at) / plan.poll_seconds)

@@ -16,6 +16,7 @@ from tidegate.control import flinch, item_size
 from tidegate.control.advice import advice
 from tidegate.control.approvals import approval_after, approval_seconds, goes_on_without, what_waits
 from tidegate.control.commands import GivenCommand
+from tidegate.control.looks import next_look
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
 from tidegate.duration import format_duration
@@ -42,7 +43,9 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
     if remaining > 0 and progress.bake_ended_at is None:
         if early := _cleared_early(plan, progress, observed):
             return _decided("advance", f"{weight} is cleared early: {early}", progress)
-        return _wait(plan, progress, remaining, f"{weight} bakes {format_duration(remaining)} more")
+        sooner, wait_seconds = next_look(plan, progress, observed.now, remaining, awaited=observed.awaited)
+        reason = f"{weight} bakes {format_duration(remaining)} more"
+        return _decided("wait", reason, sooner, wait_seconds=wait_seconds)
     held = _held(plan, progress, observed)
     if isinstance(held, Standing):
         return held

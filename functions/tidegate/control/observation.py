@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Self
 
 from tidegate.analysis import limits
+from tidegate.analysis.arrival import is_awaited
 from tidegate.analysis.check import Check, Finding, alarm_check
 from tidegate.analysis.comparison import Comparison, compare
 from tidegate.analysis.measurement import AlarmReading, Counts, Minute, total
@@ -26,7 +27,8 @@ class Observation:
 
     `in_step` are the candidate's requests at the present weight alone, `in_rollout` all of them, `stable_in_rollout`
     the stable version's. `seen_until` is up to when silence is no lack of metrics: the end of the newest minute that
-    has any, and the longest gap between two. `sight` is what was out of sight.
+    has any, and the longest gap between two. `sight` is what was out of sight. `awaited`: a minute that may be judged
+    has yet to come.
     """
 
     now: float
@@ -37,6 +39,7 @@ class Observation:
     stable_in_rollout: Counts = field(default_factory=Counts)
     seen_until: float = 0.0
     sight: Sight = field(default_factory=Sight)
+    awaited: bool = False
 
     def found(self, finding: Finding) -> list[Check]:
         """The checks that found this."""
@@ -78,6 +81,7 @@ class Observation:
             stable_in_rollout=total(minute.stable for minute in minutes),
             seen_until=minutes[-1].end + silence if minutes else 0.0,
             sight=sight,
+            awaited=is_awaited(minutes, progress.shifts, now, plan.baseline, weighed=not plan.counts_executions),
         )
 
 

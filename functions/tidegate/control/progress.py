@@ -37,9 +37,9 @@ class Progress:
     somebody has given it; on this way up nobody is asked for that again. `flinches` is how often the weight was lowered
     at the first great harm, `flinched` whether it is just now; `baked_seconds` is how long this step had baked before.
 
-
     `strain` is by how much looks are stretched, since AWS throttles them, and `late` how many moves it has throttled so
-    far. `alarms_asked_at` is when the alarms' states were asked for last.
+    far. `alarms_asked_at` is when the alarms' states were asked for last. `sooner_looks` is how many looks have come
+    sooner than the plan's interval.
     """
 
     step: int
@@ -70,6 +70,7 @@ class Progress:
     strain: int = 0
     late: int = 0
     alarms_asked_at: float = 0.0
+    sooner_looks: int = 0
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from tidegate.analysis.health import HealthPolicy
 from tidegate.analysis.sight import ARRIVED_SECONDS
@@ -29,6 +30,11 @@ PROVISIONING_SECONDS = 80 * 30
 UNSEEN_HOLD_SECONDS = 24 * 3600
 #: How often a rollout steps back from the last weight to compare both versions again.
 MAX_STEP_BACKS = 2
+#: So many looks for each step may come sooner than the others, most of them in its first minutes: one to be where a
+#: minute may first be judged, and four of a quarter minute, in which that minute comes.
+SOONER_LOOKS = 5
+#: They are for rollouts that look no more seldom for it than by so much.
+SOONER_LENGTHENS = 1.1
 
 #: How often the weight is lowered because one minute looks like great harm, and for how long at least: the next two
 #: minutes are to be judged at that weight.
@@ -70,6 +76,16 @@ class Pace:
     max_step_backs: int
     max_pause_seconds: int
     max_flinches: int = 0
+    sooner_looks: int = 0
+
+    def is_about(self, other: Pace) -> bool:
+        """Whether its looks, beside the sooner ones, are about as frequent as the other's."""
+        intervals = (
+            (self.poll_seconds, other.poll_seconds),
+            (self.extension_poll_seconds, other.extension_poll_seconds),
+            (self.hold_poll_seconds, other.hold_poll_seconds),
+        )
+        return all(mine <= its * (SOONER_LENGTHENS if its > MIN_POLL_SECONDS else 1) for mine, its in intervals)
 
 
 def pace(
@@ -84,6 +100,7 @@ def pace(
 
     Where flinches do not fit, none is made; where two steps back do not, fewer; where the pause does not, there is
     none, and steps back instead. An alias with provisioned concurrency takes its time to be promoted.
+    Sooner looks at each step's first minutes are what is given up first.
 
     Raises:
         PlanTooLong: no interval up to `MAX_POLL_SECONDS` fits, or the plan outlasts the execution.
@@ -92,7 +109,7 @@ def pace(
     for step_backs, flinches, pause_seconds in _concessions(*wanted, max_pause_seconds):
         course = _Course.of(steps, health, hooks, pause_seconds, step_backs, flinches, provisioned=provisioned)
         if found := course.pace():
-            return found
+            return _with_sooner_looks(course, found, health)
     plainest = _Course.of(steps, health, hooks, 0, 0, 0, provisioned=provisioned)
     if plainest.seconds > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
@@ -109,6 +126,7 @@ def pace(
 def history_events(steps: tuple[Step, ...], health: HealthPolicy, pace: Pace, hooks: Hooks = NO_HOOKS) -> int:
     """The most history events the plan can use at that pace, retries included."""
     course = _Course.of(steps, health, hooks, pace.max_pause_seconds, pace.max_step_backs, pace.max_flinches)
+    course = replace(course, sooner_looks=pace.sooner_looks)
     return course.events(pace.poll_seconds, pace.extension_poll_seconds, pace.hold_poll_seconds)
 
 
@@ -166,6 +184,7 @@ class _Course:
     flinches: int
     hooks: int
     promotion_seconds: int
+    sooner_looks: int = 0
 
     @classmethod
     def of(
@@ -220,7 +239,9 @@ class _Course:
         bakes += sum(math.ceil(seconds / poll_seconds) + 1 for seconds in again)
         extension = math.ceil(self.extension_seconds / extension_poll_seconds)
         approvals = sum(math.ceil(seconds / hold_poll_seconds) + 1 for seconds in self.approval_seconds)
-        polls = bakes + settling + extension + approvals + pause_polls(self.pause_seconds, poll_seconds)
+        # After a step back there are none but those that are left: its steps have been looked at before.
+        sooner = self.sooner_looks * len(self.climbs[0])
+        polls = bakes + settling + extension + approvals + pause_polls(self.pause_seconds, poll_seconds) + sooner
         return self.fixed_events + EVENTS_PER_POLL * polls
 
     def fits(self, poll_seconds: int, extension_poll_seconds: int, hold_poll_seconds: int) -> bool:
@@ -246,7 +267,23 @@ class _Course:
         else:
             hold = _shortest(lambda seconds: self.fits(poll, seldom, seconds)) or seldom
             extension = _shortest(lambda seconds: self.fits(poll, seconds, hold), least=poll) or seldom
-        return Pace(poll, extension, hold, self.seconds, self.step_backs, self.pause_seconds, self.flinches)
+        return Pace(
+            poll,
+            extension,
+            hold,
+            self.seconds,
+            self.step_backs,
+            self.pause_seconds,
+            self.flinches,
+            self.sooner_looks,
+        )
+
+
+def _with_sooner_looks(course: _Course, bare: Pace, health: HealthPolicy) -> Pace:
+    """The same with sooner looks, where there is anything to await, and looks stay about as frequent all the same."""
+    counts = health.judge or health.max_error_percent is not None or health.max_duration_p99_ms is not None
+    wanted = (replace(course, sooner_looks=looks).pace() for looks in range(SOONER_LOOKS * bool(counts), 0, -1))
+    return next((found for found in wanted if found and found.is_about(bare)), bare)
 
 
 def _shortest(fits: Callable[[int], bool], least: int = MIN_POLL_SECONDS) -> int | None:

@@ -27,7 +27,8 @@ class Plan:
     """Everything about one rollout that does not change while it runs. Times are seconds since the epoch.
 
     `timeout_seconds` is for how long a request of the function may run; None in a plan of an earlier Tidegate.
-    `durable`: its requests start executions that go on after them.
+    `durable`: its requests start executions that go on after them. `sooner_looks`: so many looks for each step may come
+    sooner than `poll_seconds`.
     """
 
     rollout_id: str
@@ -64,6 +65,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
     timeout_seconds: int | None = None
     durable: bool = False
+    sooner_looks: int = 0
 
     @property
     def alias(self) -> Alias:

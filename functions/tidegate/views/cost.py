@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tidegate.control.item_size import MAX_VERDICTS
-from tidegate.planning.pace import pause_polls
+from tidegate.planning.pace import MIN_POLL_SECONDS, pause_polls
 from tidegate.planning.plan import Plan
 
 #: https://aws.amazon.com/step-functions/pricing/: standard workflows, $0.025 per 1,000 state transitions.
@@ -30,6 +30,9 @@ _FIXED_INVOCATIONS: Final = 4
 #: Bake, CheckHealth and its Choice; ShiftTraffic and the Choice of a hook.
 _TRANSITIONS_PER_LOOK: Final = 3
 _TRANSITIONS_PER_STEP: Final = 2
+#: Where each minute is looked at anyway, so many looks of a step come sooner in the mean: CloudWatch has a minute one
+#: to two minutes after it (docs/decisions/0025-when-to-look.md has the figures).
+_SOONER_IN_THE_MEAN: Final = 3
 #: Functions of 256 MB that wait for AWS most of the time.
 _GB_SECONDS_PER_INVOCATION: Final = 0.25 * 0.5
 #: Lock, plan, candidate, promotion; and the history item, written in a transaction, which counts twice.
@@ -68,16 +71,23 @@ class Cost:
 
 def of_plan(plan: Plan) -> Cost:
     """Where all goes well: each step once, no extension, nobody waited for."""
-    return _cost(plan, len(plan.steps), sum(health_checks(step.bake_seconds, plan.poll_seconds) for step in plan.steps))
+    return _cost(plan, len(plan.steps), sum(looks(plan, step.bake_seconds) for step in plan.steps))
 
 
 def at_most(plan: Plan) -> Cost:
     """Where everything takes as long as it may: steps back, extension, approvals and pauses."""
     shifts = len(plan.steps) * (plan.max_step_backs + 1) + 2 * plan.max_flinches
-    watched = health_checks(plan.watched_seconds, plan.poll_seconds)
+    watched = health_checks(plan.watched_seconds, plan.poll_seconds) + plan.sooner_looks * len(plan.steps)
     waiting = math.ceil(plan.approval_seconds / plan.hold_poll_seconds)
     paused = pause_polls(plan.max_pause_seconds, plan.poll_seconds)
     return _cost(plan, shifts, shifts + watched + waiting + paused)
+
+
+def looks(plan: Plan, bake_seconds: int) -> int:
+    """How many looks a step has if all goes well, the sooner ones as there are of them in the mean."""
+    each_minute = plan.poll_seconds <= MIN_POLL_SECONDS
+    sooner = min(plan.sooner_looks, _SOONER_IN_THE_MEAN if each_minute else plan.sooner_looks, bake_seconds // 60)
+    return health_checks(bake_seconds, plan.poll_seconds) + sooner
 
 
 def health_checks(bake_seconds: float, poll_seconds: float) -> int:

@@ -15,7 +15,7 @@ from rich.text import Text
 from tidegate.analysis.metric import CustomMetric, foremost
 from tidegate.duration import format_duration
 from tidegate.planning.forecast import StepForecast, bad_of
-from tidegate.planning.pace import SETTLE_SECONDS
+from tidegate.planning.pace import MIN_POLL_SECONDS, SETTLE_SECONDS
 from tidegate.planning.plan import Plan
 from tidegate.printable import printable
 from tidegate.routing import ALL_PERCENT
@@ -60,7 +60,7 @@ def _steps(plan: Plan) -> Table:
             views.percent(step.weight_percent),
             ("approved " if step.approval else "") + f"+{views.timer(begins)}",
             format_duration(step.bake_seconds),
-            str(cost.health_checks(step.bake_seconds, plan.poll_seconds)),
+            str(cost.looks(plan, step.bake_seconds)),
             f"{expected.candidate_requests:,}" if expected else "–",
             _seen(plan, step.weight_percent, expected),
         )
@@ -134,8 +134,8 @@ def _sums(plan: Plan) -> Iterator[str]:
     people = plan.approval_seconds + plan.max_pause_seconds
     takes, longest = format_duration(well_seconds(plan)), format_duration(plan.watched_seconds)
     yield (
-        f"looks every {format_duration(plan.poll_seconds)}; takes about {takes} if all goes well, {longest} at most,"
-        f" and {format_duration(people)} more where people pause it or are waited for"
+        f"looks every {format_duration(plan.poll_seconds)}{_sooner(plan)}; takes about {takes} if all goes well,"
+        f" {longest} at most, and {format_duration(people)} more where people pause it or are waited for"
     )
     well, most = cost.of_plan(plan), cost.at_most(plan)
     yield (
@@ -154,6 +154,13 @@ def _sums(plan: Plan) -> Iterator[str]:
         yield f"alarms: {', '.join(alarm.name for alarm in plan.alarms)}"
     if hooks := _hooks(plan):
         yield f"hooks: {hooks}"
+
+
+def _sooner(plan: Plan) -> str:
+    if not plan.sooner_looks:
+        return ""
+    each_minute = plan.poll_seconds <= MIN_POLL_SECONDS
+    return ", sooner while metrics are awaited" if each_minute else ", each step's first minutes every minute"
 
 
 def _hooks(plan: Plan) -> str:

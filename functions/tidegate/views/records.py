@@ -166,14 +166,18 @@ def _cause(record: RolloutRecord) -> str | None:
 # --- What the verdicts say of weights and minutes ---------------------------------------------------------------------
 
 
-def _minutes(verdicts: Sequence[Record], started_at: float) -> Iterator[MinuteView]:
-    """What each look knew more than the one before: counts are cumulative, and looks mostly a minute apart."""
-    seen = (Counts(), Counts())
+def _minutes(verdicts: Sequence[Record], started_at: float) -> list[MinuteView]:
+    """What the looks of each minute knew more than those before: counts are cumulative."""
+    seen, found = (Counts(), Counts()), dict[int, MinuteView]()
     for verdict in verdicts:
         known = (_counts(verdict["stable"]), _counts(verdict["candidate"]))
         minute = max(int((verdict["at"] - started_at) // 60) - 1, 0)
-        yield MinuteView(minute, verdict["weight_percent"], _since(known[0], seen[0]), _since(known[1], seen[1]))
+        more = (_since(known[0], seen[0]), _since(known[1], seen[1]))
+        if before := found.get(minute):
+            more = (before.stable + more[0], before.candidate + more[1])
+        found[minute] = MinuteView(minute, verdict["weight_percent"], *more)
         seen = known
+    return list(found.values())
 
 
 def _counts(counted: Record) -> Counts:
@@ -227,4 +231,5 @@ def _next_at(lock: Lock, plan: Plan, verdicts: Sequence[Record]) -> float | None
     """When the next look is due; None where a pause stretches it, or nobody has looked yet."""
     if not verdicts or lock.controls.pause or lock.restoring:
         return None
-    return float(verdicts[-1]["at"]) + (plan.poll_seconds if lock.approval_step is None else plan.hold_poll_seconds)
+    last, regular = verdicts[-1], plan.poll_seconds if lock.approval_step is None else plan.hold_poll_seconds
+    return float(last["at"]) + (last.get("wait_seconds") or regular)

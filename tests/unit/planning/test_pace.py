@@ -1,5 +1,6 @@
 """The pace: a plan fits one execution's history however long it bakes and waits, or it is refused with the numbers."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -39,6 +40,27 @@ def test_every_plan_that_is_accepted_fits_the_history_budget(plan_steps, extensi
     assert MIN_POLL_SECONDS <= found.poll_seconds <= MAX_POLL_SECONDS
     assert history_events(plan_steps, HealthPolicy(max_extension_seconds=extension), found) <= HISTORY_BUDGET
     assert found.longest_seconds <= MAX_TOTAL_SECONDS
+
+
+@given(steps, st.integers(0, DAY))
+def test_sooner_looks_are_what_is_given_up_first(plan_steps, extension):
+    """Beside them a rollout looks about as often as it would without them, and every minute where it did."""
+    try:
+        found = paced(plan_steps, extension)
+    except PlanTooLong:
+        return
+    health = HealthPolicy(max_extension_seconds=extension)
+    shorter = math.ceil(found.poll_seconds / 1.1) - 1
+    extended = (
+        min(found.extension_poll_seconds, shorter) if found.extension_poll_seconds == found.poll_seconds else None
+    )
+    often = replace(
+        found,
+        poll_seconds=shorter,
+        extension_poll_seconds=extended or found.extension_poll_seconds,
+        sooner_looks=0,
+    )
+    assert found.poll_seconds == 60 or history_events(plan_steps, health, often) > HISTORY_BUDGET
 
 
 def test_a_short_rollout_looks_every_minute_at_every_minute():

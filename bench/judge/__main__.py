@@ -1,6 +1,6 @@
 """The judge's command line: the judge beside its peers on recorded rollouts, or the judge alone on drawn ones.
 
-    python -m bench.judge --cases FILE.json [--json]
+    python -m bench.judge --cases FILE.json [--without-flinch] [--json]
     python -m bench.judge --simulate [--replicates N] [--seed S] [--only SCENARIO] [--json] [--write FILE.md]
 
 `--cases` prints a table of every rule, and of the regimes that the cases name, or with `--json` one object: the judge's
@@ -38,6 +38,9 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--cases", type=Path, metavar="FILE.json", help="replay recorded rollouts, with every rule")
     what.add_argument("--simulate", action="store_true", help="draw rollouts, and judge them")
     parser.add_argument("--json", action="store_true", help="print one object and nothing else")
+    parser.add_argument(
+        "--without-flinch", action="store_true", help="with --cases: the recorded weights, whatever comes"
+    )
     parser.add_argument("--replicates", type=_positive, default=100, metavar="N", help="rollouts in most cells (100)")
     parser.add_argument("--seed", type=_natural, default=1, metavar="S", help="the draw's luck (1)")
     parser.add_argument(
@@ -72,7 +75,7 @@ def _cases(chosen: argparse.Namespace) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return UNUSABLE
-    outcomes = replay.replay_all(found)
+    outcomes = replay.replay_all(found, flinches=not chosen.without_flinch)
     scores, regimes = score.scores(found, outcomes), score.regimes(found, outcomes[replay.RULE])
     if chosen.json:
         overall = {**scores[replay.RULE].figures(), "regimes": {name: one.figures() for name, one in regimes.items()}}

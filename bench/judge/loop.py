@@ -5,9 +5,9 @@ What a look decides is the weight from then on, and so the counts that are drawn
 
 **Looks that need not be taken.** A look that only waits changes nothing but when the next one comes. When the looks of
 a bake come is asked of `decide` itself, with all that is seen, but without the judge; then the last of them is taken
-first. What has convicted or tripped once does so at every later look: a last look that finds none of it proves that no
-earlier one would have, and otherwise halving finds the first that acts. That holds where a row of the judge's is one
-minute, seen whole: elsewhere every look is taken.
+first. What has convicted, tripped or startled once does so at every later look: a last look that finds none of it
+proves that no earlier one would have, and otherwise halving finds the first that acts. That holds where a row of the
+judge's is one minute, seen whole, and before the weight was ever lowered: elsewhere every look is taken.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tidegate.analysis.rows import ROW_REQUESTS
 from tidegate.control.decision import bake_seconds, decide
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Decision, Progress, Standing
-from tidegate.planning.pace import pace
+from tidegate.planning.pace import FLINCH_SECONDS, pace
 from tidegate.planning.plan import Plan
 from tidegate.planning.strategy import Step
 from tidegate.request.health import HealthRequest
@@ -142,12 +142,13 @@ class _Loop:
 
     def _shifted(self, standing: Standing | None, now: float) -> Standing:
         """What ShiftTraffic makes of a decision."""
-        number = standing.next_step(self.plan) if standing else 0
-        step = self.plan.step_at(number)
-        progress = Progress.after_shift(standing.progress if standing else None, number, step.weight_percent, "", now)
+        plan, before = self.plan, standing.progress if standing else None
+        number = standing.next_step(plan) if standing else 0
+        weight_percent = standing.next_weight_percent(plan) if standing else plan.steps[0].weight_percent
+        progress = Progress.after_shift(before, number, weight_percent, "", now)
         self.drawing.forget(now)
-        wait_seconds = max(1, min(self.plan.poll_seconds, step.bake_seconds))
-        return Standing(progress, Decision("bake", "", wait_seconds))
+        stays = FLINCH_SECONDS if progress.flinched else plan.step_at(number).bake_seconds
+        return Standing(progress, Decision("bake", "", max(1, min(plan.poll_seconds, stays))))
 
     def _next(self, now: float, standing: Standing) -> tuple[float, Standing]:
         """The next look that does more than wait, or the next one of all, and what it decides."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from tidegate.application.telemetry import best_effort
 from tidegate.alias import Alias
@@ -109,12 +109,7 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         stable=stable,
         revision_id=found.revision_id if found else "",
         steps=steps,
-        poll_seconds=paced.poll_seconds,
-        extension_poll_seconds=paced.extension_poll_seconds,
-        hold_poll_seconds=paced.hold_poll_seconds,
-        longest_seconds=paced.longest_seconds,
-        max_step_backs=paced.max_step_backs,
-        max_pause_seconds=paced.max_pause_seconds,
+        **asdict(paced),
         restore_command=restore_command(execution.region, alias, stable) if found else "",
         alarms=rules,
         health=health,

@@ -73,7 +73,7 @@ def of_plan(plan: Plan) -> Cost:
 
 def at_most(plan: Plan) -> Cost:
     """Where everything takes as long as it may: steps back, extension, approvals and pauses."""
-    shifts = len(plan.steps) * (plan.max_step_backs + 1)
+    shifts = len(plan.steps) * (plan.max_step_backs + 1) + 2 * plan.max_flinches
     watched = health_checks(plan.watched_seconds, plan.poll_seconds)
     waiting = math.ceil(plan.approval_seconds / plan.hold_poll_seconds)
     paused = pause_polls(plan.max_pause_seconds, plan.poll_seconds)

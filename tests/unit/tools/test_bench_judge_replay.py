@@ -50,7 +50,8 @@ def recorded(id_, candidate_rate, label, *, minutes=24, rpm=2000, delay=3, onset
 
 def outcome(document):
     (case,) = cases.from_json({"cases": [document]})
-    return replay.replay(case)
+    found = replay.replay(case)
+    return found.verdict, found.minute
 
 
 @pytest.fixture
@@ -78,6 +79,15 @@ def test_a_datapoint_that_is_later_convicts_later():
 def test_harm_that_begins_late_is_found_after_it_began():
     verdict, minute = outcome(recorded("a", 1.0, "bad", onset=14))
     assert (verdict, minute) == ("fail", 17)
+
+
+def test_a_minute_that_looks_like_great_harm_lowers_what_is_at_stake():
+    harmful = recorded("a", 0.3, "bad", weights=(0.1, 0.1), rpm=10_000)
+    (case,) = cases.from_json({"cases": [harmful]})
+    flinched, kept = replay.replay(case), replay.replay(case, flinches=False)
+    assert (flinched.verdict, kept.verdict, flinched.flinches, kept.flinches) == ("fail", "fail", 1, 0)
+    assert flinched.hurt < kept.hurt
+    assert replay.replay(case) == flinched
 
 
 def test_little_traffic_proves_nothing():

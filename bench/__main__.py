@@ -19,6 +19,7 @@ from bench.coldstart.measure import LIMITS, ColdStart, measure
 from bench.coldstart.package import PackageUnusable
 from bench.judge import cases, record, replay, score
 from bench.row import Row
+from bench.scale import figures
 from tools.weigh_build import LIMIT_BYTES, zipped_bytes
 
 _MEGABYTE = 1e6
@@ -30,6 +31,7 @@ def main(arguments: list[str] | None = None) -> int:
     rows = [*_cold_start_rows(chosen.repeats, _say), package_row()]
     try:
         rows += rollouts.rows(chosen.wall_repeats, _say)
+        rows += figures.rows(_say)
     except rollouts.Unexpected as error:
         print(error, file=sys.stderr)
         return 1

@@ -37,7 +37,11 @@ def renewed(page: str, rows: Sequence[Row], measured_on: str) -> str:
         raise ValueError(f"docs/figures.md must have each of these lines once: {' and '.join(MARKS)}")
     before, _, rest = page.partition(MARKS[0])
     after = rest.partition(MARKS[1])[2]
-    missed = [f"* {one.figure}: {one.measured}, at most {one.limit}: {one.note}" for one in rows if one.holds is False]
+    missed = [
+        f"* {one.figure}: {one.measured}, where the limit is {one.limit}: {one.note}"
+        for one in rows
+        if one.holds is False
+    ]
     missed += [f"* {one.figure}: not measured: {one.note}" for one in rows if one.limit and one.holds is None]
     misses = "\n".join(["Not met:", "", *missed]) if missed else "Every limit is met."
     return f"{before}{MARKS[0]}\n\n{measured_on}\n\n{misses}\n\n{row.markdown(rows)}\n\n{MARKS[1]}{after}"

@@ -15,8 +15,9 @@ from sandbox.aws.stack import ACCOUNT_ID, REGION
 from sandbox.scenario import Scenario, shipped
 from sandbox.story import Story, play
 from tidegate.analysis.measurement import TrafficBaseline
+from tidegate.control.pressure import MAX_STRAIN
 from tidegate.duration import format_duration
-from tidegate.planning.pace import HISTORY_BUDGET, Pace, history_events, pace
+from tidegate.planning.pace import HISTORY_BUDGET, MIN_POLL_SECONDS, Pace, history_events, pace
 from tidegate.planning.plan import Plan
 from tidegate.request.rollout_request import RolloutRequest
 from tidegate.views import cost
@@ -54,10 +55,19 @@ REQUESTS: Final[Mapping[str, Request]] = {
     "a gate of 24 hours": _steps({"weight": 10, "bake_seconds": 300}, _gate(_DAY)),
     "a gate of 30 days": _steps({"weight": 10, "bake_seconds": 300}, _gate(30 * _DAY)),
 }
-#: A poll of an alias without alarms has three; each hundred alarms, and each 500 metrics, are one more.
+#: A poll of an alias without alarms has three; each hundred alarms, every three minutes, and each 500 metrics are one
+#: more.
 CALLS_PER_POLL: Final = 4
 #: The sweeper asks every minute, whether there is a rollout or not; the guards ask once a rollout.
 _SWEEPER: Final = frozenset({"dynamodb.Query", "stepfunctions.DescribeExecution"})
+
+#: What AWS takes a second of a region (service quotas of Lambda and CloudWatch), and how often a rollout asks beside
+#: its looks: for its plan, before its first weight, or before its promotion.
+CALLS_A_SECOND: Final = {
+    "lambda.GetAlias": (15, 2),
+    "cloudwatch.DescribeAlarms": (9, 2),
+    "cloudwatch.GetMetricData": (50, 1),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +107,13 @@ def planned(request: Request) -> Planned:
 
 def rows(repeats: int, say: Callable[[str], None] = lambda _: None) -> list[Row]:
     """Every figure of a rollout; what is timed is the median of so many."""
-    return [*planned_rows(), *_measured_rows(say), _reaction_row(say), *_wall_rows(repeats, say)]
+    return [
+        *planned_rows(),
+        *_measured_rows(say),
+        *_ceiling_rows(say),
+        _reaction_row(say),
+        *_wall_rows(repeats, say),
+    ]
 
 
 def planned_rows() -> Iterator[Row]:
@@ -149,9 +165,29 @@ def _measured_rows(say: Callable[[str], None]) -> Iterator[Row]:
         f"{each:.2f}",
         str(CALLS_PER_POLL),
         each <= CALLS_PER_POLL,
-        "more calls per more looks, 24 hours against canonical, no alarms (they are one call more): "
+        "more calls per more looks, 24 hours against canonical, no alarms (they are 0.4 calls more): "
         + ", ".join(f"{name} {count:.2f}" for name, count in found.items()),
     )
+
+
+def _ceiling_rows(say: Callable[[str], None]) -> Iterator[Row]:
+    """How many rollouts can run at once before their looks alone take a whole quota."""
+    say("sandbox: canonical, with an alarm")
+    alarm = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
+    story = _promoted({**_SMALLEST, "alarms": ["errors"]}, Scenario.of({"alarms": [alarm]}))
+    calls = sum(story.api_calls.values())
+    yield Row("API calls, canonical with an alarm", f"{calls:,}", note="with the sweeper's; without an alarm: above")
+    for name, (a_second, once) in CALLS_A_SECOND.items():
+        each = (story.api_calls[name] - once) / _looks(story)
+        at_once = a_second * MIN_POLL_SECONDS / each
+        # Stretched, each look asks for everything.
+        stretched = a_second * MIN_POLL_SECONDS * 2**MAX_STRAIN
+        yield Row(
+            f"rollouts at once, by {name}",
+            f"{at_once:,.0f}",
+            note=f"{a_second} calls a second of the whole region, {each:.2f} a look, a look a minute; {stretched:,}"
+            f" where looks are throttled, and stretch to one in {format_duration(MIN_POLL_SECONDS * 2**MAX_STRAIN)}",
+        )
 
 
 def _reaction_row(say: Callable[[str], None]) -> Row:
@@ -185,8 +221,8 @@ class Unexpected(Exception):
     """A rollout ended otherwise than the figure needs."""
 
 
-def _promoted(request: Request) -> Story:
-    story = play(request, Scenario())
+def _promoted(request: Request, scenario: Scenario | None = None) -> Story:
+    story = play(request, scenario or Scenario())
     if story.outcome != "promoted":
         raise Unexpected(f"a harmless rollout ended {story.outcome}: {story.cause}")
     return story

@@ -82,6 +82,7 @@ _PLACES: Final = {
     "Verdict?": _Place(_FORWARD, 9),
     "Promote": _Place(_FORWARD, 10, "all to the candidate"),
     "Promoted": _Place(_FORWARD, 11, "the candidate serves"),
+    "Flinch": _Place(_REQUEST, 4, "risk a tenth"),
     "StepBack": _Place(_REQUEST, 5, "compare again"),
     "RunHook": _Place(_REQUEST, 6, "your function"),
     "HookPassed?": _Place(_REQUEST, 7),
@@ -115,12 +116,17 @@ _ROUTES: Final = {
     ("RunHook", "HookPassed?"): _Route("soft", "bottom top"),
     ("HookPassed?", "Bake"): _Route("soft", "right left"),
     ("HookPassed?", "CheckHealth"): _Route("soft", "bottom left", lane=130, enters=-9),
-    ("Verdict?", "RunHook"): _Route("soft", "left left", lane=42, words="ask or step back", at=(50, 612, "start")),
+    ("Verdict?", "RunHook"): _Route(
+        "soft", "left left", lane=42, words="ask, flinch, step back", at=(50, 612, "start")
+    ),
     ("Verdict?", "StepBack"): _Route("soft", "left left", lane=42),
     ("StepBack", "ShiftTraffic"): _Route("soft", "right left"),
+    ("Verdict?", "Flinch"): _Route("soft", "left left", lane=42),
+    ("Flinch", "ShiftTraffic"): _Route("soft", "right left", enters=-9),
     ("Promote", "CheckHealth"): _Route(
         "soft", "left left", lane=222, leaves=-9, enters=9, words="paused", at=(216, 668, "end")
     ),
+    ("Promote", "Bake"): _Route("soft", "right right", lane=434, words="busy", at=(440, 668, "start")),
     ("Verdict?", "Bake"): _Route("soft", "right right", lane=434, leaves=-8, words="wait", at=(440, 560, "start")),
     ("Verdict?", "ShiftTraffic"): _Route(
         "candidate", "right right", lane=484, enters=0, words="next", at=(478, 386, "end")

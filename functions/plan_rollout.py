@@ -14,6 +14,7 @@ from tidegate.application.planner import ResolvedRequest, make_plan, taken, with
 from tidegate.application.reconciliation import reconcile_lock
 from tidegate.aws import executions, history, ledger, locks
 from tidegate.aws.executions import Execution
+from tidegate.aws.patience import LONG
 from tidegate.errors import AwsRefused, PermissionDenied, Rejected, RolloutRunning, VersionFailed
 from tidegate.planning.plan import Plan
 
@@ -21,7 +22,7 @@ from tidegate.planning.plan import Plan
 _FINAL = (Rejected, PermissionDenied, VersionFailed, AwsRefused)
 
 
-@task("PlanRollout")
+@task("PlanRollout", LONG)
 def handler(event: Document) -> Document:
     """Event: `request` (any JSON), `execution_arn`, and `started_at` (RFC 3339). Result: the plan.
 

@@ -7,27 +7,35 @@ from tidegate.application.finalize import finalize
 from tidegate.application.forward import move
 from tidegate.aws import aliases, ledger, locks, versions
 from tidegate.aws.aliases import AliasState
+from tidegate.aws.patience import BRIEF
 from tidegate.control.progress import Decision, Progress
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import (
     AliasMoved,
+    AwsThrottled,
+    AwsUnavailable,
     LedgerUnavailable,
     LockLost,
+    PromotionDelayed,
     ProvisioningFailed,
     ProvisioningPending,
     RolloutError,
 )
+from tidegate.planning.pace import MAX_LATE_MOVES
 from tidegate.planning.plan import Plan
 from tidegate.routing import Routing
 
 
-@task("Promote")
+@task("Promote", BRIEF)
 def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate`, `progress` (null where the alias is new) and `decision`. Result: `outcome`.
 
     Once the alias is written and this has said so, a record that cannot be written does not undo it. A handler that
     never gets as far as saying so leaves a doubt, and doubt ends on the stable version.
+
+    Raises:
+        PromotionDelayed: AWS throttles it: look, and promote later.
     """
     plan, candidate = Plan.from_json(event["plan"]), str(event["candidate"])
     alias = _create(plan, candidate) if plan.creates_alias else _move(plan, candidate, event["progress"])
@@ -54,11 +62,16 @@ def _create(plan: Plan, candidate: str) -> AliasState:
 
 
 def _move(plan: Plan, candidate: str, progress: Document) -> AliasState:
-    alias = aliases.read(plan.alias)
-    if _is_promoted(alias.routing, plan, candidate):
-        return alias
+    standing = Progress.from_json(progress)
     try:
-        return _promote(plan, candidate, alias, Progress.from_json(progress).routing(plan.stable, candidate))
+        alias = aliases.read(plan.alias)
+        if _is_promoted(alias.routing, plan, candidate):
+            return alias
+        return _promote(plan, candidate, alias, standing.routing(plan.stable, candidate))
+    except AwsThrottled as error:
+        if standing.late >= MAX_LATE_MOVES:
+            raise AwsUnavailable(str(error)) from error
+        raise PromotionDelayed(str(error)) from error
     except AliasMoved:
         # Refused, now or when it was tried before, so a weight of ours on somebody else's version is still ours.
         with best_effort("say that it is not promoted"):
@@ -105,7 +118,10 @@ def _require_provisioned(plan: Plan, candidate: str, routing: Routing) -> None:
         ProvisioningPending: not yet; ask again.
         ProvisioningFailed: it never will, so the stable version must be made the alias's own again.
     """
-    found = versions.read_provisioning(plan.alias)
+    try:
+        found = versions.read_provisioning(plan.alias)
+    except AwsThrottled as error:
+        raise ProvisioningPending(str(error)) from error
     if found is None:
         return
     if found.status == "FAILED":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tidegate.application.telemetry import Document, identify, logger, task
 from tidegate.application.finalize import finalize
 from tidegate.aws import history, ledger, locks, versions
+from tidegate.aws.patience import LONG
 from tidegate.ending.outcome import Ending, Outcome
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import LockLost, VersionKnownBad, VersionNotFound, VersionPending
@@ -12,7 +13,7 @@ from tidegate.planning.plan import Plan
 from tidegate.version import Version
 
 
-@task("PublishVersion")
+@task("PublishVersion", LONG)
 def handler(event: Document) -> Document:
     """Event: `plan`. Result: `candidate`, and whether it is `unchanged`, that is serving already."""
     plan = Plan.from_json(event["plan"])

@@ -47,7 +47,7 @@ def _reason(event: Document) -> Reason:
 
 def _snapshot(event: Document, reason: Reason) -> RolloutSnapshot:
     plan, standing = Plan.from_json(event["plan"]), Standing.found(event)
-    held_before = standing is not None and not standing.progress.shifts and standing.decision.action != "advance"
+    held_before = standing is not None and _is_held_before(standing)
     return RolloutSnapshot(
         plan,
         event["candidate"] or None,
@@ -57,3 +57,9 @@ def _snapshot(event: Document, reason: Reason) -> RolloutSnapshot:
         weights=frozenset(shift.weight_percent for shift in standing.progress.shifts) if standing else frozenset(),
         revision_id=standing.progress.revision_id if standing else plan.revision_id,
     )
+
+
+def _is_held_before(standing: Standing) -> bool:
+    """Whether no weight can have been set yet; of a move that was throttled an attempt may have got no answer."""
+    moves = standing.decision.action in {"advance", "late"} or standing.progress.late > 0
+    return not standing.progress.shifts and not moves

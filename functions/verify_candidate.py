@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from tidegate.application.telemetry import Document, best_effort, logger, task
 from tidegate.application.hook import ask
 from tidegate.aws import alarms, profiles, versions
+from tidegate.aws.patience import LONG
 from tidegate.errors import AwsUnavailable, PermissionDenied, RolloutError, SmokeTestFailed, VersionPending
 from tidegate.hooks import smoke_test
 from tidegate.hooks.smoke_test import SmokeTest
@@ -16,7 +17,7 @@ from tidegate.planning.plan import Plan
 from tidegate.version import Version
 
 
-@task("VerifyCandidate")
+@task("VerifyCandidate", LONG)
 def handler(event: Document) -> Document:
     """Event: `plan`, `candidate` and `smoke_tests`, null where the request gives none.
 

@@ -11,15 +11,13 @@ import math
 from collections import Counter
 from collections.abc import Hashable, Iterator, Mapping
 from fnmatch import fnmatchcase
-from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from botocore.exceptions import UnknownServiceError
-from botocore.session import get_session
 from pydantic import Discriminator, Field, StringConstraints, Tag, TypeAdapter, ValidationError
 from pydantic import model_validator as validator
 
+from sandbox import scenario_calls
 from sandbox.aws.alarm_rule import AlarmState
 from sandbox.aws.faults import STALE_CALLS
 from sandbox.aws.settings import Setting
@@ -37,6 +35,7 @@ from sandbox.aws.shapes import (
 )
 from sandbox.scenario_keys import nearest
 from sandbox.scenario_metrics import Metric, told_twice
+from sandbox.scenario_quotas import Quotas
 from sandbox.scenario_traffic import (
     LONGEST_TIMEOUT_SECONDS,
     SERVED,
@@ -309,6 +308,7 @@ class Scenario:
     functions: tuple[Function, ...] = ()
     timeline: tuple[Action, ...] = ()
     faults: tuple[Fault, ...] = ()
+    quotas: Quotas = Field(default_factory=dict)
 
     @validator(mode="after")
     def _complete(self) -> Self:
@@ -386,8 +386,12 @@ def _contradictions(raw: object) -> Iterator[str]:
         if action.get("do") == "set_alarm" and action.get("name") not in names:
             yield f"timeline[{index}].name: no alarm is called {action.get('name')!r}"
     for index, fault in enumerate(_objects(raw, "faults")):
-        if unknown := _unknown_call(fault.get("call")):
-            yield f"faults[{index}].call: {unknown}"
+        if "." in str(fault.get("call")) and (why := scenario_calls.unknown(fault.get("call"))):
+            yield f"faults[{index}].call: {why}"
+    quotas = raw.get("quotas")
+    for name in quotas if isinstance(quotas, Mapping) else ():
+        if why := scenario_calls.unknown(name):
+            yield f"{place_in_words(['quotas', name])}: {why}"
     if isinstance(alias := raw.get("alias"), Mapping) and alias.get("stack") and raw.get("stack"):
         yield "stack: alias.stack is another one, and an alias has one at most"
     yield from _impossible_hangs(raw)
@@ -409,24 +413,6 @@ def _inside(value: Any, *keys: str) -> Any:
     for key in keys:
         value = value.get(key) if isinstance(value, Mapping) else None
     return value
-
-
-def _unknown_call(call: object) -> str | None:
-    """Why a call with no wildcard in it can never be met: botocore knows no such service or operation."""
-    if not isinstance(call, str) or "*" in call or "?" in call or call.count(".") != 1:
-        return None
-    service, operation = call.split(".")
-    try:
-        known = _operations(service)
-    except UnknownServiceError:
-        return f"there is no service {service!r}: names are botocore's, such as lambda.UpdateAlias"
-    return None if operation in known else f"{service} has no call {operation!r}: names are botocore's"
-
-
-@lru_cache
-def _operations(service: str) -> frozenset[str]:
-    model = get_session().get_service_model(service)
-    return frozenset(model.operation_names)
 
 
 def _objects(raw: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:

@@ -40,6 +40,7 @@ FORMS = {
     r"^[a-zA-Z0-9_-]{1,64}$": "must be a function's name: 1 to 64 letters, digits, '-' and '_'",
     r"^[a-zA-Z0-9_.-]{1,100}$": "must be a profile's name: 1 to 100 letters, digits, '_', '.' and '-'",
     r"^[a-z0-9*?-]+(\.[A-Za-z0-9*?]+)?$": "must be a call such as lambda.UpdateAlias, lambda.* or *",
+    r"^[a-z0-9-]+(\.[A-Za-z0-9]+)?$": "must be a service such as lambda, or a call such as lambda.UpdateAlias",
     r"^[!-9;-~][ -~]{0,254}$": "must be 1 to 255 ASCII characters that can be printed, the first neither ':' nor ' '",
     r"^[^\x00-\x1f\x7f]+$": "must not be empty, and must have no control character",
 }

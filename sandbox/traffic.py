@@ -146,7 +146,8 @@ class Traffic:
         routing = self._alias_routing()
         self._stable = routing[0] if routing else None
         self._open_minute()
-        self._cloudwatch.before_read(self._fill)
+        # Executions begin as soon as somebody looks anywhere.
+        self._cloudwatch.before_read(self._fill, None if self._durable else self._function)
         if self._durable:
             self._durable.start(self.catch_up)
 
@@ -210,6 +211,8 @@ class Traffic:
         version, weights = routing
         other, weight = next(iter(weights.items()), (version, 0.0))
         served = {name: self._minutes[minute].served.setdefault(name, _Served()) for name in (version, other)}
+        if due <= self._in_minute:
+            return
         manners = {name: self._behaviour(name).at(minute) for name in (version, other)}
         usual = self._stable_behaviour.at(minute)
         draw, drawn_too = self._random.random, self._drawn_too
@@ -227,7 +230,7 @@ class Traffic:
             failed = self._count(served[name], name, manners[name], usual, luck, down=down)
             if self._durable:
                 self._begin(self._durable, name, self._started_at + second, failed, luck)
-        self._in_minute = max(self._in_minute, due)
+        self._in_minute = due
 
     def _begin(self, executions: DurableExecutions, version: str, at: float, failed: bool, luck: _Luck) -> None:
         """Start the execution of a request: what hangs is out of time later, and so is no failure of an invocation."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from random import Random
 from types import TracebackType
 from typing import Any, Self
 from weakref import WeakKeyDictionary
@@ -32,6 +33,7 @@ from sandbox.aws.eventbridge import EventBridge
 from sandbox.aws.iam import Iam
 from sandbox.aws.interpreter import Interpreter
 from sandbox.aws.lambda_rules import LambdaRules, Routing
+from sandbox.aws.quotas import Quotas
 from sandbox.aws.runtime import Runtime
 from sandbox.aws.snapshot import Snapshot
 from sandbox.aws.stack import Stack, Template, client
@@ -39,7 +41,9 @@ from sandbox.behaviour import Behaviour
 from sandbox.cloudformation import AliasStack, Declared
 from sandbox.durable import DurableExecutions
 from sandbox.hooked import Hooked
+from sandbox.member import Member
 from sandbox.scenario import Scenario
+from sandbox.scenario_quotas import bucket
 from sandbox.target import Target, candidate_of, create_alarms, create_target, set_alarm, store_profiles
 from sandbox.traffic import Traffic, TrafficCounts
 
@@ -67,6 +71,9 @@ _INTERVENTIONS = (
 )
 
 
+#: The rooms of our package that may keep something of a process.
+_KEEPING = frozenset({"application", "aws", "cli", "terminal", "views"})
+
 #: What deploying a template left, in an account that was empty at `DEPLOYED_AT`.
 _DEPLOYED: WeakKeyDictionary[Template, Snapshot] = WeakKeyDictionary()
 
@@ -85,6 +92,10 @@ class End:
 class World:
     """A context manager: inside, boto3 talks to this account only, and time is virtual.
 
+    `beside` are requests for other functions, each made as the scenario says and with callers of its own; they are
+    started together with the first one. `members` are all of them, the first one before the others: what people do is
+    done to it, and the scenario's alarms watch it.
+
     `routings` and `alarm_changes` keep what happened, each with its moment: the target's alias after every change,
     and every alarm's new state. `served` are the callers' requests up to the rollout's end, or, where that left the
     alias between two versions, up to the moment at which a guard put it right. `refused` holds what AWS refused to
@@ -100,6 +111,7 @@ class World:
         seed: int = 0,
         template: Path = TEMPLATE,
         parameters: Mapping[str, str] | None = None,
+        beside: Sequence[object] = (),
     ) -> None:
         _require_handlers(scenario, template.parent / "functions")
         _require_other_names(scenario, Target.named_by(request, scenario.profiles).function_name)
@@ -109,8 +121,9 @@ class World:
         self.target = Target.named_by(request, scenario.profiles)
         self.clock = Clock(datetime.fromtimestamp(STARTED_AT - 2 * MINUTE_SECONDS, UTC))
         plagues = _faults(scenario)
-        self.boundary = Boundary(self.clock, plagues)
-        self.runtime = Runtime(self.clock, self.boundary, plagues, template.parent / "functions")
+        quotas = Quotas(self.clock, {call: bucket(said) for call, said in scenario.quotas.items()})
+        self.boundary = Boundary(self.clock, plagues, quotas=quotas)
+        self.runtime = Runtime(self.clock, self.boundary, plagues, template.parent / "functions", keeps_nothing)
         self.eventbridge = EventBridge(self.clock, self.boundary, self.runtime, plagues, seed)
         self.cloudwatch = CloudWatch(self.clock, scenario.metric_delay_seconds, self._alarm_changed)
         printed = EmbeddedMetrics(self.runtime.logs, self.cloudwatch.put_metric_data)
@@ -123,14 +136,16 @@ class World:
         AliasStack(self.boundary, self.target, Declared.by(scenario, self.target))
         self.interpreter = Interpreter(self.clock, self._execution_changed, seed)
         # The tightest pattern there is: one name, without a wildcard that would speak of versions too.
-        parameters = {"FunctionNamePattern": self.target.function_name, **(parameters or {})}
+        pattern = "*" if beside else self.target.function_name
+        parameters = {"FunctionNamePattern": pattern, **(parameters or {})}
         if scenario.functions:
             parameters["HookFunctionNamePattern"] = "*"
         self.stack = Stack(Template.load(template, parameters), self.runtime, self.eventbridge)
         self.durable = self._durable(seed)
-        self.traffic = self._traffic(seed)
+        self.members = tuple(self._member(asked, number) for number, asked in enumerate((request, *beside)))
+        self._by_target = {member.target: member for member in self.members}
+        self.traffic, self.routings = self.members[0].traffic, self.members[0].routings
         self.hooked = Hooked(self.clock)
-        self.routings: list[tuple[float, Routing | None]] = []
         self.alarm_changes: list[tuple[float, str, str]] = []
         self.executions: dict[str, End | None] = {}
         self.served: TrafficCounts = self.traffic.counts
@@ -175,19 +190,24 @@ class World:
         self._deploy()
         self.iam = Iam(self.stack)
         self.boundary.require(self.iam.check)
-        create_target(self.target, self.scenario, self.lambda_rules)
+        for member in self.members:
+            self._create(member)
         store_profiles(self.scenario.profiles)
-        self.runtime.route(self.target.function_name, self.traffic.answer)
-        self.lambda_rules.provisioned_concurrency.set_initialisation(
-            self.target.function_name, self.traffic.initialises
-        )
         self.hooked.create(self.scenario.functions, self.runtime)
         create_alarms(self.target, self.scenario.alarms, candidate_of(self.scenario, self.request))
         self.lambda_rules.on_alias_change(self._alias_changes)
-        self.routings.append((STARTED_AT, self.routing))
+        for member in self.members:
+            member.routings.append((STARTED_AT, member.routing()))
         self.clock.sleep(STARTED_AT - self.clock.now())
-        self.traffic.start(STARTED_AT)
+        for member in self.members:
+            member.traffic.start(STARTED_AT)
         self.cloudwatch.start(STARTED_AT)
+
+    def _create(self, member: Member) -> None:
+        name = member.target.function_name
+        create_target(member.target, self.scenario, self.lambda_rules)
+        self.runtime.route(name, member.traffic.answer)
+        self.lambda_rules.provisioned_concurrency.set_initialisation(name, member.traffic.initialises)
 
     def _deploy(self) -> None:
         """Deploy the stack: by its calls the first time, and then as those left everything that they fill."""
@@ -207,14 +227,22 @@ class World:
             vars(holder).update(attributes)
         self.stack.restore(created)
 
-    def _traffic(self, seed: int) -> Traffic:
+    def _member(self, request: object, number: int) -> Member:
+        """A target and its callers, whose requests are no other target's."""
+        target = Target.named_by(request, self.scenario.profiles)
+        routing = partial(self.lambda_rules.routing, target.function_name, target.alias_name)
+        # The first one's numbers are the seed's own.
+        seed = self.seed if number == 0 else Random(f"{self.seed} member {number}").getrandbits(32)
+        return Member(request, target, self._traffic(target, routing, seed), routing)
+
+    def _traffic(self, target: Target, routing: Callable[[], Routing | None], seed: int) -> Traffic:
         scenario = self.scenario
         return Traffic(
             self.clock,
             self.cloudwatch,
-            lambda: self.routing,
-            self.target.function_name,
-            self.target.alias_name,
+            routing,
+            target.function_name,
+            target.alias_name,
             requests_per_minute=scenario.requests_per_minute,
             stable=Behaviour.of(scenario.stable),
             candidate=Behaviour.of(scenario.candidate),
@@ -274,6 +302,8 @@ class World:
     def start(self) -> str:
         """Start the rollout, and with it the scenario's timeline; the execution's ARN."""
         arn = self._start_execution(self.request)
+        for member in self.members[1:]:
+            self._start_execution(member.request)
         for action in self.scenario.timeline:
             self.clock.spawn(self._act(action, arn), action.do, delay=action.at_second)
         for number, version in self.scenario.versions.items():
@@ -381,14 +411,11 @@ class World:
 
     def _alias_changes(self, function_name: str, alias_name: str) -> None:
         """Before a write of an alias takes effect, and after: callers until now met the routing until now."""
-        if (function_name, alias_name) != (self.target.function_name, self.target.alias_name):
+        member = self._by_target.get(Target(function_name, alias_name))
+        if member is None:
             return
-        self.traffic.catch_up(self.clock.now())
-        before = self.routings[-1][1]
-        if self.routing == before:
-            return
-        self.routings.append((self.clock.now(), self.routing))
-        if before and before[1] and all(self.executions.values()):
+        before = member.note(self.clock.now())
+        if member is self.members[0] and before and before[1] and all(self.executions.values()):
             self.served = self.traffic.counts
 
     def _alarm_changed(self, detail: dict[str, Any]) -> None:
@@ -409,6 +436,12 @@ class World:
         elif arn in self.executions:
             self.executions[arn] = None  # redriven
         self.eventbridge.deliver("aws.states", "Step Functions Execution Status Change", detail, "execution", [arn])
+
+
+def keeps_nothing(module: str) -> bool:
+    """Whether it is a module of the rooms that know no clock, no environment and no account (docs/how-it-works.md)."""
+    package, _, rest = module.partition(".")
+    return package == "tidegate" and bool(rest) and rest.partition(".")[0] not in _KEEPING
 
 
 @contextmanager

@@ -4,8 +4,9 @@ import gc
 
 import hypothesis
 
-# How long an example takes is the machine's business, and speed is measured in bench/.
-hypothesis.settings.register_profile("tidegate", deadline=None)
+# How long an example takes is the machine's business, and speed is measured in bench/. Every run draws other examples,
+# so a few in each are many in a week.
+hypothesis.settings.register_profile("tidegate", deadline=None, max_examples=40)
 hypothesis.settings.load_profile("tidegate")
 
 # Most of what a test process holds stays to its end, the services' models above all: looking through it for rubbish as

@@ -11,9 +11,12 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from bench.judge import simulate
-from bench.judge.simulate import RAMP_MINUTES, RAMPS, STEPS, Cell, Drawn
-from tidegate.analysis.measurement import Counts
+import numpy as np
+
+from bench.judge.drawing import DAY_MINUTES, Drawing, requests, shares
+from bench.judge.scenarios import RAMP_MINUTES
+from bench.judge.simulate import STEPS, Cell
+from tidegate.analysis.measurement import Counts, Shift
 
 FOLDER: Final = Path(__file__).parent / "recorded"
 SEED: Final = 11
@@ -36,6 +39,11 @@ RECORDED: Final[dict[str, tuple[tuple[str, int, float], ...]]] = {
         ("slow", 10_000, 0.001),
     ),
 }
+#: The weights of a recorded rollout: those of the ramp, each from a whole minute on.
+_SHIFTS: Final = tuple(
+    Shift(sum(step.bake_seconds for step in STEPS["ramp"][:number]), step.weight_percent)
+    for number, step in enumerate(STEPS["ramp"][:-1])
+)
 
 
 def documents() -> dict[Path, str]:
@@ -45,7 +53,10 @@ def documents() -> dict[Path, str]:
 
 def _text(label: str) -> str:
     """A minute a line, so that a change can be read."""
-    recorded = [_case(label, number, *what) for number, what in enumerate(RECORDED[label], start=1)]
+    recorded = [
+        {"id": f"{label}-{number}", **drawn(cell, cell.rng())}
+        for number, cell in enumerate((Cell("ramp", *what, 1, SEED) for what in RECORDED[label]), start=1)
+    ]
     lines = [
         f'{{"id": {json.dumps(case["id"])}, "name": {json.dumps(case["name"])}, "truth": {json.dumps(case["truth"])},\n'
         ' "minutes": [\n  ' + ",\n  ".join(json.dumps(minute) for minute in case["minutes"]) + "\n ]}"
@@ -54,33 +65,37 @@ def _text(label: str) -> str:
     return '{"cases": [\n' + ",\n".join(lines) + "\n]}\n"
 
 
-def _case(label: str, number: int, name: str, rpm: int, error_rate: float) -> dict[str, Any]:
-    rng = Cell("ramp", name, rpm, error_rate, 1, SEED).rng
-    truth = RAMPS[name].change(simulate.world(rng, RAMP_MINUTES, error_rate), rng)
-    weights = [weight for minutes, weight in STEPS for _ in range(minutes)]
-    drawn = simulate.draw(rng, truth, weights, rpm)
+def drawn(cell: Cell, rng: np.random.Generator) -> dict[str, Any]:
+    """One of a cell's rollouts up to its last step, at the weights of its plan, as a case without an id."""
+    world = cell.about.world(rng, RAMP_MINUTES, cell.error_rate)
+    drawing = Drawing(rng, world, requests(rng, world, cell.rpm))
+    minutes, weights = drawing.until(RAMP_MINUTES, _SHIFTS), shares(_SHIFTS, 0, RAMP_MINUTES)
+    hurt = [minute.candidate.requests * excess for minute, excess in zip(minutes, world.excess, strict=True)]
     return {
-        "id": f"{label}-{number}",
-        "name": f"{RAMPS[name].says}, {rpm:,} rpm",
-        "truth": _truth(label, drawn),
+        "name": f"{cell.about.says}, {cell.rpm:,} rpm",
+        "truth": _truth(hurt) if cell.about.kind == "harmful" else {"label": "good"},
         # CloudWatch is one to three minutes late.
         "minutes": [
             {
                 "t": t,
-                "w": weight,
+                "w": float(weight),
                 "seen_at": t + 1 + int(rng.integers(1, 4)),
                 "b": _counts(minute.stable),
                 "c": _counts(minute.candidate),
             }
-            for t, (minute, weight) in enumerate(zip(drawn.minutes, weights, strict=True))
+            for t, (minute, weight) in enumerate(zip(minutes, weights, strict=True))
         ],
+        "history": {
+            "requests": cell.rpm * DAY_MINUTES,
+            "errors": round(cell.rpm * DAY_MINUTES * cell.error_rate),
+            "requests_per_minute": float(cell.rpm),
+            "p99_known": True,
+        },
     }
 
 
-def _truth(label: str, drawn: Drawn) -> dict[str, Any]:
-    if label == "good":
-        return {"label": label}
-    return {"label": label, "onset": 0, "expected_excess": [round(float(hurt), 2) for hurt in drawn.hurt]}
+def _truth(hurt: list[float]) -> dict[str, Any]:
+    return {"label": "bad", "onset": 0, "expected_excess": [round(float(one), 2) for one in hurt]}
 
 
 def _counts(counts: Counts) -> dict[str, int | None]:

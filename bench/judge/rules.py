@@ -38,8 +38,8 @@ def replay(rule: Rule, case: Case, view: View = settled) -> Outcome:
     """Poll a rule every minute. These rules know no inconclusive: what none of the polls fails has passed."""
     for now in range(1, len(case.minutes) + 1):
         if rule(case, now, view) == "fail":
-            return "fail", now
-    return "pass", None
+            return Outcome("fail", now)
+    return Outcome("pass")
 
 
 def replay_all(cases: Iterable[Case], view: View = settled) -> dict[str, dict[str, Outcome]]:

@@ -7,12 +7,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from bench.judge.cases import Case
+from bench.judge.cases import Case, Truth
 
 Verdict = Literal["fail", "pass", "inconclusive"]
-#: A case's final verdict, and the poll (minute since the start) that rolled it back.
-Outcome = tuple[Verdict, int | None]
 _HEADS = ("false rollbacks", "misses", "median minutes", "requests hurt")
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A case's final verdict, and the poll (minute since the start) that rolled it back.
+
+    `hurt` is how many requests a bad one has hurt until then, where the weights were not as recorded; None: what
+    follows from the minute. `flinches` is how often the weight was lowered in between.
+    """
+
+    verdict: Verdict
+    minute: int | None = None
+    hurt: float | None = None
+    flinches: int = 0
+
+
 #: By rule, then by case id.
 Outcomes = Mapping[str, Mapping[str, Outcome]]
 
@@ -52,7 +66,7 @@ class Score:
         return {
             **self.figures(),
             "median_minutes": self.median_minutes,
-            "verdicts": {case: list(outcome) for case, outcome in self.verdicts.items()},
+            "verdicts": {case: [one.verdict, one.minute] for case, one in self.verdicts.items()},
         }
 
 
@@ -63,21 +77,26 @@ def score(cases: Sequence[Case], outcomes: Mapping[str, Outcome]) -> Score:
     release rolled back before its harm began counts with negative minutes; no harm came of it, and none is credited.
     """
     good = [outcomes[case.id] for case in cases if case.truth.label == "good"]
-    bad = [(case.truth, *outcomes[case.id]) for case in cases if case.truth.label == "bad"]
-    minutes = [minute - truth.onset for truth, verdict, minute in bad if verdict == "fail" and minute is not None]
+    bad = [(case.truth, outcomes[case.id]) for case in cases if case.truth.label == "bad"]
+    minutes = [one.minute - truth.onset for truth, one in bad if one.verdict == "fail" and one.minute is not None]
     oracle = [case.truth.oracle2_hurt for case in cases if case.truth.label == "bad"]
     known = sum(one for one in oracle if one is not None) if oracle and None not in oracle else None
-    hurt = sum(sum(truth.expected_excess[: minute if verdict == "fail" else None]) for truth, verdict, minute in bad)
     return Score(
         good=len(good),
-        false_rollbacks=sum(verdict == "fail" for verdict, _ in good),
+        false_rollbacks=sum(one.verdict == "fail" for one in good),
         bad=len(bad),
-        misses=sum(verdict != "fail" for _, verdict, _ in bad),
+        misses=sum(one.verdict != "fail" for _, one in bad),
         median_minutes=float(statistics.median(minutes)) if minutes else None,
-        requests_hurt=round(hurt),
+        requests_hurt=round(sum(_hurt(truth, one) for truth, one in bad)),
         oracle2_hurt=known,
         verdicts={case.id: outcomes[case.id] for case in cases},
     )
+
+
+def _hurt(truth: Truth, outcome: Outcome) -> float:
+    if outcome.hurt is not None:
+        return outcome.hurt
+    return sum(truth.expected_excess[: outcome.minute if outcome.verdict == "fail" else None])
 
 
 def scores(cases: Sequence[Case], outcomes: Outcomes) -> dict[str, Score]:

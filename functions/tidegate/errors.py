@@ -26,12 +26,14 @@
     │   ├── AliasMoved              the alias is not as this rollout left it
     │   └── LockLost                another execution holds this alias's lock
     ├── Transient                   try again soon
-    │   ├── AwsUnavailable          throttled, a server error, or no answer in time
+    │   ├── AwsUnavailable          a server error, or no answer in time
+    │   │   └── AwsThrottled        too many requests just now: that is no sign of anything
     │   ├── FunctionUpdating        Lambda is still changing the function
     │   ├── VersionPending          the candidate is still being made ready
     │   ├── ProvisioningPending     the alias's provisioned concurrency is not ready yet
     │   └── LedgerUnavailable       the alias is promoted, and only its record is still open
     ├── PromotionPaused             paused between the verdict and the promotion: held, not ended
+    ├── PromotionDelayed            throttled between the verdict and the promotion: looked at meanwhile
     ├── HookFailed                  the user's own function says no, or leaves it unsaid
     ├── ProvisioningFailed          the promoted version's provisioned concurrency cannot be had
     ├── PermissionDenied            AWS says this role may not; trying again will not help
@@ -41,7 +43,7 @@
     └── RestoreFailed               the stable version could not be restored; needs a person
 
 Lambda reports an exception to Step Functions by its bare class name, and `ErrorEquals` knows no
-inheritance: the names of the leaves are the state machine's contract.
+inheritance: the names of what is raised are the state machine's contract.
 """
 
 from __future__ import annotations
@@ -151,12 +153,20 @@ class PromotionPaused(RolloutError):
     """Somebody paused the rollout between the verdict and the promotion: it is held, not ended."""
 
 
+class PromotionDelayed(RolloutError):
+    """AWS throttles the promotion: the rollout is looked at meanwhile, and promoted later."""
+
+
 class Transient(RolloutError):
     """Try again soon."""
 
 
 class AwsUnavailable(Transient):
-    """Throttled, a server error, or no answer in time."""
+    """A server error, or no answer in time."""
+
+
+class AwsThrottled(AwsUnavailable):
+    """Too many requests just now, whoever makes them: that says nothing of the request, and nothing of a version."""
 
 
 class FunctionUpdating(Transient):
@@ -210,7 +220,14 @@ class RestoreFailed(RolloutError):
 #: What says nothing of the request: trying again, a permission or a person may help.
 TROUBLES = frozenset(
     error.__name__
-    for error in (*Transient.__subclasses__(), PermissionDenied, VersionFailed, AwsRefused, LedgerUnreadable)
+    for error in (
+        *Transient.__subclasses__(),
+        AwsThrottled,
+        PermissionDenied,
+        VersionFailed,
+        AwsRefused,
+        LedgerUnreadable,
+    )
 )
 #: Verdicts by which a version is remembered as bad although it never got traffic.
 CONVICTING = frozenset({SmokeTestFailed.__name__})

@@ -31,6 +31,7 @@ from botocore.retries.quota import RetryQuota
 
 from sandbox.aws.clock import Clock, Killed
 from sandbox.aws.faults import CallFault, Faults
+from sandbox.aws.quotas import Quotas, throttling
 
 Params = dict[str, Any]
 Response = dict[str, Any]
@@ -119,15 +120,18 @@ def _full_retry_quotas() -> Iterator[None]:
 class Boundary:
     """Answers, corrects, counts and breaks calls of AWS. Names are botocore's, like "lambda.UpdateAlias".
 
-    Each attempt by a handler takes `call_seconds` of virtual time before it reaches AWS. Faults strike handlers alone.
+    Each attempt by a handler takes `call_seconds` of virtual time before it reaches AWS. Faults and quotas strike
+    handlers alone. `throttled` counts what quotas refused, by handler and call.
     """
 
-    def __init__(self, clock: Clock, faults: Faults, call_seconds: float = 0.05) -> None:
+    def __init__(self, clock: Clock, faults: Faults, call_seconds: float = 0.05, quotas: Quotas | None = None) -> None:
         self.calls: Counter[str] = Counter()
+        self.throttled: Counter[tuple[str, str]] = Counter()
         #: When the last request arrived of those that were held on the wire, whoever still waited for it.
         self.arrived_late_at = clock.now()
         self._clock = clock
         self._faults = faults
+        self._quotas = quotas or Quotas(clock)
         self._call_seconds = call_seconds
         self._answers: dict[str, Answer] = {}
         self._corrections: list[tuple[str, Correction]] = []
@@ -247,6 +251,7 @@ class _Attempt:
     def _perform(self, moment: float | None = None) -> Any:
         """Have it answered, if the role that signed it may ask; where a moment is given, with the answer of then."""
         try:
+            self._refuse_beyond_quota()
             self._boundary.authorise(self._signer, self.name, self._params)
             present = partial(self._proceed, len(self._boundary._corrections))
             if moment is None:
@@ -256,6 +261,14 @@ class _Attempt:
             return self._refusal(error), None
         except _NO_ANSWER as error:
             return None, error
+
+    def _refuse_beyond_quota(self) -> None:
+        handler = caller.get()
+        if handler is None or self._boundary._quotas.take(self.name):
+            return
+        self._boundary.throttled[handler, self.name] += 1
+        code, extra = throttling(self.name)
+        raise AwsError(code, "Rate exceeded", self._status(code), extra)
 
     def _proceed(self, depth: int) -> Response:
         """The parsed response, through the corrections below `depth`."""

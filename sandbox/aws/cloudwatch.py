@@ -21,7 +21,7 @@ from sandbox.aws.alarms import Alarms
 from sandbox.aws.boundary import AwsError, Boundary
 from sandbox.aws.clock import Clock
 from sandbox.aws.metric_pages import page_of
-from sandbox.aws.statistics import Samples, statistic
+from sandbox.aws.statistics import Samples, Statistic, statistic
 
 MINUTE_SECONDS: Final = 60
 QUERIES_PER_CALL: Final = 500
@@ -52,7 +52,7 @@ class CloudWatch:
         self._clock = clock
         self._delay_seconds = metric_delay_seconds
         self._series: dict[tuple[str, str, frozenset[tuple[str, str]]], dict[int, Samples]] = {}
-        self._fills: list[Fill] = []
+        self._fills: list[tuple[Fill, str | None]] = []
         self._unsent: list[_Unsent] = []
         self._number = itertools.count()
         self.alarms = Alarms(clock, self.values, metric_delay_seconds, on_alarm_change)
@@ -72,9 +72,11 @@ class CloudWatch:
 
         self._clock.at(started_at + MINUTE_SECONDS, evaluate, background=True)
 
-    def before_read(self, fill: Fill) -> None:
-        """Have `fill(start, end)` record whatever is still missing between two moments before anybody reads it."""
-        self._fills.append(fill)
+    def before_read(self, fill: Fill, function_name: str | None = None) -> None:
+        """Have `fill(start, end)` record whatever is still missing between two moments before anybody reads it; where a
+        function is named, of Lambda's metrics its own alone.
+        """
+        self._fills.append((fill, function_name))
 
     def record(
         self,
@@ -138,11 +140,13 @@ class CloudWatch:
         Each is (timestamp, value); what CloudWatch has not received yet, or never will, is left out. Only a series of
         exactly these dimensions answers. CloudWatch user guide, "Metrics concepts", Dimensions.
         """
-        for fill in self._fills:
-            fill(start, end)
-        self._receive()
         metric, unit = metric_stat["Metric"], metric_stat.get("Unit")
         named = frozenset((each["Name"], each["Value"]) for each in metric.get("Dimensions", ()))
+        other = dict(named).get("FunctionName") if metric["Namespace"] == "AWS/Lambda" else None
+        for fill, function_name in self._fills:
+            if other is None or function_name in (None, other):
+                fill(start, end)
+        self._receive()
         datapoints = self._series.get((metric["Namespace"], metric["MetricName"], named), {})
         if unit not in (None, LAMBDA_UNITS.get(metric["MetricName"], unit)):
             return []
@@ -152,7 +156,7 @@ class CloudWatch:
         for begin in range(int(start), int(end), metric_stat["Period"]):
             minutes = range(begin, min(begin + metric_stat["Period"], int(end)), MINUTE_SECONDS)
             samples = [datapoints[minute] for minute in minutes if minute in datapoints and minute <= received]
-            value = compute(_together(samples)) if samples else None
+            value = _computed(compute, samples) if samples else None
             if value is not None:
                 found.append((float(begin), float(value)))
         return found
@@ -210,6 +214,25 @@ def lambda_minutes(minutes: Mapping[int, tuple[int, Samples]]) -> Minutes:
 def ones_and_zeros(ones: int, zeros: int) -> Samples:
     """So many ones and zeros, without a key for none; one object for the same numbers, which nobody changes."""
     return {value: count for value, count in ((1, ones), (0, zeros)) if count}
+
+
+def _computed(compute: Statistic, samples: Sequence[Samples]) -> float | None:
+    """A statistic of several minutes; known by heart where they are one and the same object, as in a usual day."""
+    first = samples[0]
+    if len(samples) == 1 or any(each is not first for each in samples):
+        return compute(_together(samples))
+    kept = _KNOWN.get((compute, id(first), len(samples)))
+    if kept is None:
+        if len(_KNOWN) >= _KNOWN_AT_MOST:
+            _KNOWN.clear()
+        kept = _KNOWN[compute, id(first), len(samples)] = first, compute(_together(samples))
+    return kept[1]
+
+
+#: By statistic, by the identity of samples that nobody changes, and by how many times they are there; with the samples,
+#: so that their identity stays theirs.
+_KNOWN: dict[tuple[Statistic, int, int], tuple[Samples, float | None]] = {}
+_KNOWN_AT_MOST: Final = 4096
 
 
 def _together(samples: Sequence[Samples]) -> Samples:

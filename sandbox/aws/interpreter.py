@@ -338,11 +338,10 @@ class Interpreter:
         """
         store = env.variable_store
         states = {key: value for key, value in env.states._states_data.items() if value is not None or key == "input"}
-        bindings = {
-            **self._functions,
-            "states": jsonata.to_jsonata(states),
-            **{name: jsonata.to_jsonata(value) for name, value in (store._outer_scope | store._inner_scope).items()},
-        }
+        known = {"states": states, **store._outer_scope, **store._inner_scope}
+        # Copying all of them takes longer than the expression, which speaks of one or two.
+        spoken_of = {name: value for name, value in known.items() if f"${name}" in expression.expression}
+        bindings = {**self._functions, **{name: jsonata.to_jsonata(value) for name, value in spoken_of.items()}}
         try:
             env.stack.append(jsonata.evaluate(expression.expression, bindings))
         except jsonata.NotJson as error:

@@ -1,7 +1,8 @@
 """Lambda's runtime: runs the real handlers as Lambda would, each function in processes of its own.
 
 A process is an import of its own of everything below the code root, with the function's environment, and stays warm for
-the next invocation; packages are shared with the sandbox. An invocation is an actor: it goes on when nobody waits
+the next invocation; packages are shared with the sandbox, and modules that keep nothing with all other processes: those
+would only be slow to make once more. An invocation is an actor: it goes on when nobody waits
 for it any more, and ends at its function's time-out at the latest.
 """
 
@@ -29,6 +30,7 @@ from botocore.response import StreamingBody
 
 from sandbox.aws.boundary import AwsError, Boundary, caller, identity, invoked_with
 from sandbox.aws.clock import Clock
+from sandbox.aws.code_root import Code, KeepsNothing
 from sandbox.aws.faults import Faults
 from sandbox.aws.iam import session_arn
 from sandbox.aws.powertools_metrics import FRESH, Kept, exchange
@@ -127,11 +129,19 @@ class Runtime:
     It serves "lambda.Invoke". `logs` holds what the handlers wrote to standard output, line by line.
     """
 
-    def __init__(self, clock: Clock, boundary: Boundary, faults: Faults, code_root: Path) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        boundary: Boundary,
+        faults: Faults,
+        code_root: Path,
+        keeps_nothing: KeepsNothing = lambda _: False,
+    ) -> None:
         self.logs: list[str] = []
         self._clock = clock
         self._faults = faults
         self._code_root = code_root
+        self._keeps_nothing = keeps_nothing
         self._functions: dict[str, Function] = {}
         self._routes: dict[str, TargetAnswer] = {}
         self._warm: dict[tuple[str, str], list[_Process]] = {}
@@ -237,7 +247,7 @@ class Runtime:
         if warm:
             return warm.pop()
         idle = _IDLE.get(_kind(self._code_root, function, version))
-        process = idle.pop() if idle else _Process(function, version, _Code(self._code_root))
+        process = idle.pop() if idle else _Process(function, version, Code(self._code_root, self._keeps_nothing))
         process.log_to(self.logs)
         return process
 
@@ -361,36 +371,10 @@ class _Run:
         )
 
 
-class _Code:
-    """The code root: its path, and the names of its modules and packages."""
-
-    def __init__(self, root: Path) -> None:
-        self.path = str(root)
-        entries = root.iterdir() if root.is_dir() else iter(())
-        self._names = {entry.stem for entry in entries if entry.suffix == ".py" or entry.is_dir()}
-        self._foreign: set[str] = set()
-
-    def take_modules(self, known: Mapping[str, ModuleType], expected: int) -> dict[str, ModuleType]:
-        """Take our modules out of `sys.modules`; what was there.
-
-        Processes are entered and left at every call, and few import anything: where there are as many modules as were
-        `expected`, ours are those that are `known`.
-        """
-        if len(sys.modules) == expected and all(sys.modules.get(name) is module for name, module in known.items()):
-            for name in known:
-                del sys.modules[name]
-            return dict(known)
-        # What is known not to be ours is not looked at again.
-        unknown = sys.modules.keys() - self._foreign
-        ours = {name for name in unknown if name.partition(".")[0] in self._names}
-        self._foreign |= unknown - ours
-        return {name: sys.modules.pop(name) for name in ours}
-
-
 class _Process:
     """What a function finds around it: its variables, its own copy of our modules, its output and its loggers."""
 
-    def __init__(self, function: Function, version: str, code: _Code) -> None:
+    def __init__(self, function: Function, version: str, code: Code) -> None:
         self._function = function
         self._code = code
         self._output = Lines([])
@@ -411,7 +395,7 @@ class _Process:
         self._outside = variables, modules, dict(_LOGGERS), sys.stdout, exchange(self._metrics)
         for name in [name for name, logger in _LOGGERS.items() if _is_powertools(logger)]:
             del _LOGGERS[name]  # made by whoever imported our modules outside
-        sys.modules.update(self._modules)
+        sys.modules.update(self._modules or self._code.shared)
         self._expected = len(sys.modules)
         _LOGGERS.update(self._loggers)
         sys.path.insert(0, self._code.path)
@@ -423,7 +407,9 @@ class _Process:
         variables, modules, loggers, sys.stdout, metrics = self._outside
         self._metrics = exchange(metrics)
         sys.path.remove(self._code.path)
-        self._modules = self._code.take_modules(self._modules, self._expected)
+        before, self._modules = self._modules, self._code.take_modules(self._modules, self._expected)
+        if len(self._modules) != len(before):
+            self._code.share(self._modules)
         self._loggers = {name: logger for name, logger in _LOGGERS.items() if loggers.get(name) is not logger}
         for name in self._loggers:
             del _LOGGERS[name]

@@ -11,6 +11,7 @@ import pickle
 import re
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from importlib.machinery import SourceFileLoader
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
@@ -19,6 +20,7 @@ from weakref import WeakKeyDictionary
 import moto.core.models
 import moto.core.responses
 from botocore.awsrequest import AWSPreparedRequest
+from botocore.httpsession import URLLib3Session
 from botocore.loaders import JSONFileLoader
 from botocore.signers import RequestSigner
 from botocore.useragent import UserAgentString
@@ -78,6 +80,17 @@ def _projected(item: Item, expressions: list[list[str]]) -> Item:
     plain = functools.cache(item.to_regular_json)
     once: Any = SimpleNamespace(hash_key=item.hash_key, range_key=item.range_key, to_regular_json=plain)
     return _PROJECT(once, expressions)
+
+
+def _unconnected(*_: Any, **__: Any) -> None:
+    """A client's connections: nothing is sent over any, and reading the certificates for them takes long."""
+
+
+def _code_of(loader: SourceFileLoader, data: bytes, path: str, **more: Any) -> Any:
+    """A module's code: each process imports our modules anew, and where no bytecode is kept each would compile them."""
+    if (path, data) not in _CODE:
+        _CODE[path, data] = _COMPILE(loader, data, path, **more)
+    return _CODE[path, data]
 
 
 def _process_request(stubber: BotocoreStubber, request: AWSPreparedRequest) -> Any:
@@ -154,6 +167,8 @@ _AGENTS: WeakKeyDictionary[UserAgentString, str] = WeakKeyDictionary()
 _LOAD = JSONFileLoader.load_file
 _FILES: dict[str, Any] = {}
 _PROJECT = Item.project
+_COMPILE = SourceFileLoader.source_to_code
+_CODE: dict[tuple[str, bytes], Any] = {}
 
 _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
     (XFormedAttributePicker, "get_possible_keys", _possible_keys),
@@ -170,6 +185,8 @@ _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
     (UserAgentString, "to_string", _user_agent),
     (RequestSigner, "sign", _unsigned),
     (JSONFileLoader, "load_file", _file_loaded),
+    (SourceFileLoader, "source_to_code", _code_of),
+    (URLLib3Session, "__init__", _unconnected),
 )
 
 

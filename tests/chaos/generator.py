@@ -67,6 +67,18 @@ HANDLERS = [
     "count_durable",
 ]
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
+#: How many calls a second a busy account leaves to the rollout.
+LEFT: dict[str, list[float]] = {
+    "lambda": [0.5, 1, 3],
+    "lambda.GetAlias": [0.1, 0.5],
+    "lambda.UpdateAlias": [0.1, 0.5],
+    "cloudwatch.DescribeAlarms": [0.05, 0.3],
+    "cloudwatch.GetMetricData": [0.05, 0.3],
+    "dynamodb": [2, 5],
+    "stepfunctions.DescribeExecution": [0.1, 1],
+}
+#: So many of all cases have quotas.
+QUOTAED = 0.15
 #: So many of all cases have others in them, beside or instead of what else happens.
 MEDDLED = 0.45
 
@@ -80,11 +92,20 @@ def generate(name: str) -> Case:
         if _perhaps(random, MEDDLED):
             scenario = meddlers.meddled(random, scenario)
     case = Case(name, request, scenario, random.randrange(1_000_000))
-    return _with_metrics(Random(f"metrics {name}"), case)  # noqa: S311 - as above
+    case = _with_metrics(Random(f"metrics {name}"), case)  # noqa: S311 - as above
+    return _with_quotas(Random(f"quotas {name}"), case)  # noqa: S311 - as above
 
 
 def _perhaps(random: Random, chance: float) -> bool:
     return random.random() < chance
+
+
+def _with_quotas(random: Random, case: Case) -> Case:
+    """Now and then the same case in a busy account: few calls a second are left, enough for one rollout that waits."""
+    if not _perhaps(random, QUOTAED):
+        return case
+    chosen = random.sample(list(LEFT), random.choice([1, 1, 2, 3]))
+    return replace(case, scenario={**case.scenario, "quotas": {name: random.choice(LEFT[name]) for name in chosen}})
 
 
 def _with_metrics(random: Random, case: Case) -> Case:

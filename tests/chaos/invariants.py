@@ -29,6 +29,9 @@ HARMFUL_RATE, HARMFUL_REQUESTS = 0.3, 500
 #: So many times what is tolerated, of so many requests that were counted, is never proven harmless.
 HARMFUL_TIMES, HARMFUL_COUNTED = 5, 1000
 
+#: What a quota says, and faults do not; and how long an extension must be for whoever is throttled to get a look.
+REFUSED, ENOUGH_SECONDS = "Rate exceeded", 600
+
 _VERSIONS = ("candidate", "stable")
 _BUGS = frozenset({"Runtime.ImportModuleError", "Runtime.HandlerNotFound", "Runtime.MarshalError"})
 #: The end of an execution -> what its history item may say. A guard may restore what RollBack could not.
@@ -342,6 +345,18 @@ def _counted(name: str, requests: int, errors: int, others: int, failed: int) ->
         yield f"promoted as proven, and {errors} of {requests} counted {name} were bad; {failed} of {others} of stable"
 
 
+def _throttled_is_no_verdict(case: Case, seen: Observation) -> Broken:
+    """What a quota refuses, for as long as it may take, rejects nothing; it takes nothing back before the extension is
+    over, and the quotas of these cases leave room in it.
+    """
+    health = case.request.get("health", {}) if isinstance(case.request, dict) else {}
+    brief = isinstance(health, dict) and health.get("max_extension_seconds", ENOUGH_SECONDS) < ENOUGH_SECONDS
+    for each in seen.executions:
+        by_policy = brief and "at the end of the extension" in (each.cause or "")
+        if each.outcome in {"rejected", "rolled_back"} and REFUSED in (each.cause or "") and not by_policy:
+            yield f"{_named(each)}: {each.cause}"
+
+
 def _ends_in_its_state(_: Case, seen: Observation) -> Broken:
     for each in seen.executions:
         if each.status is None:
@@ -387,6 +402,7 @@ CHECKS: Mapping[str, Callable[[Case, Observation], Broken]] = {
     "books and alias": _books_and_alias,
     "event tells": _event_tells,
     "success is earned": _success_is_earned,
+    "throttled is no verdict": _throttled_is_no_verdict,
     "ends in its state": _ends_in_its_state,
     "no bug": _no_bug,
     "settled": _settled,

@@ -12,7 +12,7 @@ from tests.chaos.case import Case
 _RESTART_SECONDS = 10
 TRAFFIC = frozenset(
     {"hang", "answered_error_rate", "slow_by_minute", "day_before", "throttles", "bursts", "function", "metrics"}
-    | {"metric_delay_seconds", "shared_outage"}
+    | {"metric_delay_seconds", "shared_outage", "quotas"}
 )
 #: Kinds of which older cases knew nothing.
 MEDDLING = frozenset(

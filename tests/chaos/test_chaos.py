@@ -198,6 +198,7 @@ ALTERED = {
     "books and alias": lambda seen: dataclasses.replace(seen, final=("1", {})),
     "event tells": lambda seen: of_first(seen, told=("promoted", "rolled_back")),
     "success is earned": lambda seen: of_first(seen, output={**seen.executions[0].output, "proven": "maybe"}),
+    "throttled is no verdict": lambda seen: of_first(seen, status="FAILED", error="Rejected", cause="Rate exceeded"),
     "ends in its state": lambda seen: of_first(seen, status="FAILED", error="States.Runtime"),
     "no bug": lambda seen: of_first(seen, task_errors=("KeyError",)),
     "settled": lambda seen: dataclasses.replace(seen, settled=False),

@@ -8,9 +8,10 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
-import pytest
+from sandbox.world import keeps_nothing
 
 ROOT = Path(__file__).parents[2]
 FUNCTIONS = ROOT / "functions"
@@ -58,6 +59,7 @@ def sources(*folders: str) -> list[str]:
     return found
 
 
+@cache
 def parse(source: str) -> ast.Module:
     return ast.parse((ROOT / source).read_text(encoding="utf-8"), filename=source)
 
@@ -86,9 +88,15 @@ def room_of(source: str) -> str:
     return room(".".join(Path(source).relative_to("functions").with_suffix("").parts))
 
 
+@cache
 def known(source: str) -> set[str]:
     """The rooms and packages that a file imports, but for the standard library and its own room."""
     return {room(module) for module in imported_modules(source)} - STANDARD
+
+
+def tops(source: str) -> set[str]:
+    """The top-level packages and modules that a file imports."""
+    return {module.partition(".")[0] for module in imported_modules(source)}
 
 
 def top_level_functions(source: str) -> set[str]:
@@ -100,9 +108,8 @@ HANDLERS = {Path(source).stem for source in TOP}
 DOOR = "functions/tidegate/__main__.py"
 
 
-@pytest.mark.parametrize("source", TOP)
-def test_the_listing_of_functions_is_the_workflow(source):
-    assert "handler" in top_level_functions(source)
+def test_the_listing_of_functions_is_the_workflow():
+    assert [source for source in TOP if "handler" not in top_level_functions(source)] == []
 
 
 def test_every_room_is_in_the_drawing():
@@ -115,38 +122,39 @@ def test_no_arrow_goes_up():
         assert rooms - {"sandbox"} <= set(floors[number + 1 :]), floors[number]
 
 
-@pytest.mark.parametrize("source", [source for source in sources("functions/tidegate") if source != DOOR])
-def test_a_room_knows_the_rooms_below_and_what_it_is_there_for(source):
-    rooms, packages = HOUSE[room_of(source)]
-    more = SDK_OF_THE_COMMAND_LINE.get(Path(source).stem, set()) if room_of(source) == "cli" else set()
-    assert known(source) - {room_of(source)} <= rooms | packages | more
+def test_a_room_knows_the_rooms_below_and_what_it_is_there_for():
+    for source in sources("functions/tidegate"):
+        if source != DOOR:
+            rooms, packages = HOUSE[room_of(source)]
+            more = SDK_OF_THE_COMMAND_LINE.get(Path(source).stem, set()) if room_of(source) == "cli" else set()
+            assert known(source) - {room_of(source)} <= rooms | packages | more, source
 
 
 def test_the_program_is_the_command_line():
     assert known(DOOR) == {"cli", "terminal"}
 
 
-@pytest.mark.parametrize("source", [source for source in sources("functions/tidegate") if room_of(source) in PURE])
-def test_what_decides_takes_time_chance_and_environment_as_values(source):
-    if source != DOOR:
-        assert not {module.partition(".")[0] for module in imported_modules(source)} & IMPURE
+def test_what_decides_takes_time_chance_and_environment_as_values():
+    for source in sources("functions/tidegate"):
+        if room_of(source) in PURE and source != DOOR:
+            assert not tops(source) & IMPURE, source
 
 
-@pytest.mark.parametrize("source", TOP)
-def test_a_handler_reaches_aws_through_what_it_shares_with_others(source):
+def test_a_handler_reaches_aws_through_what_it_shares_with_others():
     allowed = {"application", "aws", "ending", "control", "planning", "hooks", "analysis", "base"}
-    assert known(source) <= allowed | {"aws_lambda_powertools"}
+    for source in TOP:
+        assert known(source) <= allowed | {"aws_lambda_powertools"}, source
 
 
-@pytest.mark.parametrize("source", TOP)
-def test_a_handler_imports_first_what_keeps_the_garbage_collector_out_of_its_cold_start(source):
-    outside = [module for module in imported_modules(source) if module.partition(".")[0] not in STANDARD]
-    assert outside[0].startswith("tidegate.application.")
+def test_a_handler_imports_first_what_keeps_the_garbage_collector_out_of_its_cold_start():
+    for source in TOP:
+        outside = [module for module in imported_modules(source) if module.partition(".")[0] not in STANDARD]
+        assert outside[0].startswith("tidegate.application."), source
 
 
-@pytest.mark.parametrize("source", sources("functions", "sandbox"))
-def test_nothing_imports_a_handler(source):
-    assert not {module.partition(".")[0] for module in imported_modules(source)} & HANDLERS
+def test_nothing_imports_a_handler():
+    for source in sources("functions", "sandbox"):
+        assert not tops(source) & HANDLERS, source
 
 
 def test_only_planning_pays_for_pydantic():
@@ -180,15 +188,21 @@ def importing(module: str) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("source", sources("sandbox/aws"))
-def test_the_simulated_account_knows_no_tidegate(source):
-    ours = {module for module in imported_modules(source) if module.partition(".")[0] in {"sandbox", "tidegate"}}
-    assert all(module.startswith("sandbox.aws.") for module in ours)
+def test_the_simulated_account_knows_no_tidegate():
+    for source in sources("sandbox/aws"):
+        ours = {module for module in imported_modules(source) if module.partition(".")[0] in {"sandbox", "tidegate"}}
+        assert all(module.startswith("sandbox.aws.") for module in ours), source
 
 
-@pytest.mark.parametrize("source", sources("sandbox"))
-def test_the_sandbox_runs_the_functions_without_importing_them(source):
-    assert not known(source) & {"application", "aws", "control", "hooks", "cli"}
+def test_the_sandbox_runs_the_functions_without_importing_them():
+    for source in sources("sandbox"):
+        assert not known(source) & {"application", "aws", "control", "hooks", "cli"}, source
+
+
+def test_processes_of_the_sandbox_share_what_takes_everything_as_a_value():
+    for source in [source for source in sources("functions/tidegate") if source != DOOR]:
+        module = ".".join(Path(source).relative_to("functions").with_suffix("").parts).removesuffix(".__init__")
+        assert keeps_nothing(module) is (room_of(source) in PURE and module != "tidegate"), source
 
 
 def test_the_sandbox_is_imported_only_when_asked_for():
@@ -198,22 +212,21 @@ def test_the_sandbox_is_imported_only_when_asked_for():
     assert "sandbox" not in _at_once("functions/tidegate/cli/simulate.py")
 
 
-@pytest.mark.parametrize("source", sources("tools", "bench", "docs"))
-def test_what_builds_and_measures_imports_no_test(source):
-    assert "tests" not in known(source)
+def test_what_builds_and_measures_imports_no_test():
+    assert [source for source in sources("tools", "bench", "docs") if "tests" in known(source)] == []
 
 
-@pytest.mark.parametrize("source", sources("functions", "sandbox", "tests", "tools"))
-def test_files_and_functions_stay_small(source):
-    lines = (ROOT / source).read_text(encoding="utf-8").count("\n")
-    assert lines <= LONGEST_FILE_LINES
-    too_long = [
-        f"{node.name}: {length} lines"
-        for node in ast.walk(parse(source))
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
-        and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION_LINES
-    ]
-    assert not too_long
+def test_files_and_functions_stay_small():
+    for source in sources("functions", "sandbox", "tests", "tools"):
+        lines = (ROOT / source).read_text(encoding="utf-8").count("\n")
+        assert lines <= LONGEST_FILE_LINES, source
+        too_long = [
+            f"{node.name}: {length} lines"
+            for node in ast.walk(parse(source))
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+            and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION_LINES
+        ]
+        assert not too_long, source
 
 
 def test_the_files_of_the_package_are_read_in_one_go():
@@ -232,6 +245,6 @@ def test_the_functions_of_the_package_are_short():
     assert sum(length > 40 for length in lengths) <= 2
 
 
-@pytest.mark.parametrize("source", sources("functions", "sandbox", "tests", "tools"))
-def test_modules_are_named_after_what_they_are_about(source):
-    assert not {part.lower() for part in Path(source).with_suffix("").parts} & NAMELESS
+def test_modules_are_named_after_what_they_are_about():
+    for source in sources("functions", "sandbox", "tests", "tools"):
+        assert not {part.lower() for part in Path(source).with_suffix("").parts} & NAMELESS, source

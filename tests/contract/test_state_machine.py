@@ -11,7 +11,7 @@ from tests.contract import asl_rules
 from tests.contract.artifacts import FUNCTIONS, MACHINE, RESOURCES, ROOT
 from tidegate import errors
 from tidegate.ending.outcome import Outcome
-from tidegate.planning.pace import FIXED_EVENTS, PROVISIONING_SECONDS
+from tidegate.planning.pace import FIXED_EVENTS, MAX_LATE_MOVES, PROVISIONING_SECONDS
 
 STATES = MACHINE["States"]
 TASKS = dict(asl_rules.tasks(MACHINE))
@@ -145,8 +145,13 @@ def test_before_the_plan_a_failure_rejects_and_after_it_rolls_back():
         assert task["Catch"][-1]["Next"] == expected
 
 
+#: Branches of the tree, of which nobody raises the name.
+BRANCHES = {errors.RolloutError, errors.Rejected, errors.Interrupted, errors.Transient}
+
+
 def leaves(error):
-    return [leaf for child in error.__subclasses__() for leaf in leaves(child)] or [error]
+    below = [leaf for child in error.__subclasses__() for leaf in leaves(child)]
+    return below if error in BRANCHES else [error, *below]
 
 
 NAMES = {leaf.__name__ for leaf in leaves(errors.RolloutError)}
@@ -215,7 +220,7 @@ def test_provisioned_concurrency_is_waited_for_longer_than_aws_takes(name):
     of its interval: a standard deviation of the sum is the interval times the root of a twelfth of the attempts.
     """
     (retrier,) = (rule for rule in TASKS[name]["Retry"] if "ProvisioningPending" in rule["ErrorEquals"])
-    assert (retrier["BackoffRate"], retrier["ErrorEquals"]) == (1.0, ["ProvisioningPending"])
+    assert retrier["BackoffRate"] == 1.0
     longest = retrier["IntervalSeconds"] * retrier["MaxAttempts"]
     deviation = retrier["IntervalSeconds"] * (retrier["MaxAttempts"] / 12) ** 0.5
     assert longest / 2 - 4 * deviation >= 14 * 60
@@ -226,8 +231,29 @@ def test_the_history_budget_has_room_for_every_retry_of_what_happens_once():
     """A Task has five events, each retry three more (Step Functions Developer Guide, history events)."""
     once = [TASKS[name] for name in ("PlanRollout", "PublishVersion", "VerifyCandidate", "Promote", "RollBack")]
     attempts = sum(rule["MaxAttempts"] for task in once for rule in task["Retry"])
-    around = 20  # the execution's own beginning and end, and the Choices between
-    assert 3 * attempts + 5 * len(once) + around <= FIXED_EVENTS
+    around = 1 + 3 * 2 + 2 + 1  # the execution's own beginning and end, the Choices between, and the last state
+    late = 5 + 2 + 2 + 5 + 2  # the move that was throttled, its Choice, Bake, CheckHealth and the verdict's Choice
+    assert 3 * attempts + 5 * len(once) + around + late * MAX_LATE_MOVES <= FIXED_EVENTS
+
+
+@pytest.mark.parametrize("name", ["PlanRollout", "PublishVersion"])
+@pytest.mark.parametrize("error", ["AwsThrottled", "Lambda.TooManyRequestsException"])
+def test_a_busy_time_of_ten_minutes_is_waited_out_before_there_is_any_traffic(name, error):
+    (retrier,) = (rule for rule in TASKS[name]["Retry"] if error in rule["ErrorEquals"])
+    interval, attempts = retrier["IntervalSeconds"], retrier["MaxAttempts"]
+    assert (retrier["BackoffRate"], retrier["JitterStrategy"]) == (1.0, "FULL")
+    # As above: four standard deviations below the mean.
+    assert interval * attempts / 2 - 4 * interval * (attempts / 12) ** 0.5 >= 10 * 60
+
+
+def test_traffic_is_never_split_unwatched_because_aws_throttles_a_move():
+    assert not any("AwsThrottled" in rule["ErrorEquals"] for rule in TASKS["ShiftTraffic"]["Retry"])
+    (delayed,) = (rule for rule in TASKS["Promote"]["Catch"] if rule["ErrorEquals"] == ["PromotionDelayed"])
+    assert (delayed["Next"], STATES["Bake"]["Next"], delayed["Assign"]["decision"]["action"]) == (
+        "Bake",
+        "CheckHealth",
+        "late",
+    )
 
 
 TIMED_OUT = {"Sandbox.Timedout", "States.Timeout"}

@@ -50,7 +50,8 @@ def aws(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Lambda]:
     with mock_aws(), Clock(datetime(2026, 1, 1, tzinfo=UTC)) as clock:
         boundary = Boundary(clock, faults)
         with boundary.installed():
-            yield Lambda(clock=clock, runtime=Runtime(clock, boundary, faults, tmp_path), code=tmp_path)
+            runtime = Runtime(clock, boundary, faults, tmp_path, lambda module: module == "shared.values")
+            yield Lambda(clock=clock, runtime=runtime, code=tmp_path)
 
 
 def faulty(**faults: Any) -> pytest.MarkDecorator:
@@ -96,6 +97,24 @@ def test_a_process_stays_warm_and_each_function_has_its_own_modules(aws: Lambda)
     assert [aws.invoke("first"), aws.invoke("first"), aws.invoke("second")] == [1, 2, 1]
     assert not {"first", "second", "shared", "shared.counter"} & sys.modules.keys()
     assert str(aws.code) not in sys.path
+
+
+def test_modules_that_keep_nothing_are_made_once_for_all_processes(aws: Lambda) -> None:
+    (aws.code / "shared").mkdir()
+    for name in ("__init__", "values", "state"):
+        (aws.code / "shared" / f"{name}.py").write_text("print(__name__)\n")
+    source = """
+        import shared.values as values
+        from shared import state
+        def handler(event, context):
+            return [id(values), id(state)]
+        """
+    for module in ("first", "second"):
+        aws.function(module, source)
+    first, second = aws.invoke("first"), aws.invoke("second")
+    assert first[0] == second[0]
+    assert first[1] != second[1]
+    assert aws.runtime.logs == ["shared", "shared.values", "shared.state", "shared", "shared.state"]
 
 
 def test_what_runs_at_once_runs_in_different_processes(aws: Lambda) -> None:

@@ -77,9 +77,9 @@ def test_the_story_has_the_keys_of_the_contract_and_is_json() -> None:
     assert json.loads(json.dumps(told)) == told | {"states": list(told["states"]), "events": list(told["events"])}
 
 
-@pytest.mark.parametrize("scenario", ["good_release", "throttled_update_alias"])
-def test_the_same_seed_gives_the_same_story(scenario: str) -> None:
-    assert without_wall_seconds(story(scenario, 7)) == without_wall_seconds(story(scenario, 7))
+def test_the_same_seed_gives_the_same_story() -> None:
+    told, again = (without_wall_seconds(story("throttled_update_alias", 7)) for _ in range(2))
+    assert told == again
 
 
 def test_another_seed_gives_other_callers() -> None:

@@ -80,13 +80,13 @@ def staged(scenario=None, request=None):
 
 @contextmanager
 def rollback_failed(times="always"):
-    """Ten minutes after a rollback that was refused, so many times in all."""
+    """Five minutes after a rollback that was refused, so many times in all."""
     with staged({**HARMFUL, "faults": [denied(times)]}, SMALLEST) as stage:
         end = stage.world.follow(stage.world.start())
         assert end.error == "RollbackFailed"
         assert stage.world.routing != WHOLE
         ended_at = stage.world.clock.now()
-        stage.wait(10 * MINUTE)
+        stage.wait(5 * MINUTE)
         name = stage.world.stack.ref("RollbackFailedAlarm")
         (fired_at,) = [at for at, alarm, state in stage.world.alarm_changes if (alarm, state) == (name, "ALARM")]
         assert fired_at - ended_at < 4 * MINUTE
@@ -95,7 +95,7 @@ def rollback_failed(times="always"):
 
 def test_a_failed_rollback_is_red_until_a_person_has_run_the_command():
     with rollback_failed() as stage:
-        stage.wait(20 * MINUTE)
+        stage.wait(10 * MINUTE)
         assert (stage.state("RollbackFailedAlarm"), stage.world.routing != WHOLE) == ("ALARM", True)
         stage.run_the_command()
         stage.wait(5 * MINUTE)
@@ -133,7 +133,7 @@ def test_a_sweep_that_cannot_find_out_does_not_say_that_all_is_well(call):
     with rollback_failed() as stage:
         with failing(stage.world, call):
             stage.run_the_command()
-            stage.wait(15 * MINUTE)
+            stage.wait(8 * MINUTE)
             assert stage.state("RollbackFailedAlarm") == "ALARM"
         stage.wait(5 * MINUTE)
         assert stage.changes("RollbackFailedAlarm") == ["OK", "ALARM", "OK"]

@@ -85,7 +85,6 @@ REJECTED = {
     ),
     "the candidate fails to become active": ({}, {"candidate": {"state": "Failed"}}, "version 2 of checkout is Failed"),
     "the candidate never becomes active": ({}, {"candidate": {"state": "Pending"}}, "version 2 of checkout is Pending"),
-    "the candidate's state is unknown": ({}, {"candidate": {"state": "ActiveNonInvocable"}}, "is ActiveNonInvocable"),
     "the candidate has another role": ({}, {"candidate": {"role": "other-role"}}, "execution role"),
     "the plan does not fit the history": (
         {"strategy": {"type": "linear", "increment": 0.01, "interval_seconds": 60}},

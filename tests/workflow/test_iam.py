@@ -130,17 +130,15 @@ FORBIDDEN: dict[str, tuple[str, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("what", FORBIDDEN)
-@pytest.mark.parametrize("who", [*HANDLERS, "state machine", "schedule"])
-def test_nobody_may(who, what):
+def test_nobody_may(what):
     call, params = FORBIDDEN[what]
-    assert refusal(who, call, params)
+    assert [who for who in account()[1] if refusal(who, call, params) is None] == []
 
 
 @pytest.mark.parametrize("what", [what for what, (_, params) in FORBIDDEN.items() if "payments" in str(params)])
-@pytest.mark.parametrize("who", HANDLERS)
-def test_a_pattern_with_a_wildcard_keeps_out_what_it_does_not_match(who, what):
+def test_a_pattern_with_a_wildcard_keeps_out_what_it_does_not_match(what):
     call, params = FORBIDDEN[what]
-    assert refusal(who, call, params, pattern="check*")
+    assert [who for who in HANDLERS if refusal(who, call, params, pattern="check*") is None] == []
 
 
 @pytest.mark.parametrize("pattern", ["*", "check*", "checkout"])

@@ -140,8 +140,16 @@ def test_callers_of_several_kinds_are_warned_of_once_each():
     assert len(played({}, {}, an_api, an_api_of_the_function, a_url, a_queue)["view"].warnings) == 3
 
 
-@pytest.mark.parametrize("call", ["GetPolicy", "GetFunctionUrlConfig", "ListEventSourceMappings"])
-@pytest.mark.parametrize("error", ["AccessDeniedException", "TooManyRequestsException", "lost_response"])
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        ("GetPolicy", "AccessDeniedException"),
+        ("GetPolicy", "lost_response"),
+        ("GetFunctionUrlConfig", "TooManyRequestsException"),
+        ("ListEventSourceMappings", "AccessDeniedException"),
+        ("ListEventSourceMappings", "lost_response"),
+    ],
+)
 def test_what_cannot_be_asked_costs_its_own_warning_only(call, error):
     fault = {"call": f"lambda.{call}", "error": error, "times": "always"}
     told = played({}, {"faults": [fault]}, an_api, a_url, a_queue)

@@ -11,6 +11,7 @@ from sandbox.aws.stack import REGION, STACK_NAME, client
 from sandbox.scenario import Scenario
 from sandbox.story import play
 from sandbox.world import STARTED_AT, World
+from tests.brief import BRIEF
 from tidegate.cli.account import Account
 from tidegate.terminal.exit_codes import WouldBeRejected
 
@@ -214,7 +215,7 @@ def test_a_plan_tells_of_a_setting_that_alone_changes_and_the_rollout_publishes_
     warnings, differences = planned(**scenario)
     assert [each["what"] for each in differences] == [setting]
     assert warnings == []
-    story = play(SMALLEST, Scenario.of(scenario), 0)
+    story = play(BRIEF, Scenario.of(scenario), 0)
     assert (story.outcome, story.alias["function_version"]) == ("promoted", "2")
 
 

@@ -11,11 +11,12 @@ from typing import Any, Final
 from tidegate.analysis import judge as judging
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.e_process import Tally
-from tidegate.analysis.judge import Evidence, Judge, Row
+from tidegate.analysis.judge import Evidence, Judge
 from tidegate.analysis.last_step import LastStepCheck, check_last_step
 from tidegate.analysis.measurement import MetricBaseline, Minute, Shift, TrafficBaseline
 from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import Row
 from tidegate.analysis.rows import Place, long_enough
 from tidegate.analysis.sentences import WORDS, figure, label, p_value, percent, side_by_side
 from tidegate.frozen import frozen
@@ -57,6 +58,21 @@ class Comparison:
     def tripped(self) -> tuple[LastStepCheck, ...]:
         """The guards that ask for a comparison."""
         return tuple(last for last in self.last_step if last.tripped)
+
+    @property
+    def startling(self) -> tuple[Evidence, ...]:
+        """What would convict, were one minute alone believed as far as it goes."""
+        return tuple(one for one in self.evidence if one.startles)
+
+    @property
+    def uneasy(self) -> tuple[Evidence, ...]:
+        """What still speaks against the candidate, or cannot tell: as long as it does no lowered weight goes up."""
+        return tuple(one for one in self.evidence if one.suspected or one.burst or not one.calm)
+
+    @property
+    def grave(self) -> bool:
+        """Whether that is more than what chance and clumps make of so few requests: in the end it is rolled back."""
+        return any(one.suspected or one.hinted or one.burst for one in self.evidence)
 
     @property
     def burst(self) -> bool:
@@ -300,6 +316,7 @@ def _kept(evidence: Evidence) -> dict[str, Any]:
         "p_intolerable": float(f"{evidence.p_intolerable:.2g}"),
         "excess_at_most_percent": round(100 * evidence.excess_at_most, 3),
         "gaps": evidence.gaps,
+        **({"startles": True} if evidence.startles else {}),
     }
 
 

@@ -129,15 +129,30 @@ def _against_harmful(tally: Tally, max_ratio: float, max_increase: float) -> tup
     return tuple(log_e_value(tally, tolerance, bet) for bet in CLEARING_BETS)
 
 
+class Wealth(NamedTuple):
+    """The logarithm of a wealth; `uncapped` is what it would be without the cap on minutes that are `fresh`."""
+
+    log: float
+    uncapped: float
+
+
 def log_wealth(
+    rows: Sequence[Tally | None], tolerance: Tolerance, dispersions: Iterable[float], bursts: Iterable[bool]
+) -> list[float]:
+    """The logarithm of the wealth after each minute, of which all of them are whole."""
+    return [wealth.log for wealth in wealth_path(rows, tolerance, dispersions, bursts)]
+
+
+def wealth_path(
     rows: Sequence[Tally | None],
     tolerance: Tolerance,
     dispersions: Iterable[float],
     bursts: Iterable[bool],
     whole: Iterable[bool] | None = None,
     allowances: Iterable[float] | None = None,
-) -> list[float]:
-    """The logarithm of the wealth after each minute; None is a minute without a bet.
+    fresh: Iterable[bool] | None = None,
+) -> list[Wealth]:
+    """The wealth after each minute; None is a minute without a bet.
 
     A catastrophe lifts the cap, and outweighs a burst, once its minute is `whole`: a version's failures may be there
     before its successes. `allowances` are what the candidate may fail beyond the tolerance in each minute, as a share:
@@ -146,11 +161,12 @@ def log_wealth(
     Dividing ln e by a dispersion of at least 1 that is known before the minute keeps it an e-value (Jensen), and a
     minute that is a shared burst may only cost.
     """
-    path: list[float] = []
-    total, stakes = 0.0, list(STAKES)
-    every = repeat(True) if whole is None else whole
+    path: list[Wealth] = []
+    total, withheld, stakes = 0.0, 0.0, list(STAKES)
+    every, new = (repeat(True) if given is None else given for given in (whole, fresh))
     edges = repeat(0.0) if allowances is None else allowances
-    for tally, dispersion, burst, final, more in zip(rows, dispersions, bursts, every, edges, strict=False):
+    minutes = zip(rows, dispersions, bursts, every, edges, new, strict=False)
+    for tally, dispersion, burst, final, more, lifted in minutes:
         if tally is not None:
             most, pays = _against_harmless(tally, tolerance.max_ratio, tolerance.max_increase + more, dispersion)
             worth = [stake * pay for stake, pay in zip(stakes, pays, strict=True)]
@@ -158,10 +174,10 @@ def log_wealth(
             kept = (1 - SHARE) / together
             stakes = [kept * one + spread for one, spread in zip(worth, _SPREAD, strict=True)]
             gain = most + math.log(together)
-            if not (final and tally.is_catastrophe):
-                gain = min(gain, 0.0 if burst else LOG_CAP)
-            total += gain
-        path.append(total)
+            believed = gain if final and tally.is_catastrophe else min(gain, 0.0 if burst else LOG_CAP)
+            total += believed
+            withheld += gain - believed if lifted and not burst else 0.0
+        path.append(Wealth(total, total + withheld))
     return path
 
 

@@ -26,7 +26,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any, Final, Self
 
 from tidegate.analysis.e_process import (
@@ -36,8 +36,6 @@ from tidegate.analysis.e_process import (
     Tolerance,
     dispersions,
     excess_bound,
-    log_sum,
-    log_wealth,
 )
 from tidegate.analysis.metric import (
     DURABLE,
@@ -53,11 +51,10 @@ from tidegate.analysis.metric import (
     slow_metrics,
 )
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import FEWEST_BAD, QUIET_LOG_WEALTH, Row, is_calm, startles, wealth
 from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
-#: Fewer bad requests than this convict nobody.
-FEWEST_BAD: Final = 3
 #: A shared burst: the stable version itself fails this often, this many times its usual rate, and so much above it.
 BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
 #: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version.
@@ -69,14 +66,10 @@ BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
 BURST_LONGEST, BURST_LONGEST_UNKNOWN, BURST_RECENT = 15, 4, 3
 #: if the candidate has failed so many times as often as the stable version in it: an outage may hit it twice as hard.
 BURST_UNSHARED_RATIO: Final = 2.5
-#: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
-QUIET_LOG_WEALTH: Final = math.log(2)
 #: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
 SUSPICION: Final = 0.02
 #: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven.
 HINT: Final = 0.1
-#: Of the wealth on a metric that warms up so much bets from the first minute on.
-WARMING_STAKE: Final = 0.25
 #: What has come so far on its way to a conviction is worth a line in a report.
 TOLD: Final = 0.5
 #: The last minutes are told beside the whole, which would drown them in a long rollout.
@@ -151,38 +144,6 @@ class Judge:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One metric's minute as the judge reads it.
-
-    `tally` is None where a count is missing although there was traffic: it speaks for and against nobody. `comparable`
-    is False while the candidate warms up, and where one version only replaced the other. `throttled`: requests were
-    turned away, of whichever version. `in_step`: it began at the present weight. `settled`: it is old enough to acquit
-    on. `whole`: so many of the candidate's requests are there that its failures did not come alone. `minutes`: where
-    requests are rare, it is so many of them. `allowance`: so much more than is tolerated is usual in it, as a share;
-    None where it is compared as all others.
-    """
-
-    tally: Tally | None
-    comparable: bool = True
-    throttled: bool = False
-    in_step: bool = True
-    settled: bool = True
-    minutes: int = 1
-    whole: bool = True
-    allowance: float | None = None
-
-    @property
-    def evidence(self) -> Tally | None:
-        """The tally where it counts as evidence."""
-        return self.tally if self.comparable else None
-
-    @property
-    def bet(self) -> Tally | None:
-        """The tally where harm may be betted on: also of a minute that is too unusual to acquit on."""
-        return self.tally if self.comparable or self.allowance is not None else None
-
-
 @frozen
 class Evidence:
     """What one metric says. Wealths are natural logarithms, and hold the metric's share of the error budgets already.
@@ -191,6 +152,8 @@ class Evidence:
     the stable version's) of the last five of them. `worse_peak` and `intolerable_peak` are the most
     that either key ever reached: exp(-peak) is a p-value that holds at any poll. `excess_at_most` bounds what the
     candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence.
+    `startles`: without the cap of one minute, on those since the weight was last lowered, it would convict. `calm`:
+    nothing in those speaks against the candidate.
     """
 
     metric: Judged
@@ -215,6 +178,8 @@ class Evidence:
     settled_minutes: int
     step_cleared: bool
     excess_at_most: float
+    startles: bool
+    calm: bool
 
     @property
     def p_worse(self) -> float:
@@ -305,7 +270,8 @@ def examine(
     metric = judge.judged()[name]
     tolerance, share = metric.tolerance, math.log(metric.budget)
     bursts, spread = shared_bursts(rows, baseline), dispersions([row.evidence for row in rows], correlation)
-    worse, intolerable = ([share + one for one in _wealth(rows, key, spread, bursts)] for key in (NO_WORSE, tolerance))
+    keys = [wealth(rows, key, spread, bursts, share) for key in (NO_WORSE, tolerance)]
+    worse, intolerable = ([one.log for one in key] for key in keys)
     needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)
     latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
@@ -336,6 +302,8 @@ def examine(
         settled_minutes=served(settled),
         step_cleared=quiet and not burst and _is_step_cleared(rows, tolerance),
         excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
+        startles=convicted_at is None and startles(rows, keys, needed),
+        calm=is_calm(rows, tolerance, bursts),
     )
 
 
@@ -350,22 +318,6 @@ def _is_step_cleared(rows: Sequence[Row], tolerance: Tolerance) -> bool:
     """Whether this step alone rules out harm beyond the tolerance."""
     step = [row.evidence for row in rows if row.in_step and row.settled]
     return served(step) >= FEWEST_MINUTES and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase
-
-
-def _wealth(rows: Sequence[Row], key: Tolerance, spread: Sequence[float], bursts: Sequence[bool]) -> list[float]:
-    """The wealth against one claim: most of it bets where both versions are warm, a part in every minute.
-
-    A mixture of e-processes is one, too. Each keeps what the other loses: while a version warms up only great harm
-    pays, and a little costs what would find it later.
-    """
-    whole = [row.whole for row in rows]
-    warm = log_wealth([row.evidence for row in rows], key, spread, bursts, whole)
-    if all(row.allowance is None for row in rows):
-        return warm
-    allowances = [row.allowance or 0.0 for row in rows]
-    ever = log_wealth([row.bet for row in rows], key, spread, bursts, whole, allowances)
-    parts = math.log1p(-WARMING_STAKE), math.log(WARMING_STAKE)
-    return [log_sum([parts[0] + one, parts[1] + other]) for one, other in zip(warm, ever, strict=True)]
 
 
 def _recent(compared: Sequence[tuple[Row, Tally]]) -> tuple[int, ...]:

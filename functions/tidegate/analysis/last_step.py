@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from tidegate.analysis.e_process import Tally, log_wealth
-from tidegate.analysis.judge import FEWEST_BAD, QUIET_LOG_WEALTH, Judge, Row, served
+from tidegate.analysis.judge import Judge, served
 from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import FEWEST_BAD, QUIET_LOG_WEALTH, Row
 from tidegate.frozen import frozen
 
 _SAYS: Final = {

@@ -8,9 +8,10 @@ from itertools import groupby, pairwise
 from typing import Final, Self
 
 from tidegate.analysis.e_process import Tally
-from tidegate.analysis.judge import BURST_THROTTLED, Row
+from tidegate.analysis.judge import BURST_THROTTLED
 from tidegate.analysis.measurement import Minute, Shift
 from tidegate.analysis.metric import Judged
+from tidegate.analysis.row import Row
 from tidegate.routing import ALL_PERCENT
 
 #: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late.
@@ -36,6 +37,7 @@ class Place:
     in_step: bool
     settled: bool
     whole: bool
+    fresh: bool
 
     @classmethod
     def of(cls, minute: Minute, shifts: Sequence[Shift], now: float) -> Self:
@@ -54,6 +56,7 @@ class Place:
             in_step=minute.at >= shifts[-1].at,
             settled=settled,
             whole=settled or _has_its_share(minute, shifts),
+            fresh=minute.at >= _last_decrease(shifts),
         )
 
     def row(self, metric: Judged) -> Row:
@@ -68,6 +71,7 @@ class Place:
             self.settled,
             whole=self.whole,
             allowance=WARM_UP_ALLOWANCE if warming else None,
+            fresh=self.fresh,
         )
 
 
@@ -97,6 +101,12 @@ def _last_increase(minute: Minute, shifts: Sequence[Shift]) -> float:
         after.at - after.at % 60 for before, after in pairwise(weights) if after.weight_percent > before.weight_percent
     ]
     return max((at for at in increases if at < minute.end), default=0.0)
+
+
+def _last_decrease(shifts: Sequence[Shift]) -> float:
+    """When the weight was last lowered; 0 where it never was."""
+    lowered = (after.at for before, after in pairwise(shifts) if after.weight_percent < before.weight_percent)
+    return max(lowered, default=0.0)
 
 
 def _tally(metric: str, minute: Minute) -> Tally | None:

@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit, single_metric
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
+from tidegate.aws.patience import EACH_CALL, Patience, begin
 from tidegate.errors import RolloutError
 from tidegate.json_text import as_object
 from tidegate.printable import printable
@@ -31,8 +32,13 @@ def _line(record: Mapping[str, Any]) -> str:
 logger = Logger(json_serializer=_line)
 
 
-def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Document, LambdaContext], Document]]:
-    """Make a handler of a function from event to result: every log line says whose rollout it is about."""
+def task(
+    state: str, patience: Patience = EACH_CALL
+) -> Callable[[Callable[[Document], Document]], Callable[[Document, LambdaContext], Document]]:
+    """Make a handler of a function from event to result: every log line says whose rollout it is about.
+
+    `patience` is for how long it asks AWS again where that is throttled.
+    """
     _end_imports()
 
     def decorate(handle: Callable[[Document], Document]) -> Callable[[Document, LambdaContext], Document]:
@@ -41,6 +47,7 @@ def task(state: str) -> Callable[[Callable[[Document], Document]], Callable[[Doc
             logger.clear_state()
             logger.append_keys(state=state, request_id=context.aws_request_id)
             identify(event)
+            begin(patience)
             try:
                 return handle(event)
             except RolloutError as error:

@@ -111,7 +111,7 @@ def _weights(plan: Plan, standing: Standing | None, *, in_flight: bool) -> Itera
     """Those that were set, and the one that a task was about to set."""
     yield from (shift.weight_percent for shift in standing.progress.shifts) if standing else ()
     if in_flight:
-        yield plan.step_at(standing.next_step(plan) if standing else 0).weight_percent
+        yield standing.next_weight_percent(plan) if standing else plan.steps[0].weight_percent
 
 
 def is_last(plan: Plan) -> bool:

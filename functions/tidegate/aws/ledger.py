@@ -104,7 +104,8 @@ def record_candidate(plan: Plan, candidate: str) -> None:
 def record_shift(
     plan: Plan, step: int, weight_percent: float, *, at: float | None = None, unless_paused: bool = True
 ) -> bool:
-    """Store the weight that is about to be set: whoever lost the lock must not set it. The first one also keeps when.
+    """Store the weight that is about to be set: whoever lost the lock must not set it. The first one also keeps when. A
+    promotion that AWS throttled before is not tried any more.
 
     False where the rollout was paused; nothing is stored then.
 
@@ -113,10 +114,11 @@ def record_shift(
     """
     values = {"step": table.number(step), "weight_percent": table.number(weight_percent)}
     values |= {} if at is None else {"first_shift_at": table.number(at)}
-    conditions = [_UNRESTORED, *(["(attribute_not_exists(pause) OR #step = :step)"] if unless_paused else [])]
+    again = "#step = :step AND #weight_percent = :weight_percent"
+    conditions = [_UNRESTORED, *([f"(attribute_not_exists(pause) OR ({again}))"] if unless_paused else [])]
     set_so_far = {"weights": {"NS": [str(weight_percent)]}}
     try:
-        update(plan, values, add=set_so_far, remove=["approval_step"], conditions=conditions)
+        update(plan, values, add=set_so_far, remove=["approval_step", "promoting"], conditions=conditions)
     except LockLost:
         if not unless_paused or going_on(plan) is None:
             raise

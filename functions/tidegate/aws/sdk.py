@@ -12,28 +12,25 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as NoConnection
 
-from tidegate.errors import AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
+from tidegate.aws.patience import HASTY_ATTEMPTS, THROTTLED, TOO_MANY_REQUESTS, keep_to_it
+from tidegate.errors import AwsRefused, AwsThrottled, AwsUnavailable, FunctionUpdating, PermissionDenied
 
-#: The state machine retries too, and waits longer: a handler gives up well before its own time is over.
+#: The clients repeat nothing by themselves: `patience` does, for all calls of an invocation together.
 _CONFIG = Config(
     connect_timeout=2,
     read_timeout=5,
-    retries={"mode": "standard", "total_max_attempts": 4},
+    retries={"mode": "standard", "total_max_attempts": 1},
     user_agent_extra="tidegate",
 )
+#: How often a call is made at most that gets no answer. The state machine retries too, and waits longer: a handler
+#: gives up well before its own time is over.
+_ATTEMPTS = 4
 
 #: Untyped on purpose: adapters take what they need out of a response at once, and nothing else sees one.
 _new_client: Callable[..., Any] = boto3.client
 
-_THROTTLED = frozenset(
+_NOT_READY = frozenset(
     {
-        "TooManyRequestsException",
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestLimitExceeded",
-        "ProvisionedThroughputExceededException",
-        "RequestThrottled",
         "TransactionConflictException",
         "TransactionInProgressException",
         "SnapStartNotReadyException",
@@ -43,33 +40,33 @@ _THROTTLED = frozenset(
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"})
 _SERVER_ERROR = 500
-#: Request Timeout and Too Many Requests, whatever their code is called.
-_TRY_AGAIN = frozenset({408, 429})
+_REQUEST_TIMEOUT = 408
 
 
 @lru_cache
 def client(service: str) -> Any:
     """The cached client of a service, made on first use: a cold start pays only for what it needs."""
-    return _new_client(service, config=_CONFIG)
+    return keep_to_it(_new_client(service, config=_CONFIG), _ATTEMPTS)
 
 
 @lru_cache
 def hasty_client(service: str) -> Any:
     """A client that gives up at once: for what must not take the time of what matters."""
-    config = Config(connect_timeout=1, read_timeout=2, retries={"total_max_attempts": 2})
-    return _new_client(service, config=_CONFIG.merge(config))
+    config = Config(connect_timeout=1, read_timeout=2)
+    return keep_to_it(_new_client(service, config=_CONFIG.merge(config)), HASTY_ATTEMPTS)
 
 
 @lru_cache
 def slow_client(service: str, read_timeout_seconds: int) -> Any:
     """A client that waits so long for an answer, and asks again as the others do where it is refused one."""
-    return _new_client(service, config=_CONFIG.merge(Config(read_timeout=read_timeout_seconds)))
+    config = Config(read_timeout=read_timeout_seconds)
+    return keep_to_it(_new_client(service, config=_CONFIG.merge(config)), _ATTEMPTS)
 
 
 @lru_cache
 def patient_client(service: str, read_timeout_seconds: int) -> Any:
     """A client that waits so long for an answer and never asks twice: for calls with effects of their own."""
-    config = Config(connect_timeout=3, read_timeout=read_timeout_seconds, retries={"total_max_attempts": 1})
+    config = Config(connect_timeout=3, read_timeout=read_timeout_seconds)
     return _new_client(service, config=_CONFIG.merge(config))
 
 
@@ -87,7 +84,8 @@ def refusals(doing: str) -> Iterator[None]:
     Codes are compared as text, since an older SDK knows a newer error only as a plain ClientError.
 
     Raises:
-        AwsUnavailable: throttled, not ready, 5xx, or no answer.
+        AwsThrottled: too many requests just now.
+        AwsUnavailable: not ready, 5xx, or no answer.
         FunctionUpdating: Lambda's ResourceConflictException (409), which the SDK does not retry.
         PermissionDenied: the role may not.
         AwsRefused: anything else, with AWS's code.
@@ -102,7 +100,9 @@ def refusals(doing: str) -> Iterator[None]:
             raise PermissionDenied(message) from error
         if code == "ResourceConflictException":
             raise FunctionUpdating(message) from error
-        if code in _THROTTLED or status in _TRY_AGAIN or status >= _SERVER_ERROR:
+        if code in THROTTLED or status == TOO_MANY_REQUESTS:
+            raise AwsThrottled(message) from error
+        if code in _NOT_READY or status == _REQUEST_TIMEOUT or status >= _SERVER_ERROR:
             raise AwsUnavailable(message) from error
         raise AwsRefused(message, code) from error
     except (HTTPClientError, NoConnection) as error:

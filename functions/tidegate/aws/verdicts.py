@@ -112,7 +112,7 @@ def _is_kept(plan: Plan, standing: Standing, observed: Observation, size: int) -
         approval_begins = progress.approval_step is not None and progress.held_since == observed.now
         pause_begins = progress.paused_seconds == decision.wait_seconds
         return approval_begins or pause_begins
-    turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1)
+    turns = (len(plan.steps) + 2) * (plan.max_step_backs + 1) + 2 * plan.max_flinches
     polls = plan.watched_seconds // plan.poll_seconds + plan.sooner_looks * len(plan.steps)
     most = min(item_size.MAX_VERDICTS, _room(plan) // size)
     keep_every = polls // max(1, most - turns) + 1

@@ -12,15 +12,17 @@ from dataclasses import replace
 
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.sight import ARRIVED_SECONDS
-from tidegate.control import item_size
+from tidegate.control import flinch, item_size
 from tidegate.control.advice import advice
+from tidegate.control.approvals import approval_after, approval_seconds, goes_on_without, what_waits
 from tidegate.control.commands import GivenCommand
 from tidegate.control.looks import next_look
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Action, Decision, Progress, Standing
 from tidegate.duration import format_duration
-from tidegate.planning.pace import SETTLE_SECONDS, pause_wait_seconds, unseen_hold_seconds
+from tidegate.planning.pace import SETTLE_SECONDS, pause_wait_seconds
 from tidegate.planning.plan import Plan
+from tidegate.planning.strategy import COMPARISON
 
 
 def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
@@ -30,8 +32,12 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
         return _decided("roll_back", _said(harmful), progress, convicts=convicts)
     if observed.comparison.tripped:
         return _step_back(plan, progress, observed)
+    if flinch.may_flinch(plan, progress, observed):
+        return _decided("flinch", flinch.why(progress, observed), flinch.flinched(progress))
     if progress.finish is not None and progress.shifts:
         return _decided("promote", f"{progress.finish}, unproven", progress)
+    if progress.flinched:
+        return _flinched(plan, progress, observed)
     remaining = bake_seconds(plan, progress) - (observed.now - progress.shifted_at)
     weight = f"{progress.weight_percent:g} %"
     if remaining > 0 and progress.bake_ended_at is None:
@@ -62,11 +68,28 @@ def _decided(
     return Standing(progress, Decision(action, reason, wait_seconds, proven, convicts, proven_by))
 
 
+def _flinched(plan: Plan, progress: Progress, observed: Observation) -> Standing:
+    """Back up once nothing since the flinch speaks against the candidate; a doubt to the end rolls back."""
+    if (left := flinch.seconds_left(progress, observed.now)) > 0:
+        return _wait(plan, progress, left, f"{progress.weight_percent:g} % for {format_duration(left)} more: a flinch")
+    if progress.pause is not None:
+        return _paused(plan, progress, progress.pause)
+    doubt, weight = flinch.doubt(observed), plan.step_at(progress.step).weight_percent
+    if doubt and (extended := _extend(plan, progress, doubt)):
+        return extended
+    if doubt and flinch.is_grave(observed):
+        return _decided("roll_back", f"flinched, and not cleared to the end of the extension: {doubt}", progress)
+    cleared = (
+        "no more than chance speaks against the candidate" if doubt else "nothing since speaks against the candidate"
+    )
+    return _decided("advance", f"back to {weight:g} % after a flinch: {cleared}", progress)
+
+
 def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str | None:
     """Why the bake may end before its time, where the request wants that."""
     baked = observed.now - progress.shifted_at
     may = plan.health.advance_early and not plan.is_last(progress.step) and baked >= plan.health.min_bake_seconds
-    held = progress.pause is not None or _approval_after(plan, progress) is not None
+    held = progress.pause is not None or approval_after(plan, progress) is not None
     doubted = observed.found(Finding.SUSPECT) or observed.sight.reasons
     if not may or held or not observed.comparison.step_cleared or doubted:
         return None
@@ -87,7 +110,7 @@ def _between_steps(plan: Plan, progress: Progress, observed: Observation) -> Sta
         return held
     if out_of_sight := _out_of_sight(plan, progress, observed):
         return out_of_sight
-    following = _approval_after(plan, progress)
+    following = approval_after(plan, progress)
     if following is not None:
         return _ask_approval(plan, progress, following, observed.now)
     return _advance(progress, observed)
@@ -148,13 +171,6 @@ def _held(plan: Plan, progress: Progress, observed: Observation) -> Standing | P
     return _awaiting_approval(plan, progress, progress.approval_step, observed.now)
 
 
-def _approval_after(plan: Plan, progress: Progress) -> int | None:
-    """The next step, where it needs an approval that it does not have."""
-    following = progress.step + 1
-    needs = plan.approval_of(following) is not None and following > progress.approved
-    return following if needs and following < len(plan.steps) else None
-
-
 def _ask_approval(plan: Plan, progress: Progress, step: int, now: float, because: str = "") -> Standing:
     """Wait for an approval from now on, or for what is left of its time."""
     opened = progress if progress.approval_step == step else replace(progress, approval_step=step, held_since=now)
@@ -165,44 +181,27 @@ def _awaiting_approval(plan: Plan, progress: Progress, step: int, now: float) ->
     """Hold until somebody approves; the progress without that wait where nobody did and the request goes on then."""
     if waiting := _wait_for_approval(plan, progress, step, now):
         return waiting
-    if _goes_on_without(plan, progress, step):
+    if goes_on_without(plan, progress, step):
         return replace(progress, approval_step=None, approved=max(progress.approved, step))
     return _unapproved(plan, progress, step)
 
 
 def _wait_for_approval(plan: Plan, progress: Progress, step: int, now: float, because: str = "") -> Standing | None:
     """Hold for the approval; None once its time is over."""
-    left = math.ceil(progress.held_since + _approval_seconds(plan, progress, step) - now)
+    left = math.ceil(progress.held_since + approval_seconds(plan, progress, step) - now)
     if left <= 0:
         return None
-    then = "goes on" if _goes_on_without(plan, progress, step) else "rolls back"
+    then = "goes on" if goes_on_without(plan, progress, step) else "rolls back"
     why = because and f" ({because})"
-    reason = f"{_what_waits(plan, step)} waits for approval, and {then} in {format_duration(left)} without it{why}"
+    reason = f"{what_waits(plan, step)} waits for approval, and {then} in {format_duration(left)} without it{why}"
     return _decided("hold", reason, progress, wait_seconds=min(plan.hold_poll_seconds, left))
 
 
 def _unapproved(plan: Plan, progress: Progress, step: int) -> Standing:
     why = " although it could not be seen" * progress.asks_unseen
-    within = format_duration(_approval_seconds(plan, progress, step))
-    reason = f"nobody approved {_what_waits(plan, step)}{why} within {within}"
+    within = format_duration(approval_seconds(plan, progress, step))
+    reason = f"nobody approved {what_waits(plan, step)}{why} within {within}"
     return _decided("roll_back", reason, progress)
-
-
-def _goes_on_without(plan: Plan, progress: Progress, step: int) -> bool:
-    """Whether a step is set without its approval in the end; never where it is asked for because nothing was seen."""
-    approval = plan.approval_of(step)
-    return approval is not None and approval.on_timeout == "continue" and not progress.asks_unseen
-
-
-def _approval_seconds(plan: Plan, progress: Progress, step: int) -> int:
-    """How long a step waits for its approval, or for a person's word on what could not be seen."""
-    approval = plan.approval_of(step)
-    unseen = unseen_hold_seconds(plan.health)
-    return unseen if progress.asks_unseen or approval is None else approval.timeout_seconds
-
-
-def _what_waits(plan: Plan, step: int) -> str:
-    return f"{plan.steps[step].weight_percent:g} %" if step < len(plan.steps) else "the promotion"
 
 
 def _paused(plan: Plan, progress: Progress, pause: GivenCommand) -> Standing:
@@ -221,11 +220,12 @@ def bake_seconds(plan: Plan, progress: Progress) -> float:
     """How long the present step bakes: after a step back only as long as the comparison may need, or what was left."""
     if not progress.shifts:
         return 0
-    planned = plan.step_at(progress.step).bake_seconds
-    if not progress.step_backs:
-        return planned
-    again = plan.again_seconds(progress.step)
-    return max(planned - progress.last_baked_seconds, again) if plan.is_last(progress.step) else again
+    seconds: float = plan.step_at(progress.step).bake_seconds
+    if progress.step_backs:
+        again = plan.again_seconds(progress.step)
+        seconds = max(seconds - progress.last_baked_seconds, again) if plan.is_last(progress.step) else again
+    # After a flinch what was left of it, and long enough to compare once more.
+    return max(seconds - progress.baked_seconds, min(seconds, COMPARISON.bake_seconds))
 
 
 def _step_back(plan: Plan, progress: Progress, observed: Observation) -> Standing:
@@ -234,12 +234,13 @@ def _step_back(plan: Plan, progress: Progress, observed: Observation) -> Standin
     if progress.step_backs >= plan.max_step_backs:
         times = "" if not progress.step_backs else f" again after {progress.step_backs} steps back"
         return _decided("roll_back", f"worse than before at the last weight{times}: {saw}", progress)
-    baked = progress.last_baked_seconds + observed.now - progress.shifted_at
+    baked = progress.last_baked_seconds + progress.baked_seconds + observed.now - progress.shifted_at
     # Who had approved the promotion had not seen this.
     approved = min(progress.approved, len(plan.steps) - 1)
     stepped = replace(
         progress,
         step_backs=progress.step_backs + 1,
+        flinched=False,
         last_baked_seconds=baked,
         approval_step=None,
         approved=approved,

@@ -14,7 +14,7 @@ from typing import Final
 
 from tidegate.analysis.arrival import judged_from, judged_next
 from tidegate.control.progress import Progress
-from tidegate.planning.pace import MIN_POLL_SECONDS
+from tidegate.planning.pace import FLINCH_SECONDS, MIN_POLL_SECONDS
 from tidegate.planning.plan import Plan
 
 #: How soon to look again for a minute that may come any moment: half of that is lost in the mean.
@@ -28,7 +28,7 @@ def first_look(plan: Plan, progress: Progress) -> tuple[Progress, int]:
     # Until a minute of this weight may be judged those before it are, unless they were long ago.
     since = progress.first_shift_at if _looks_each_minute(plan) else progress.shifted_at
     at = max(judged_from(since), judged_next(progress.shifted_at)) + _AFTER_SECONDS
-    left = plan.step_at(progress.step).bake_seconds
+    left = FLINCH_SECONDS if progress.flinched else plan.step_at(progress.step).bake_seconds
     return _sooner(plan, progress, at - progress.shifted_at, left)
 
 
@@ -47,9 +47,9 @@ def _looks_each_minute(plan: Plan) -> bool:
 
 
 def _sooner(plan: Plan, progress: Progress, wanted: float, left: float) -> tuple[Progress, int]:
-    """As soon as is wanted, as long as the plan has looks for that: so many for each step so far."""
+    """As soon as is wanted, while the plan has looks for that, so many for each step so far, and AWS answers them."""
     regular = max(1, math.ceil(min(plan.poll_seconds, left)))
     wait_seconds = max(1, math.ceil(wanted))
-    if wait_seconds >= regular or progress.sooner_looks >= plan.sooner_looks * (progress.step + 1):
+    if progress.strain or wait_seconds >= regular or progress.sooner_looks >= plan.sooner_looks * (progress.step + 1):
         return progress, regular
     return replace(progress, sooner_looks=progress.sooner_looks + 1), wait_seconds

@@ -10,11 +10,13 @@ from tidegate.analysis.measurement import AlarmReading, Shift
 from tidegate.control.commands import Controls, GivenCommand
 from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
+from tidegate.planning.strategy import lowered_percent
 from tidegate.routing import Routing
 from tidegate.stored import known_fields
 
-#: "bake": a weight was set, and nobody has looked at it yet.
-Action = Literal["bake", "wait", "hold", "advance", "step_back", "promote", "roll_back"]
+#: "bake": a weight was set, and nobody has looked at it yet. "late": AWS has throttled a move, which is made once more
+#: after the next look.
+Action = Literal["bake", "late", "wait", "hold", "advance", "flinch", "step_back", "promote", "roll_back"]
 
 
 @frozen
@@ -32,7 +34,11 @@ class Progress:
     `last_applied_command` the id of the last one that was applied once; `paused_seconds` is how long the pauses have
     held the rollout up. `final_hook_passed`: the hook that is asked last, before the promotion, has said yes.
     `asks_unseen`: the approval that is waited for is to go on although this step could not be seen. `unseen_approved`:
-    somebody has given it; on this way up nobody is asked for that again. `sooner_looks` is how many looks have come
+    somebody has given it; on this way up nobody is asked for that again. `flinches` is how often the weight was lowered
+    at the first great harm, `flinched` whether it is just now; `baked_seconds` is how long this step had baked before.
+
+    `strain` is by how much looks are stretched, since AWS throttles them, and `late` how many moves it has throttled so
+    far. `alarms_asked_at` is when the alarms' states were asked for last. `sooner_looks` is how many looks have come
     sooner than the plan's interval.
     """
 
@@ -58,6 +64,12 @@ class Progress:
     final_hook_passed: bool = False
     asks_unseen: bool = False
     unseen_approved: bool = False
+    flinches: int = 0
+    flinched: bool = False
+    baked_seconds: float = 0.0
+    strain: int = 0
+    late: int = 0
+    alarms_asked_at: float = 0.0
     sooner_looks: int = 0
 
     @classmethod
@@ -89,10 +101,18 @@ class Progress:
             first_shift_at=before.first_shift_at if before.shifts else now,
             shifted_at=now,
             shifts=(*before.shifts, shift),
+            flinched=before.flinched and weight_percent < before.weight_percent,
+            baked_seconds=before.baked_until(step, weight_percent, now),
             bake_ended_at=None,
             finish=None,
             final_hook_passed=False,
         )
+
+    def baked_until(self, step: int, weight_percent: float, now: float) -> float:
+        """How long a step has baked once its weight becomes that one: only what is lowered has baked until now."""
+        if step != self.step:
+            return 0.0
+        return self.baked_seconds + (now - self.shifted_at if weight_percent < self.weight_percent else 0.0)
 
     def routing(self, stable: str, candidate: str) -> Routing:
         """The alias as this rollout has left it."""
@@ -125,14 +145,14 @@ class Progress:
             return replace(applied, bake_ended_at=now)
         return replace(applied, finish=pending) if pending.command == "finish" else applied
 
-    def seeing(self, readings: Mapping[str, AlarmReading]) -> Self:
-        """The progress that remembers each alarm's last transition."""
+    def seeing(self, readings: Mapping[str, AlarmReading], now: float) -> Self:
+        """The progress that remembers each alarm's last transition, and when that was asked for."""
         moved = {
             name: reading.transitioned_at
             for name, reading in readings.items()
             if reading.settled and reading.transitioned_at is not None
         }
-        return replace(self, alarms_seen=moved)
+        return replace(self, alarms_seen=moved, alarms_asked_at=now)
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON."""
@@ -186,8 +206,16 @@ class Standing:
         return cls.from_json(event) if event.get("progress") else None
 
     def next_step(self, plan: Plan) -> int:
-        """Which step the next shift leads to."""
-        return plan.first_step if self.decision.action == "step_back" else self.progress.step + 1
+        """Which step the next shift leads to; a flinch, and its end, lead to none but the present one."""
+        if self.decision.action == "step_back":
+            return plan.first_step
+        return self.progress.step + (not self.progress.flinched)
+
+    def next_weight_percent(self, plan: Plan) -> float:
+        """The weight that the next shift sets, in percent."""
+        if self.decision.action == "flinch":
+            return lowered_percent(self.progress.weight_percent)
+        return plan.step_at(self.next_step(plan)).weight_percent
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON: `progress` and `decision`."""

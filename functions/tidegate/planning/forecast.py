@@ -12,8 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Final, Self
 
-from tidegate.analysis import e_process
-from tidegate.analysis import judge as judging
+from tidegate.analysis import e_process, row
 from tidegate.analysis.binomial import upper_tail
 from tidegate.analysis.e_process import Tally, Tolerance
 from tidegate.analysis.judge import Judge
@@ -202,7 +201,7 @@ class _Outlook:
         stake = -math.log(e_process.STAKES[1])
         fewest, first = self._fewest(stretches, stake), stretches[0].part(1)
         fewest_first = self._fewest([first], stake - (rows - 1) * e_process.LOG_CAP)
-        harms = _harm_percent(max(fewest, judging.FEWEST_BAD), stretches), _harm_percent(fewest_first, [first])
+        harms = _harm_percent(max(fewest, row.FEWEST_BAD), stretches), _harm_percent(fewest_first, [first])
         return None if None in harms else max(harm for harm in harms if harm is not None)
 
     def _catastrophe(self, row: _Stretch) -> float | None:

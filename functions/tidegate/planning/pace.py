@@ -36,6 +36,13 @@ SOONER_LOOKS = 5
 #: They are for rollouts that look no more seldom for it than by so much.
 SOONER_LENGTHENS = 1.1
 
+#: How often the weight is lowered because one minute looks like great harm, and for how long at least: the next two
+#: minutes are to be judged at that weight.
+MAX_FLINCHES, FLINCH_SECONDS = 2, 180
+#: How often AWS may throttle a move forward, with a look each time before the next try, at a stretched pace: for a
+#: quarter of an hour or so.
+MAX_LATE_MOVES = 5
+
 #: The longer a rollout is paused, the more seldom it looks whether it still is: after so many parts of the time so far.
 PAUSE_PARTS = 20
 MAX_PAUSE_POLL_SECONDS = 1800
@@ -44,13 +51,16 @@ MAX_PAUSE_POLL_SECONDS = 1800
 HISTORY_BUDGET = 15_000
 #: PlanRollout with 80 retries while provisioned concurrency is not ready (3 events each), PublishVersion with 180 while
 #: a version is Pending, VerifyCandidate with 45 while it wakes an idle one, Promote with 80 while provisioned
-#: concurrency moves, RollBack with all its retries.
+#: concurrency moves, RollBack with all its retries. The same retries serve where AWS throttles. And five late moves:
+#: each is the move (5), the Choice after it (2), Bake (2), and a look with its Choice (7).
 FIXED_EVENTS = 1_465
 #: ShiftTraffic with all its retries, StepBack before it, and the Choice after it.
 EVENTS_PER_STEP = 20
 #: RunHook with all its retries, and the Choice after it.
 EVENTS_PER_HOOK = 21
 EVENTS_PER_STEP_BACK = 2
+#: ShiftTraffic down and up again, and Flinch before it.
+EVENTS_PER_FLINCH = 2 * EVENTS_PER_STEP + 2
 #: Wait 2, Choice 2, Task 5, and one retry of the Task (3, and a spare one).
 EVENTS_PER_POLL = 13
 
@@ -65,6 +75,7 @@ class Pace:
     longest_seconds: int
     max_step_backs: int
     max_pause_seconds: int
+    max_flinches: int = 0
     sooner_looks: int = 0
 
     def is_about(self, other: Pace) -> bool:
@@ -87,18 +98,19 @@ def pace(
 ) -> Pace:
     """How often to look, so that the worst case fits the history budget: extension, holds, steps back and retries too.
 
-    Where two steps back do not fit, fewer are made; where the pause does not, there is none, and steps back instead.
-    Sooner looks at each step's first minutes are what is given up first. An alias with provisioned concurrency takes
-    its time to be promoted.
+    Where flinches do not fit, none is made; where two steps back do not, fewer; where the pause does not, there is
+    none, and steps back instead. An alias with provisioned concurrency takes its time to be promoted.
+    Sooner looks at each step's first minutes are what is given up first.
 
     Raises:
         PlanTooLong: no interval up to `MAX_POLL_SECONDS` fits, or the plan outlasts the execution.
     """
-    for step_backs, pause_seconds in _concessions(MAX_STEP_BACKS if health.judge else 0, max_pause_seconds):
-        course = _Course.of(steps, health, hooks, pause_seconds, step_backs, provisioned=provisioned)
+    wanted = (MAX_STEP_BACKS, MAX_FLINCHES) if health.judge else (0, 0)
+    for step_backs, flinches, pause_seconds in _concessions(*wanted, max_pause_seconds):
+        course = _Course.of(steps, health, hooks, pause_seconds, step_backs, flinches, provisioned=provisioned)
         if found := course.pace():
             return _with_sooner_looks(course, found, health)
-    plainest = _Course.of(steps, health, hooks, 0, 0, provisioned=provisioned)
+    plainest = _Course.of(steps, health, hooks, 0, 0, 0, provisioned=provisioned)
     if plainest.seconds > MAX_TOTAL_SECONDS:
         raise PlanTooLong(
             f"the plan may take {format_duration(plainest.seconds - MAX_TOTAL_SECONDS)} more than a rollout may, which"
@@ -113,7 +125,7 @@ def pace(
 
 def history_events(steps: tuple[Step, ...], health: HealthPolicy, pace: Pace, hooks: Hooks = NO_HOOKS) -> int:
     """The most history events the plan can use at that pace, retries included."""
-    course = _Course.of(steps, health, hooks, pace.max_pause_seconds, pace.max_step_backs)
+    course = _Course.of(steps, health, hooks, pace.max_pause_seconds, pace.max_step_backs, pace.max_flinches)
     course = replace(course, sooner_looks=pace.sooner_looks)
     return course.events(pace.poll_seconds, pace.extension_poll_seconds, pace.hold_poll_seconds)
 
@@ -149,13 +161,15 @@ def pause_polls(pause_seconds: int, poll_seconds: int) -> int:
     return polls
 
 
-def _concessions(step_backs: int, pause_seconds: int) -> Iterator[tuple[int, int]]:
-    """Steps back and pause, from all that is wanted down to neither."""
-    yield step_backs, pause_seconds
+def _concessions(step_backs: int, flinches: int, pause_seconds: int) -> Iterator[tuple[int, int, int]]:
+    """Steps back, flinches and pause, from all that is wanted down to none."""
+    if flinches:
+        yield step_backs, flinches, pause_seconds
+    yield step_backs, 0, pause_seconds
     if step_backs > 1:
-        yield step_backs - 1, pause_seconds
+        yield step_backs - 1, 0, pause_seconds
     for fewer in range(step_backs, -1, -1):
-        yield fewer, 0
+        yield fewer, 0, 0
 
 
 @frozen
@@ -167,6 +181,7 @@ class _Course:
     approval_seconds: tuple[int, ...]
     pause_seconds: int
     step_backs: int
+    flinches: int
     hooks: int
     promotion_seconds: int
     sooner_looks: int = 0
@@ -179,21 +194,29 @@ class _Course:
         hooks: Hooks,
         pause_seconds: int,
         step_backs: int,
+        flinches: int,
         *,
         provisioned: bool = False,
     ) -> _Course:
         climbs = _climbs(steps, step_backs)
         approvals = approvals_seconds(steps, health, step_backs)
-        shifts = sum(map(len, climbs))
+        shifts = sum(map(len, climbs)) + flinches
         # The last hook is asked again where the look after its yes does not promote: once for each ascent, say.
         asked = (shifts if hooks.each_step else 0) + 2 * (step_backs + 1) * bool(hooks.after_traffic)
         promotion = PROVISIONING_SECONDS if provisioned else 0
-        return cls(climbs, health.max_extension_seconds, approvals, pause_seconds, step_backs, asked, promotion)
+        extension = health.max_extension_seconds
+        return cls(climbs, extension, approvals, pause_seconds, step_backs, flinches, asked, promotion)
 
     @property
     def bakes(self) -> int:
         first_sight = max(0, ARRIVED_SECONDS - self.climbs[0][0]) if len(self.climbs[0]) > 1 else 0
-        return sum(bake for climb in self.climbs for bake in climb) + SETTLE_SECONDS * len(self.climbs) + first_sight
+        again = self.flinches * (FLINCH_SECONDS + COMPARISON.bake_seconds)
+        return (
+            sum(bake for climb in self.climbs for bake in climb)
+            + SETTLE_SECONDS * len(self.climbs)
+            + again
+            + first_sight
+        )
 
     @property
     def seconds(self) -> int:
@@ -204,7 +227,7 @@ class _Course:
     def fixed_events(self) -> int:
         """History events of everything but polls."""
         shifts = EVENTS_PER_STEP * sum(map(len, self.climbs)) + EVENTS_PER_STEP_BACK * self.step_backs
-        return FIXED_EVENTS + shifts + EVENTS_PER_HOOK * self.hooks
+        return FIXED_EVENTS + shifts + EVENTS_PER_FLINCH * self.flinches + EVENTS_PER_HOOK * self.hooks
 
     def events(self, poll_seconds: int, extension_poll_seconds: int, hold_poll_seconds: int) -> int:
         """The most history events at those intervals, retries included."""
@@ -212,6 +235,8 @@ class _Course:
         settling = len(self.climbs) * math.ceil(SETTLE_SECONDS / poll_seconds) + math.ceil(
             ARRIVED_SECONDS / poll_seconds
         )
+        again = [FLINCH_SECONDS, COMPARISON.bake_seconds] * self.flinches
+        bakes += sum(math.ceil(seconds / poll_seconds) + 1 for seconds in again)
         extension = math.ceil(self.extension_seconds / extension_poll_seconds)
         approvals = sum(math.ceil(seconds / hold_poll_seconds) + 1 for seconds in self.approval_seconds)
         # After a step back there are none but those that are left: its steps have been looked at before.
@@ -242,7 +267,16 @@ class _Course:
         else:
             hold = _shortest(lambda seconds: self.fits(poll, seldom, seconds)) or seldom
             extension = _shortest(lambda seconds: self.fits(poll, seconds, hold), least=poll) or seldom
-        return Pace(poll, extension, hold, self.seconds, self.step_backs, self.pause_seconds, self.sooner_looks)
+        return Pace(
+            poll,
+            extension,
+            hold,
+            self.seconds,
+            self.step_backs,
+            self.pause_seconds,
+            self.flinches,
+            self.sooner_looks,
+        )
 
 
 def _with_sooner_looks(course: _Course, bare: Pace, health: HealthPolicy) -> Pace:

@@ -47,6 +47,7 @@ class Plan:
     restore_command: str
     hold_poll_seconds: int = MIN_POLL_SECONDS
     max_pause_seconds: int = 0
+    max_flinches: int = 0
     alarms: tuple[AlarmRule, ...] = ()
     health: HealthPolicy = field(default_factory=HealthPolicy)
     version: str | None = None

@@ -18,6 +18,9 @@ MAX_STEPS = 10_000
 #: After a step back no weight bakes longer than this: it was seen before, and the comparison needs minutes.
 AGAIN_SECONDS = 1800
 
+#: A flinch lowers the weight to this part of it, but to no less than so many percent: below that nothing is learnt.
+FLINCH_PART, FLINCH_LEAST_PERCENT = 0.1, 1.0
+
 _NAME = re.compile(
     r"(?:CodeDeployDefault\.)?(?:Lambda)?"
     r"(?:(?P<canary>Canary)(?P<canary_weight>\d+(?:\.\d+)?)Percent(?P<canary_minutes>\d+)Minutes?"
@@ -65,6 +68,12 @@ class Step:
 COMPARISON = Step(10, 300)
 #: 10, 50 and 100 %, five minutes each.
 DEFAULT_STEPS = (Step(10, 300), Step(50, 300), Step(100, 300))
+
+
+def lowered_percent(weight_percent: float) -> float:
+    """The weight of a flinch from that one, in percent; the same where it is too small for any."""
+    part = round(FLINCH_PART * weight_percent, WEIGHT_DECIMALS)
+    return min(weight_percent, max(FLINCH_LEAST_PERCENT, part))
 
 
 def canary(weight_percent: float, interval_seconds: int) -> tuple[Step, ...]:

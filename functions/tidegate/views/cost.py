@@ -31,7 +31,7 @@ _FIXED_INVOCATIONS: Final = 4
 _TRANSITIONS_PER_LOOK: Final = 3
 _TRANSITIONS_PER_STEP: Final = 2
 #: Where each minute is looked at anyway, so many looks of a step come sooner in the mean: CloudWatch has a minute one
-#: to two minutes after it (docs/decisions/0023-when-to-look.md has the figures).
+#: to two minutes after it (docs/decisions/0025-when-to-look.md has the figures).
 _SOONER_IN_THE_MEAN: Final = 3
 #: Functions of 256 MB that wait for AWS most of the time.
 _GB_SECONDS_PER_INVOCATION: Final = 0.25 * 0.5
@@ -76,7 +76,7 @@ def of_plan(plan: Plan) -> Cost:
 
 def at_most(plan: Plan) -> Cost:
     """Where everything takes as long as it may: steps back, extension, approvals and pauses."""
-    shifts = len(plan.steps) * (plan.max_step_backs + 1)
+    shifts = len(plan.steps) * (plan.max_step_backs + 1) + 2 * plan.max_flinches
     watched = health_checks(plan.watched_seconds, plan.poll_seconds) + plan.sooner_looks * len(plan.steps)
     waiting = math.ceil(plan.approval_seconds / plan.hold_poll_seconds)
     paused = pause_polls(plan.max_pause_seconds, plan.poll_seconds)

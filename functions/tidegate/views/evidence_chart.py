@@ -20,7 +20,7 @@ from tidegate.views.frame import (
 )
 from tidegate.views.rollout_view import EvidenceView, LastStepView, RolloutView, VerdictView
 
-_TURNS_BACK: Final = frozenset({"roll_back", "step_back"})
+_TURNS_BACK: Final = frozenset({"roll_back", "step_back", "flinch"})
 #: Evidence is drawn up to twice what convicts, in every report alike.
 _EVIDENCE_TOP_PERCENT: Final = 200
 
@@ -105,14 +105,15 @@ def _last_step_dot(verdict: VerdictView, last: LastStepView) -> Dot:
 
 
 def _convicting(verdict: VerdictView, metric: str) -> float | None:
-    """How far a metric's own evidence reached at a verdict, in percent; None where it did not convict."""
+    """How far a metric's own evidence reached at a verdict, in percent; None where the verdict was not for it."""
     reached = [min(one.worse_percent, one.intolerable_percent) for one in verdict.evidence if one.metric == metric]
     reached += [last.percent for last in verdict.last_step if last.metric == metric]
-    return next((percent for percent in reached if percent >= 100), None)  # noqa: PLR2004
+    startled = any(one.startles for one in verdict.evidence if one.metric == metric)
+    return next((percent for percent in reached if percent >= 100 or startled), None)  # noqa: PLR2004
 
 
 def _back(verdict: VerdictView, frame: Frame, metric: str) -> str:
-    """A step back or a rollback, from top to bottom, where this metric is why: alarms and limits are not evidence."""
+    """A turn back, from top to bottom, where this metric is why: alarms and limits are not evidence."""
     reached = _convicting(verdict, metric)
     if reached is None:
         return ""

@@ -19,7 +19,7 @@ MAX_POINTS: Final = 240
 ROOMY_POINTS: Final = 100
 _MAX_TICKS: Final = 9
 _TICK_MINUTES: Final = (1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 720, 1440, 2880, 7200, 14400)
-MARKS: Final = {"advance": "▲", "promote": "✓", "roll_back": "✕", "step_back": "▼", "hold": "‖"}
+MARKS: Final = {"advance": "▲", "promote": "✓", "roll_back": "✕", "flinch": "▽", "step_back": "▼", "hold": "‖"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ DECISION_STYLES = {
     "wait": "bright_black",
     "hold": "yellow",
     "advance": "cyan",
+    "flinch": "yellow",
     "step_back": "yellow",
     "promote": "green",
     "roll_back": "bold red",

@@ -281,12 +281,13 @@ h2 { font-size: 16px; font-weight: 620; margin-bottom: 6px; } .chart + h2 { marg
 .line { stroke: var(--line); } .dot { fill: var(--line); } .dot:hover { r: 6px; }
 .line.intolerable { stroke-dasharray: 6 5; }
 .key i.intolerable { background: repeating-linear-gradient(90deg, var(--line) 0 6px, transparent 6px 9px); }
-.band { fill: var(--line); opacity: .16; } .back { stroke: var(--bad); } .back.step_back { stroke: var(--warn); }
+.band { fill: var(--line); opacity: .16; } .back { stroke: var(--bad); }
+.back.step_back, .back.flinch { stroke: var(--warn); }
 .limit { stroke: var(--bad); stroke-dasharray: 5 4; }
 .mark circle { fill: var(--candidate); stroke: var(--card); stroke-width: 2; }
 .mark text { fill: var(--card); font-size: 10px; font-weight: 700; }
 .mark.promote circle { fill: var(--good); } .mark.roll_back circle { fill: var(--bad); }
-.mark.step_back circle, .mark.hold circle { fill: var(--warn); }
+.mark.step_back circle, .mark.flinch circle, .mark.hold circle { fill: var(--warn); }
 table { border-collapse: collapse; width: 100%; font-size: 14px; }
 th { text-align: left; color: var(--soft); font-size: 13px; font-weight: 500; white-space: nowrap; }
 th, td { padding: 7px 14px 7px 0; border-bottom: 1px solid var(--rule); vertical-align: top; }
@@ -295,7 +296,8 @@ tbody tr:last-child td { border-bottom: 0; }
 .over-group { text-align: center; } .decision { white-space: nowrap; font-weight: 600; }
 tr.wait td { color: var(--soft); } tr.wait .decision { font-weight: 400; }
 tr.advance .decision { color: var(--candidate); } tr.promote .decision { color: var(--good); }
-tr.roll_back .decision { color: var(--bad); } tr.step_back .decision, tr.hold .decision { color: var(--warn); }
+tr.roll_back .decision { color: var(--bad); }
+tr.step_back .decision, tr.flinch .decision, tr.hold .decision { color: var(--warn); }
 .verdicts td:nth-child(4) { min-width: 240px; } .verdicts td:nth-child(5) { min-width: 330px; }
 .commands .number { width: 1%; } .commands td:nth-child(4) { width: 60%; }
 .check { padding-left: 1.4em; text-indent: -1.4em; }

@@ -58,10 +58,7 @@ class MinuteView:
 
 @dataclass(frozen=True, slots=True)
 class CheckView:
-    """One gate at one verdict: `unit` "" where value and limit are words, as an alarm's are.
-
-    `state` is what the gate found: ignored, unseen, healthy, unknown, suspect or harmful.
-    """
+    """One gate at one verdict, and its finding, `state`; `unit` is "" where value and limit are words."""
 
     name: str
     value: float | str | None
@@ -97,7 +94,7 @@ class EvidenceView:
 
     Two wealths, natural logarithms, each beside what convicts: `worse` against "no worse than the stable version",
     `intolerable` against "no worse than tolerated". With 95 % confidence, no more than `excess_at_most_percent` of the
-    candidate's requests are bad beyond the tolerated ratio. `state` is as a check's.
+    candidate's requests are bad beyond the tolerated ratio. `state` is as a check's; what `startles` made it flinch.
     """
 
     metric: str
@@ -112,6 +109,7 @@ class EvidenceView:
     p_intolerable: float
     excess_at_most_percent: float
     state: str
+    startles: bool = False
 
     @property
     def worse_percent(self) -> float:
@@ -258,7 +256,7 @@ def verdict_view(record: Mapping[str, Any], started_at: float) -> VerdictView:
         decision=record["action"],
         reason=record["reason"],
         checks=tuple(
-            CheckView(check["name"], check["value"], check["limit"], check["unit"], check["finding"])
+            CheckView(*(check[name] for name in ("name", "value", "limit", "unit", "finding")))
             for check in record["checks"]
         ),
         evidence=tuple(EvidenceView(**_fields(EvidenceView, one)) for one in record.get("evidence", ())),
@@ -268,7 +266,7 @@ def verdict_view(record: Mapping[str, Any], started_at: float) -> VerdictView:
 
 def _fields(shape: type[EvidenceView | LastStepView], record: Mapping[str, Any]) -> dict[str, Any]:
     """What the shape knows of a record, pairs of requests and bad ones as tallies."""
-    known = {name: record[name] for name in shape.__dataclass_fields__}
+    known = {name: record[name] for name in shape.__dataclass_fields__ if name in record}
     return {name: TallyView(*value) if isinstance(value, list) else value for name, value in known.items()}
 
 

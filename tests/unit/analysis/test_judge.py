@@ -23,9 +23,10 @@ from tidegate.analysis.e_process import (
     log_e_value,
     log_wealth,
 )
-from tidegate.analysis.judge import Judge, Row, examine, shared_bursts
+from tidegate.analysis.judge import Judge, examine, shared_bursts
 from tidegate.analysis.last_step import check_last_step
 from tidegate.analysis.rate import Rate
+from tidegate.analysis.row import Row
 
 ERRORS, TOLERATED = "errors", Tolerance(1.2, 0.001)
 

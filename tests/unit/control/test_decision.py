@@ -396,7 +396,7 @@ def test_where_the_judge_proves_no_alarm_is_waited_for_and_the_reason_says_which
 
 
 def test_progress_survives_the_journey_through_json():
-    progress = at_step(1, step_backs=1).seeing({"a": AlarmReading("a", "OK", 5.0)})
+    progress = at_step(1, step_backs=1).seeing({"a": AlarmReading("a", "OK", 5.0)}, now=7.0)
     progress = Progress.after_shift(progress, 2, 100.0, "r3", 60.0)
     assert [shift.weight_percent for shift in progress.shifts] == [10.0, 100.0]
     assert Progress.from_json(progress.to_json()) == progress

@@ -6,6 +6,7 @@ the alias as it is left, and of the ending.
 """
 
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 
 import pytest
@@ -71,6 +72,18 @@ DOINGS = {
     "being restored, promoting": {"promoting": True, "restoring": "alarm", "convicted": True},
     "restored": {"promoting": False, "weights": frozenset({10.0}), "restoring": "alarm", "restored": Restored()},
 }
+SNAPSHOTS = {doing: RolloutSnapshot(PLAN, "2", **known) for doing, known in DOINGS.items()}
+
+
+@cache
+def intent(holder, record, doing):
+    ours = holder is Holder.OURS
+    return RestoreIntent(SNAPSHOTS[doing], holder, in_lock=ours, recorded=None if ours else RECORDS[record])
+
+
+@cache
+def by_its_own_word(doing, end):
+    return ending_of_execution(SNAPSHOTS[doing], ENDS[end])
 
 
 @dataclass(frozen=True)
@@ -86,12 +99,11 @@ class Case:
 
     @property
     def snapshot(self):
-        return RolloutSnapshot(PLAN, "2", **DOINGS[self.doing])
+        return SNAPSHOTS[self.doing]
 
     @property
     def intent(self):
-        ours = self.holder is Holder.OURS
-        return RestoreIntent(self.snapshot, self.holder, in_lock=ours, recorded=None if ours else RECORDS[self.record])
+        return intent(self.holder, self.record, self.doing)
 
 
 @dataclass(frozen=True)
@@ -106,9 +118,8 @@ class Left:
 
 def end_of(case):
     """What is done and concluded in that case."""
-    said, end = ending_of_execution(case.snapshot, ENDS[case.end]), ENDS[case.end]
-    found = ALIASES[case.alias]
-    if said:
+    found, end = ALIASES[case.alias], ENDS[case.end]
+    if by_its_own_word(case.doing, case.end):
         return Left(conclude(Known(case.snapshot, WHY, end)), found, wrote=False)
     if not case.snapshot.traffic_shifted:
         known = Known(case.snapshot, WHY, end, case.intent.recorded, case.holder)
@@ -202,8 +213,7 @@ def test_an_alias_that_another_rollout_has_is_not_written():
 
 def test_what_is_recorded_counts_for_who_has_lost_the_lock():
     for case, left in those(holder={Holder.ANOTHER, Holder.NOBODY}, record={"rolled back", "promoted"}):
-        by_its_own_word = ending_of_execution(case.snapshot, ENDS[case.end])
-        assert left.ending == (by_its_own_word or RECORDS[case.record]), case
+        assert left.ending == (by_its_own_word(case.doing, case.end) or RECORDS[case.record]), case
         assert not left.wrote, case
 
 

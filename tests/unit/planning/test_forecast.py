@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from tidegate.analysis import judge as judging
 from tidegate.analysis.e_process import Tally
-from tidegate.analysis.judge import Judge, Row
+from tidegate.analysis.judge import Judge
 from tidegate.analysis.measurement import MetricBaseline, TrafficBaseline
 from tidegate.analysis.metric import TOLERATED_ERRORS, TOLERATED_SLOW, CustomMetric, Series, foremost
+from tidegate.analysis.row import Row
 from tidegate.planning.forecast import NO_BASELINE, Forecast, bad_of, forecast
 from tidegate.planning.strategy import DEFAULT_STEPS, Step, all_at_once, canary, exponential, linear
 from tidegate.request.rollout_request import RolloutRequest

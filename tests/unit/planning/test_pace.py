@@ -99,8 +99,8 @@ def test_a_plan_that_outlasts_the_execution_is_refused():
         paced((Step(50, 30 * DAY), Step(100, 30 * DAY)), 0)
 
 
-def test_the_longest_time_counts_bakes_extension_steps_back_and_the_last_minutes_delay():
-    assert paced(DEFAULT_STEPS).longest_seconds == 3 * (900 + 120) + 600
+def test_the_longest_time_counts_bakes_extension_steps_back_flinches_and_the_last_minutes_delay():
+    assert paced(DEFAULT_STEPS).longest_seconds == 3 * (900 + 120) + 2 * (180 + 300) + 600
     assert paced(DEFAULT_STEPS, judge=None).longest_seconds == 900 + 600 + 120
 
 
@@ -149,6 +149,12 @@ def test_a_gate_of_thirty_days_and_fourteen_daily_steps_fit_with_a_day_of_pause(
 def test_a_pause_that_does_not_fit_is_left_out():
     longest = (Step(10, 30 * DAY), Step(100, 9 * DAY))
     assert pace(longest, HealthPolicy(), max_pause_seconds=30 * DAY).max_pause_seconds == 0
+
+
+def test_flinches_are_what_is_left_out_first():
+    assert paced(DEFAULT_STEPS).max_flinches == 2
+    longest = (Step(10, 20 * DAY), Step(100, 20 * DAY - 8200))
+    assert (paced(longest, 0).max_flinches, paced(longest, 0).max_step_backs) == (0, 2)
 
 
 def test_the_longer_a_pause_the_more_seldom_it_is_looked_at():

@@ -12,6 +12,7 @@ from bench.coldstart.emulator import NoColdStart, binary
 from bench.coldstart.measure import LIMITS, ROLLBACK_PATH, ColdStart
 from bench.judge import cases, record
 from bench.row import Row
+from bench.scale import figures as scale
 from tidegate.planning.pace import HISTORY_BUDGET
 from tidegate.views import cost
 
@@ -38,6 +39,8 @@ LIMITED = {
     **{f"history events, {name}": f"{HISTORY_BUDGET:,}" for name in rollouts.REQUESTS},
     "the zip": "5 MB",
     "API calls per poll": "4",
+    **{f"{number} starts at once": f"{number} promoted" for number in scale.ROLLOUTS},
+    **{f"from alarm to all restored, {number} started at once": "60 s" for number in scale.ROLLOUTS},
 }
 
 
@@ -140,7 +143,7 @@ def test_a_new_table_leaves_the_words_around_it():
     assert new.startswith("words before\n")
     assert new.endswith("\nwords after\n")
     assert "stale words" not in new
-    assert "* a figure: 2, at most 1: because | of that" in new
+    assert "* a figure: 2, where the limit is 1: because | of that" in new
     assert "| a figure | 2 | 1 | MISSED | because \\| of that |" in new
     assert page.renewed(new, [first], page.machine(date(2026, 1, 2), 3)) == new
 

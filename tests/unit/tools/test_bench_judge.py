@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bench.judge import cases, rules, score
 from bench.judge.cases import CasesUnusable
 from bench.judge.rules import Table
+from bench.judge.score import Outcome
 
 QUIET = {"n": 90, "errors": 0, "slow": 0}
 SILENT = {"n": None, "errors": None, "slow": None}
@@ -43,7 +44,8 @@ def case(*args, **kwargs):
 
 
 def rollback(rule, *args, view=cases.settled, **kwargs):
-    return rules.replay(rules.RULES[rule], case(*args, **kwargs), view)
+    found = rules.replay(rules.RULES[rule], case(*args, **kwargs), view)
+    return found.verdict, found.minute
 
 
 # --- Alarms and thresholds --------------------------------------------------------------------------------------------
@@ -240,7 +242,7 @@ def test_every_rule_says_something_whatever_is_missing(minutes):
     odd = case(candidates, stables, weights=weights)
     for view in (cases.settled, cases.visible):
         for by_case in rules.replay_all([odd], view).values():
-            verdict, minute = by_case["a"]
+            verdict, minute = by_case["a"].verdict, by_case["a"].minute
             assert (verdict == "fail") == (minute is not None)
 
 
@@ -284,7 +286,7 @@ def test_regimes_are_scored_beside_the_oracle():
         case["truth"] = {**case["truth"], "expected_excess": [10.0] * 4, "oracle2_hurt": 20.0}
         document["cases"].append(case)
     found = cases.from_json(document)
-    scored = score.regimes(found, {"c0": ("fail", 2), "c1": ("fail", 4), "c2": ("pass", None)})
+    scored = score.regimes(found, {"c0": Outcome("fail", 2), "c1": Outcome("fail", 4), "c2": Outcome("pass")})
     assert {name: (one.requests_hurt, one.oracle2_hurt, one.ratio) for name, one in scored.items()} == {
         "outage": (60, 40.0, 1.5),
         "leak": (40, 20.0, 2.0),
@@ -293,7 +295,7 @@ def test_regimes_are_scored_beside_the_oracle():
 
 
 def test_a_score_counts_false_rollbacks_misses_minutes_and_harm():
-    outcomes = {"g": ("inconclusive", None), "b1": ("fail", 7), "b2": ("pass", None)}
+    outcomes = {"g": Outcome("inconclusive"), "b1": Outcome("fail", 7), "b2": Outcome("pass")}
     assert score.score(three_cases(), outcomes).to_json() == {
         "good": 1,
         "false_rollbacks": 0,
@@ -308,13 +310,13 @@ def test_a_score_counts_false_rollbacks_misses_minutes_and_harm():
 
 
 def test_a_rule_that_catches_nothing_has_no_median():
-    outcomes = {"g": ("fail", 1), "b1": ("pass", None), "b2": ("inconclusive", None)}
+    outcomes = {"g": Outcome("fail", 1), "b1": Outcome("pass"), "b2": Outcome("inconclusive")}
     found = score.score(three_cases(), outcomes)
     assert (found.false_rollbacks, found.misses, found.median_minutes, found.requests_hurt) == (1, 2, None, 160)
 
 
 def test_harm_that_only_the_end_sees_is_caught_and_all_done():
-    outcomes = {"g": ("pass", None), "b1": ("fail", None), "b2": ("fail", 3)}
+    outcomes = {"g": Outcome("pass"), "b1": Outcome("fail"), "b2": Outcome("fail", 3)}
     found = score.score(three_cases(), outcomes)
     assert (found.misses, found.median_minutes, found.requests_hurt) == (0, 3.0, 110)
 
@@ -326,8 +328,8 @@ def test_no_cases_are_scored_as_nothing():
 
 def test_the_table_is_aligned_text():
     outcomes = {
-        "rule": {"g": ("pass", None), "b1": ("fail", 7), "b2": ("fail", 4)},
-        "never": dict.fromkeys(("g", "b1", "b2"), ("pass", None)),
+        "rule": {"g": Outcome("pass"), "b1": Outcome("fail", 7), "b2": Outcome("fail", 4)},
+        "never": dict.fromkeys(("g", "b1", "b2"), Outcome("pass")),
     }
     assert score.table(score.scores(three_cases(), outcomes)).splitlines() == [
         "rule   false rollbacks  misses  median minutes  requests hurt",

@@ -76,7 +76,7 @@ def test_sentences_are_left_alone_and_every_mutant_is_another_program():
 
 
 def test_every_beginning_of_a_draw_has_its_share_of_every_function_and_a_seed_repeats_it():
-    every = [one for name in targets.files(ROOT)[:6] for one in mutants(name, (ROOT / name).read_text())]
+    every = [one for name in targets.files(ROOT)[:3] for one in mutants(name, (ROOT / name).read_text())]
     order = drawn(every, seed=3)
     assert order == drawn(every, seed=3) != drawn(every, seed=4)
     assert Counter(order) == Counter(every)

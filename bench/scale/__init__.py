@@ -1,0 +1,1 @@
+"""Many rollouts at once in one account, under AWS's own quotas."""

@@ -13,7 +13,7 @@ from tidegate.aws import verdicts
 from tidegate.aws.patience import BRIEF, throttled
 from tidegate.control.decision import decide
 from tidegate.control.pressure import strained, stretched
-from tidegate.control.progress import Standing
+from tidegate.control.progress import Progress, Standing
 from tidegate.errors import AwsThrottled, AwsUnavailable, LockLost, RolloutError
 from tidegate.planning.plan import Plan
 
@@ -28,9 +28,8 @@ def handler(event: Document) -> Document:
     """Event: `plan`, `stable`, `candidate`, `progress` and `decision`. Result: the last two anew."""
     plan, candidate, came = Plan.from_json(event["plan"]), str(event["candidate"]), Standing.from_json(event)
     if came.decision.action == "late":
-        came = replace(came, progress=replace(came.progress, late=came.progress.late + 1))
+        came = replace(came, progress=replace(came.progress, late=came.progress.late + 1, unanswered=True))
     look = Look(plan, candidate, came)
-    look.progress = strained(look.progress, throttled=throttled())
     standing = _decide(look)
     decision = standing.decision
     if standing.progress.approval_step not in {None, came.progress.approval_step}:
@@ -39,7 +38,8 @@ def handler(event: Document) -> Document:
     if decision.action != "promote":
         # The last hook's yes is for the look that follows it: what is held or looked at longer is asked about anew.
         standing = replace(standing, progress=replace(standing.progress, final_hook_passed=False))
-    return standing.to_json()
+    # What was throttled last, such as the verdict's own record, stretches the next look.
+    return replace(standing, progress=_strained(look, standing.progress)).to_json()
 
 
 def _decide(look: Look) -> Standing:
@@ -64,13 +64,22 @@ def _decide(look: Look) -> Standing:
 
 def _decided(look: Look) -> Standing:
     """The decision at the pace that AWS has room for. For any but to wait the alarms are asked, unless harm is seen."""
-    paced = stretched(look.plan, look.progress.strain, random.random())  # noqa: S311 - no secret
-    standing = decide(paced, look.progress, look.observed)
+    standing = decide(_paced(look), look.progress, look.observed)
     waits = standing.decision.action in {"wait", "hold"}
     if not (waits or look.alarms_asked or look.observed.found(Finding.HARMFUL)):
         look.ask_alarms()
-        standing = decide(paced, look.progress, look.observed)
+        standing = decide(_paced(look), look.progress, look.observed)
     return standing
+
+
+def _paced(look: Look) -> Plan:
+    """The plan at the pace that every call of this look so far leaves room for."""
+    look.progress = _strained(look, look.progress)
+    return stretched(look.plan, look.progress.strain, random.random())  # noqa: S311 - no secret
+
+
+def _strained(look: Look, progress: Progress) -> Progress:
+    return strained(progress, look.strain_before, throttled=throttled())
 
 
 def _unrecorded(look: Look, standing: Standing, error: RolloutError) -> Standing:

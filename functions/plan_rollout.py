@@ -68,7 +68,7 @@ def _take_lock(target: str, execution: Execution, started_at: float) -> None:
     if ledger.take_lock(target, execution.arn, now, started_at=started_at):
         return
     held = locks.read(target)
-    end = executions.end_of(held.execution_arn, now - held.taken_at) if held is not None else None
+    end = executions.end_of(held.execution_arn, now - held.heard_at) if held is not None else None
     if held is not None and end is not None:
         reconcile_lock(held, end)
         if ledger.take_lock(target, execution.arn, now, ended_holder=held.execution_arn, started_at=started_at):

@@ -47,9 +47,9 @@ def _shift(plan: Plan, candidate: str, standing: Standing | None) -> Document:
         return _held(plan, before, reason, approval_step=0)
     number = standing.next_step(plan) if standing else 0
     weight_percent = standing.next_weight_percent(plan) if standing else plan.steps[0].weight_percent
-    lowers = standing is not None and standing.decision.action in {"flinch", "step_back"}
     record = partial(ledger.record_shift, plan, number, weight_percent, at=time.time())
-    if not record(unless_paused=not lowers):
+    # Who said to go on before had not seen what lowers it.
+    if not record(unless_paused=not _lowers(standing), forgets=("pending",) if _lowers(standing) else ()):
         return _held(plan, before, "the rollout is paused")
     alias = move(
         plan,
@@ -71,15 +71,22 @@ def _shift(plan: Plan, candidate: str, standing: Standing | None) -> Document:
 def _late(plan: Plan, standing: Standing | None, error: AwsThrottled) -> Document:
     """Traffic does not stay split unwatched: the next look asks for the move once more."""
     progress = standing.progress if standing else Progress.before_traffic(plan.revision_id, time.time())
-    if progress.late >= MAX_LATE_MOVES:
+    action, too_often = standing.decision.action if standing else "", progress.late >= MAX_LATE_MOVES
+    if too_often and action != "flinch":
         raise AwsUnavailable(str(error)) from error
-    # The look that asks for it once more counts it once more.
-    if standing and standing.decision.action == "step_back":
+    # The look that asks for it once more counts it once more; a flinch that never comes ends no rollout.
+    if action == "step_back":
         progress = replace(progress, step_backs=progress.step_backs - 1)
-    if standing and standing.decision.action == "flinch":
-        progress = replace(progress, flinches=progress.flinches - 1, flinched=False)
+    if action == "flinch":
+        flinches = plan.max_flinches if too_often else progress.flinches - 1
+        progress = replace(progress, flinches=flinches, flinched=False)
     logger.warning("late", reason=str(error))
-    return late(plan, progress, str(error), random.random()).to_json()  # noqa: S311 - no secret
+    chance = random.random()  # noqa: S311 - no secret
+    return late(plan, progress, str(error), chance, lowers=_lowers(standing)).to_json()
+
+
+def _lowers(standing: Standing | None) -> bool:
+    return standing is not None and standing.decision.action in {"flinch", "step_back"}
 
 
 def _held(plan: Plan, before: Progress | None, reason: str, approval_step: int | None = None) -> Document:

@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Self, TypeVar
 
-from tidegate.application.telemetry import Document, gauge, identify, logger, task
+from tidegate.application.telemetry import (
+    Document,
+    best_effort,
+    gauge,
+    identify_in_thread,
+    logger,
+    seconds_left,
+    task,
+)
 from tidegate.alias import Alias
 from tidegate.application.announcement import announce
 from tidegate.application.counting import keep_counting
 from tidegate.application.finalize import OPEN_ROLLBACKS
+from tidegate.application.many import each, share, shuffled
 from tidegate.application.reconciliation import reconcile_lock
-from tidegate.aws import aliases, executions, history, locks
+from tidegate.aws import aliases, executions, history, locks, watches
 from tidegate.ending.execution_end import ExecutionEnd
 from tidegate.ending.lock import Lock
 from tidegate.ending.outcome import Outcome
@@ -18,6 +30,7 @@ from tidegate.ending.record import RecordSummary
 from tidegate.ending.restore_intent import cleared
 from tidegate.ending.snapshot import RolloutSnapshot
 from tidegate.errors import AliasNotFound, RestoreFailed, RolloutError
+from tidegate.frozen import frozen
 from tidegate.planning.strategy import COMPARISON
 from tidegate.routing import ALL_PERCENT, Routing
 
@@ -27,50 +40,113 @@ _IN_FLIGHT_SECONDS = 16 * 60
 _UNREADABLE_SECONDS = 3600
 #: A younger end is its guard's, or waits for a handler in flight: that a sweep cannot reconcile it proves nothing.
 _RECONCILED_AFTER_SECONDS = 300
+#: A rollout looks every minute or more seldom, and each look writes to its lock: who was heard of since runs.
+_SILENT_SECONDS = 90
+#: So many locks, and so many that have ended, are looked after in one sweep, and so many seconds long each, so that it
+#: is over before the next one. DescribeExecution answers 15 a second (Step Functions Developer Guide, "Quotas"), and so
+#: does Lambda's control plane of a region (Lambda Developer Guide, "Quotas"): a sweep leaves a third to others.
+_MOST, _PER_SECOND, _SECONDS = 250, 10, 28
+#: Nothing is begun later: the longest that one may take, where AWS is slow.
+_LAST_SECONDS = 60
+
+_T = TypeVar("_T", bound=Lock | RecordSummary)
 
 
 @task("sweep")
 def handler(_event: Document) -> Document:
     """Event: EventBridge Scheduler's. Result: how many rollouts were reconciled, and how many aliases restored again.
 
-    Only a sweep that saw everything whole says that no rollback is open; one that could not find out says nothing.
+    Of more than a minute has room for, each sweep looks after a part, and after all that are known to be open. Only one
+    that saw all of those whole says that no rollback is open; one that could not find out says nothing.
 
     Raises:
         RolloutError: something is still open; the next sweep tries again.
     """
     now = time.time()
-    reconciled = restored = 0
-    failed: RolloutError | None
-    running, failed = locks.running()
+    running, unread = locks.running()
     keep_counting(running)
-    left_open = int(failed is not None)
-    for lock in running:
-        overdue = False
-        try:
-            end = executions.end_of(lock.execution_arn, now - lock.taken_at)
-            overdue = end is not None and now - end.ended_at > _RECONCILED_AFTER_SECONDS
-            reconciled += end is not None and _reconcile(lock, end)
-        except RolloutError as error:
-            failed = _note(lock.target, error)
-            left_open += overdue
+    _adopt(running)
+    reconciled = _Sum.of(_part_of(running, now), partial(_reconcile_if_ended, now=now))
     over, unreadable = history.ended()
-    failed = unreadable or failed
-    for rollout in over:
-        try:
-            restored += _look_again(rollout, now)
-        except RolloutError as error:
-            failed = _note(rollout.target, error)
-            left_open += isinstance(error, RestoreFailed)
+    restored = _Sum.of(_part_of_ended(over), partial(_look_again, now=now))
+    failed = restored.failed or unreadable or reconciled.failed or unread
+    left_open = int(unread is not None) + reconciled.left_open + restored.left_open
     if left_open or not failed:
         gauge(OPEN_ROLLBACKS, left_open)
     if failed:
         raise failed
-    return {"reconciled": reconciled, "restored": restored}
+    return {"reconciled": reconciled.done, "restored": restored.done}
 
 
-def _note(target: str, error: RolloutError) -> RolloutError:
-    logger.warning("still open", target=target, reason=str(error))
-    return error
+@frozen
+class _Sum:
+    """What came of a sweep: how many were put right, how many are open for certain, and the last failure."""
+
+    done: int
+    left_open: int
+    failed: RolloutError | None
+
+    @classmethod
+    def of(cls, items: Sequence[_T], act: Callable[[_T], bool]) -> Self:
+        """Of doing that with each of them."""
+        done = left_open = left = 0
+        failed: RolloutError | None = None
+        until = max(_LAST_SECONDS, seconds_left() - _SECONDS)
+        for tried in each(items, act, per_second=_PER_SECOND, until_seconds_left=until):
+            done += bool(tried.result)
+            left += not tried.begun
+            if tried.error:
+                failed = tried.error
+                left_open += isinstance(failed, RestoreFailed)
+                logger.warning("still open", target=tried.item.target, reason=str(failed))
+        if left:
+            logger.info("left to a later sweep", rollouts=left)
+        return cls(done, left_open, failed)
+
+
+def _part_of(running: list[Lock], now: float) -> list[Lock]:
+    """Locks whose holder has not been heard of for a while, and first of all those that somebody restores."""
+    late = [lock for lock in running if now - lock.heard_at > _SILENT_SECONDS]
+    return _part(late, lambda lock: lock.restoring is not None)
+
+
+def _part_of_ended(over: list[RecordSummary]) -> list[RecordSummary]:
+    return _part(over, lambda rollout: rollout.is_open)
+
+
+def _part(items: list[_T], is_open: Callable[[_T], bool]) -> list[_T]:
+    others = share((item for item in items if not is_open(item)), _target, _MOST)
+    return [*shuffled(filter(is_open, items), _target), *shuffled(others, _target)]
+
+
+def _target(item: Lock | RecordSummary) -> str:
+    return item.target
+
+
+def _adopt(running: list[Lock]) -> None:
+    """Write down which alarms a rollout watches that an earlier Tidegate has planned."""
+    with best_effort("write down which alarms are watched"):
+        for lock in running:
+            if lock.lists_alarms:
+                watches.adopt(lock)
+
+
+def _reconcile_if_ended(seen: Lock, now: float) -> bool:
+    """Whether it has ended, and was reconciled.
+
+    Raises:
+        RestoreFailed: it ended so long ago that it is open for certain.
+        RolloutError: it could not be reconciled.
+    """
+    end = executions.end_of(seen.execution_arn, now - seen.heard_at)
+    if end is None:
+        return False
+    try:
+        return _reconcile(seen, end)
+    except RolloutError as error:
+        if now - end.ended_at > _RECONCILED_AFTER_SECONDS:
+            raise RestoreFailed(str(error)) from error
+        raise
 
 
 def _reconcile(seen: Lock, end: ExecutionEnd) -> bool:
@@ -78,7 +154,7 @@ def _reconcile(seen: Lock, end: ExecutionEnd) -> bool:
     lock = locks.read(seen.target)
     if lock is None or lock.execution_arn != seen.execution_arn:
         return False
-    identify({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
+    identify_in_thread({"plan": lock.plan.to_json() if lock.plan else {}, "candidate": lock.candidate})
     reconcile_lock(lock, end)
     return True
 
@@ -96,17 +172,20 @@ def _look_again(rollout: RecordSummary, now: float) -> bool:
     is_over = age_seconds > _IN_FLIGHT_SECONDS
     try:
         watched = not rollout.outcome.is_success and rollout.outcome is not Outcome.ROLLBACK_FAILED
-        if watched and _take_back(rollout, is_over=is_over):
-            return True
-    except RestoreFailed:
+        taken_back = watched and _take_back(rollout, is_over=is_over)
+    except RestoreFailed as error:
+        with best_effort("keep that it is open"):
+            history.note_open(rollout, str(error))
         raise
     except RolloutError:
         if age_seconds > _UNREADABLE_SECONDS:
             history.let_go(rollout)
         raise
-    if is_over:
+    if is_over and not taken_back:
         history.let_go(rollout)
-    return False
+    elif rollout.is_open:
+        history.note_whole(rollout)
+    return taken_back
 
 
 def _take_back(rollout: RecordSummary, *, is_over: bool) -> bool:

@@ -24,7 +24,8 @@ _Z99: Final = _NORMAL.inv_cdf(0.99)
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a version serves in one minute: the shares of its requests that fail, that are answered with an error which
-    is none of Lambda's, and that hang; and how long all others take: log-normal, times `slowness`.
+    is none of Lambda's, and that hang; and how long all others take: log-normal, times `slowness`. What fails takes
+    `fails_in_ms`; None: as long as others.
     """
 
     error_rate: float
@@ -33,6 +34,7 @@ class Manner:
     median_ms: float
     spread: float
     slowness: float
+    fails_in_ms: float | None = None
 
     def serves(self, failing: float, hanging: float, answering: float) -> bool:
         """Whether a request for which this was drawn, each 0 to 1, is served."""
@@ -47,7 +49,8 @@ class Manner:
 class Behaviour:
     """How a version serves: which share of requests fails, and how many times as long they take (both by minute of the
     rollout where given, the last value holding on), log-normal durations, how much longer its first requests take,
-    which share is answered with an error, and which hangs for how many seconds until Lambda ends it.
+    which share is answered with an error, and which hangs for how many seconds until Lambda ends it; how long what
+    fails takes, if not as long as others.
     """
 
     error_rate: float = 0.001
@@ -60,6 +63,7 @@ class Behaviour:
     slow_by_minute: tuple[float, ...] = ()
     hang_share: float = 0.0
     hang_seconds: float = 0.0
+    fails_in_ms: float | None = None
 
     @classmethod
     def of(cls, version: Version) -> Self:
@@ -75,6 +79,7 @@ class Behaviour:
             "slow_by_minute": version.slow_by_minute,
             "hang_share": version.hang and version.hang.share,
             "hang_seconds": version.hang and version.hang.seconds,
+            "fails_in_ms": version.fails_in_ms,
         }
         return cls(**{key: value for key, value in given.items() if value is not None})  # type: ignore[arg-type]
 
@@ -87,6 +92,7 @@ class Behaviour:
             self.median_ms,
             spread_of(self.median_ms, self.p99_ms),
             _by_minute(self.slow_by_minute, minute, 1.0),
+            self.fails_in_ms,
         )
 
     def rate_at(self, minute: int) -> float:

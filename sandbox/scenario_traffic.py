@@ -48,6 +48,7 @@ class Version:
     answered_error_rate: Rate | None = None
     duration_ms: Duration | None = None
     slow_by_minute: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] | None = None
+    fails_in_ms: Annotated[float, Field(gt=0)] | None = None
     hang: Hang | None = None
     cold_start_ms: Second | None = None
     cold_starts: Count | None = None
@@ -77,10 +78,14 @@ SERVED = Version(error_rate=0.001, duration_ms=Duration(median=80, p99=400), col
 
 @shape
 class DayBefore:
-    """What the function's traffic was before the rollout. None: as in the rollout; 0 requests a minute: none at all."""
+    """What the function's traffic was before the rollout. None: as in the rollout; 0 requests a minute: none at all.
+
+    `last_hour_error_rate`: how often the stable version has failed in the last hour of it. None: as before that.
+    """
 
     requests_per_minute: RequestsPerMinute | None = None
     error_rate: Rate | None = None
+    last_hour_error_rate: Rate | None = None
 
 
 @shape

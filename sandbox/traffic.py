@@ -30,6 +30,7 @@ from sandbox.scenario_traffic import Bursts, Counts, DayBefore, Outage, ReplayMi
 
 HISTORY_SECONDS: Final = 24 * 3600
 _DAY: Final = range(-HISTORY_SECONDS // MINUTE_SECONDS, 0)
+_LAST_HOUR_MINUTES: Final = 60
 FAILS_SMOKE_TESTS_FROM: Final = 0.5
 """A direct invocation fails where the version fails at least this share of its requests: no smoke test is left to
 luck."""
@@ -248,7 +249,8 @@ class Traffic:
         answered = not failed and answering < manner.answered_error_rate
         if (failed or answered) and not down and version != self._stable:
             served.blamed += usual.serves(failing, hanging, answering)
-        duration_ms = manner.duration_ms(pace) + self._cold_start_ms(version)
+        quick = manner.fails_in_ms if failing < manner.error_rate else None
+        duration_ms = quick or manner.duration_ms(pace) + self._cold_start_ms(version)
         served.requests += 1
         served.errors += failed
         served.hung += hung
@@ -336,11 +338,12 @@ class Traffic:
         per_minute = usual.per_minute if day.requests_per_minute is None else day.requests_per_minute
         arrivals = Arrivals(per_minute, None if day.requests_per_minute == 0 else usual.bursts)
         error_rate = self._stable_behaviour.error_rate if day.error_rate is None else day.error_rate
-        error_rate = 0.0 if self._durable else error_rate
-        past = _past(self._seed, arrivals, replace(self._stable_behaviour, error_rate=error_rate), self._started_at)
+        last_hour = error_rate if day.last_hour_error_rate is None else day.last_hour_error_rate
+        rates = (0.0, 0.0) if self._durable else (error_rate, last_hour)
+        past = _past(self._seed, arrivals, self._stable_behaviour, rates, self._started_at)
         for dimensions in ({**self._at_alias, "ExecutedVersion": self._stable}, *self._everywhere):
             self._cloudwatch.record_all(dimensions, past)
-        answered = self._stable_behaviour.answered_error_rate * (1 - error_rate)
+        answered = self._stable_behaviour.answered_error_rate * (1 - rates[0])
         self._metrics.record_day_before(arrivals, self._stable, self._started_at, _DAY, answered)
 
     # What others ask.
@@ -440,13 +443,23 @@ def _error(version: str, hung_seconds: float | None) -> dict[str, object]:
 
 
 @lru_cache(maxsize=64)
-def _past(seed: int, arrivals: Arrivals, stable: Behaviour, started_at: float) -> Minutes:
-    """What the day before left of each metric, by the minute: the same in every story of a seed, and never changed."""
+def _past(
+    seed: int, arrivals: Arrivals, stable: Behaviour, error_rates: tuple[float, float], started_at: float
+) -> Minutes:
+    """What the day before left of each metric, by the minute: the same in every story of a seed, and never changed.
+
+    `error_rates` are those of the day and of its last hour.
+    """
     minutes: dict[int, tuple[int, Samples]] = {}
     for minute in _DAY:
         requests = arrivals.in_minute(minute)
         if requests:
-            errors = successes(Random(f"{seed} minute {minute}"), requests, stable.error_rate)
-            durations_ms = usual_ms(stable, requests, turn_of(arrivals.before(minute), requests))
+            rate = error_rates[minute >= -_LAST_HOUR_MINUTES]
+            errors = successes(Random(f"{seed} minute {minute}"), requests, rate)
+            quick = errors if stable.fails_in_ms else 0
+            turn = turn_of(arrivals.before(minute), requests)
+            durations_ms = Counter(usual_ms(stable, requests - quick, turn)) if requests > quick else Counter()
+            if stable.fails_in_ms:
+                durations_ms += Counter({whole_ms(stable.fails_in_ms): quick})
             minutes[int(started_at) + minute * MINUTE_SECONDS] = errors, durations_ms
     return lambda_minutes(minutes)

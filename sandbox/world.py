@@ -20,7 +20,7 @@ from moto import mock_aws
 
 from sandbox import scenario as scenarios
 from sandbox import timeline
-from sandbox.aws import faults, shortcuts
+from sandbox.aws import faults, shortcuts, threads
 from sandbox.aws.alarm_rule import ALARM_ARN
 from sandbox.aws.boundary import Boundary
 from sandbox.aws.callers import Callers
@@ -169,6 +169,7 @@ class World:
             installing.enter_context(mock_aws(config=config))
             installing.enter_context(_seeded(f"world {self.seed}"))
             installing.enter_context(self.clock)
+            installing.enter_context(threads.installed(self.clock))
             installing.enter_context(self.boundary.installed())
             installing.enter_context(self.interpreter.installed())
             installing.enter_context(self._dynamodb_rules.installed())

@@ -24,9 +24,10 @@ from bench.judge.scenarios import Scenario
 from tidegate.analysis.measurement import Minute, Shift, TrafficBaseline
 from tidegate.analysis.rows import ROW_REQUESTS
 from tidegate.control.decision import bake_seconds, decide
+from tidegate.control.looks import first_look
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Decision, Progress, Standing
-from tidegate.planning.pace import FLINCH_SECONDS, pace
+from tidegate.planning.pace import pace
 from tidegate.planning.plan import Plan
 from tidegate.planning.strategy import Step
 from tidegate.request.health import HealthRequest
@@ -145,10 +146,9 @@ class _Loop:
         plan, before = self.plan, standing.progress if standing else None
         number = standing.next_step(plan) if standing else 0
         weight_percent = standing.next_weight_percent(plan) if standing else plan.steps[0].weight_percent
-        progress = Progress.after_shift(before, number, weight_percent, "", now)
         self.drawing.forget(now)
-        stays = FLINCH_SECONDS if progress.flinched else plan.step_at(number).bake_seconds
-        return Standing(progress, Decision("bake", "", max(1, min(plan.poll_seconds, stays))))
+        progress, wait_seconds = first_look(plan, Progress.after_shift(before, number, weight_percent, "", now))
+        return Standing(progress, Decision("bake", "", wait_seconds))
 
     def _next(self, now: float, standing: Standing) -> tuple[float, Standing]:
         """The next look that does more than wait, or the next one of all, and what it decides."""

@@ -11,6 +11,7 @@ import os
 import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Final, Literal, TypeVar
@@ -184,8 +185,8 @@ def in_processes(
     if processes == 1:
         return [does(one) for one in todo]
     tenth, found = max(1, len(todo) // 10), list[Found]()
-    with multiprocessing.get_context("spawn").Pool(processes or os.cpu_count()) as pool:
-        for one in pool.imap(does, todo, chunksize=1):
+    with ProcessPoolExecutor(processes or os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        for one in pool.map(does, todo):
             found.append(one)
             if len(found) % tenth == 0:
                 say(f"{len(found)} of {len(todo)} cells")

@@ -96,14 +96,22 @@ class Actor:
     """One thread of the story; made by `Clock.spawn`. `finished` is set when it has ended, in whatever way."""
 
     def __init__(
-        self, clock: Clock, action: Callable[[], None], name: str, background: bool, process: Process | None
+        self,
+        clock: Clock,
+        action: Callable[[], None],
+        name: str,
+        background: bool,
+        process: Process | None,
+        thread_of: Actor | None,
     ) -> None:
         self.name = name
         self.background = background
         self.killed = False
+        self._together: list[Actor] = [] if thread_of is None else thread_of._together
+        self._together.append(self)
         self.finished = Signal(clock)
         self._clock = clock
-        self._process = process
+        self._process: Process | None = process if thread_of is None else thread_of._process
         self._action = action
         self._ended = False
         self._error: BaseException | None = None
@@ -112,11 +120,14 @@ class Actor:
         self._thread = threading.Thread(target=copy_context().run, args=(self._live,), name=name, daemon=True)
 
     def kill(self) -> None:
-        """End it: the clock call it waits in, or else its next one, raises Killed, and so does every later one."""
-        if not (self.killed or self._ended):
-            self.killed = True
-            if self._clock.current() is not self:
-                self._clock._wake(self)
+        """End it, and with it the threads of the same process: the clock call it waits in, or else its next one, raises
+        Killed, and so does every later one.
+        """
+        for each in self._together:
+            if not (each.killed or each._ended):
+                each.killed = True
+                if self._clock.current() is not each:
+                    self._clock._wake(each)
 
     def _live(self) -> None:
         self._baton.acquire()
@@ -224,15 +235,16 @@ class Clock:
         *,
         background: bool = False,
         process: Process | None = None,
+        thread_of: Actor | None = None,
     ) -> Actor:
         """A new actor, which begins after `delay` seconds, with the context variables of whoever spawned it.
 
         What it raises comes out of `run`. `background` is as in `at`, and holds for all that the actor waits for
-        and for every actor that it spawns.
+        and for every actor that it spawns. `thread_of` is an actor whose process it shares: both are killed together.
         """
         spawning = self.current()
         behind = background or (spawning is not None and spawning.background)
-        actor = Actor(self, action, name, behind, process)
+        actor = Actor(self, action, name, behind, process, thread_of)
         self._actors.append(actor)
         self._wake(actor, delay)
         return actor

@@ -146,7 +146,7 @@ class Interpreter:
         yield EventManager, "add_event", evaluation.add_event_once(EventManager.add_event)
         told = evaluation.execution_failed(FailureEventException.get_execution_failed_event_details)
         yield FailureEventException, "get_execution_failed_event_details", told
-        yield lambda_eval_utils, "boto_client_for", shortcuts.boto_client_for()
+        yield lambda_eval_utils, "boto_client_for", shortcuts.boto_client_for
         # Both describe whole components for a log that nobody reads here.
         yield EvalComponent, "_log_failure_event_exception", lambda _, failure_event_exception: None  # noqa: ARG005
         yield EvalComponent, "_log_exception", lambda _, exception: None  # noqa: ARG005

@@ -34,7 +34,7 @@ from sandbox.aws.code_root import Code, KeepsNothing
 from sandbox.aws.faults import Faults
 from sandbox.aws.iam import session_arn
 from sandbox.aws.powertools_metrics import FRESH, Kept, exchange
-from sandbox.aws.surroundings import Lines, wear
+from sandbox.aws.surroundings import Lines, Variables, variables_of, wear
 
 ACCOUNT_ID = "123456789012"
 REGION = "us-east-1"
@@ -378,12 +378,12 @@ class _Process:
         self._function = function
         self._code = code
         self._output = Lines([])
-        self._variables = function.variables(version)
+        self._variables = variables_of(function.variables(version))
         self._metrics = FRESH
         self._modules: dict[str, ModuleType] = {}
         self._expected = -1
         self._loggers: dict[str, Any] = {}
-        self._outside: tuple[dict[str, str], dict[str, ModuleType], dict[str, Any], Any, Kept] | None = None
+        self._outside: tuple[Variables, dict[str, ModuleType], dict[str, Any], Any, Kept] | None = None
 
     def log_to(self, lines: list[str]) -> None:
         """Put what is written from now on there."""

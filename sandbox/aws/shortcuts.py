@@ -33,6 +33,8 @@ from moto.dynamodb.models.dynamo_type import Item
 from moto.dynamodb.parsing import validators
 from moto.dynamodb.parsing.ast_nodes import DepthFirstTraverser, Node  # type: ignore[attr-defined] # as below
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser  # type: ignore[attr-defined] # moto hides it from mypy
+from moto.stepfunctions.parser.asl.component.common.path import result_path
+from moto.stepfunctions.parser.asl.component.state.exec.state_task.service import state_task_service
 from moto.stepfunctions.parser.asl.eval import states
 from moto.stepfunctions.parser.asl.utils import boto_client
 from werkzeug.exceptions import HTTPException
@@ -179,6 +181,9 @@ _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
     (validators, "deepcopy", _expression_copied),
     (DepthFirstTraverser, "traverse", _traverse),
     (states, "copy", SimpleNamespace(deepcopy=_json_copied)),
+    (result_path, "copy", SimpleNamespace(deepcopy=_json_copied)),
+    (state_task_service, "copy", SimpleNamespace(deepcopy=_json_copied)),
+    (result_path, "parse", functools.lru_cache(maxsize=64)(result_path.parse)),  # type: ignore[attr-defined] # as above
     (BotocoreStubber, "process_request", _process_request),
     # For calls that are not made by the SDK; nobody makes any.
     (moto.core.models, "RESPONSES_METHODS", ()),
@@ -190,12 +195,11 @@ _SHORTCUTS: tuple[tuple[Any, str, Any], ...] = (
 )
 
 
-def boto_client_for() -> Callable[..., Any]:
-    """One client per service and Region, where moto makes one per Task."""
-    make = boto_client.boto_client_for
+def boto_client_for(region: str, service: str, state_credentials: Any = None) -> Any:  # noqa: ARG001 - moto's names
+    """One client per service and Region, where moto makes one per Task; it holds no state of an account."""
+    return _client(region, service)
 
-    @functools.cache
-    def cached(region: str, service: str) -> Any:
-        return make(region=region, service=service)
 
-    return lambda region, service, state_credentials=None: cached(region, service)  # noqa: ARG005
+@functools.cache
+def _client(region: str, service: str) -> Any:
+    return boto_client.boto_client_for(region=region, service=service)

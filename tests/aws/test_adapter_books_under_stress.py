@@ -124,7 +124,7 @@ def given(number, command="pause"):
     return GivenCommand(f"{number}", command, LONG, LONG, STARTED_AT + number)
 
 
-def full(world, somebody, left=8_000):
+def full(world, somebody, left=9_000):
     """A lock that an older Tidegate has filled, but for so many bytes with the plan."""
     ledger.take_lock(TARGET, ARN, STARTED_AT)
     ledger.record_plan(PLAN)
@@ -141,7 +141,7 @@ def full(world, somebody, left=8_000):
 
 
 def test_whoever_restores_marks_a_lock_that_is_full(inhabit, somebody):
-    full(inhabit(), somebody, left=4_000)
+    full(inhabit(), somebody, left=5_000)
     lock = ledger.record_intent(TARGET, ARN, "漢" * 2_000, given=given(1, "abort"))
     assert (lock.execution_arn, lock.step, lock.verdicts) == (ARN, 0, ())
     assert lock.restoring.startswith("漢漢")
@@ -150,7 +150,7 @@ def test_whoever_restores_marks_a_lock_that_is_full(inhabit, somebody):
 
 
 def test_a_command_is_kept_in_a_lock_that_is_full(inhabit, somebody):
-    full(inhabit(), somebody, left=4_000)
+    full(inhabit(), somebody, left=5_000)
     assert ledger.say(locks.read(TARGET), given(1))
     assert locks.read(TARGET).controls.pause == given(1)
     assert ledger.say(locks.read(TARGET), given(2, "finish"))

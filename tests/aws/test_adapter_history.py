@@ -1,6 +1,7 @@
 """How a rollout ends in the ledger: one history item each, its lock released, and versions known to be bad."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -20,11 +21,13 @@ from tests.aws.records import (
     record_verdict,
     take,
 )
-from tidegate.aws import history, ledger, locks
+from tidegate.analysis.health import AlarmRule
+from tidegate.aws import history, ledger, locks, sdk, watches
 from tidegate.aws.executions import Execution
+from tidegate.aws.watches import Watch
 from tidegate.ending.claim import Claim
 from tidegate.ending.outcome import Ending, Outcome
-from tidegate.errors import AwsUnavailable, LedgerUnreadable, LockLost
+from tidegate.errors import AwsRefused, AwsUnavailable, LedgerUnreadable, LockLost
 from tidegate.planning.plan import Plan
 
 # The end.
@@ -51,7 +54,7 @@ def test_closing_writes_the_history_and_frees_the_lock_in_one_transaction(inhabi
     assert document["proven_by"] == ["errors", "checkout-errors"]
     assert history.recorded(PLAN).proven_by == ("errors", "checkout-errors")
     assert document["weights"] == [10.0]
-    assert world.boundary.calls["dynamodb.TransactWriteItems"] == 1
+    assert world.boundary.calls["dynamodb.TransactWriteItems"] == 2, "one for the plan"
     assert not world.boundary.calls["dynamodb.DeleteItem"]
 
 
@@ -119,7 +122,7 @@ def test_a_promotion_is_not_closed_while_somebody_restores(inhabit, items):
     assert ledger.record_intent(TARGET, FIRST, "alarm errors is in ALARM").promoting
     with pytest.raises(LockLost, match="alarm errors"):
         history.finalize(*ended(outcome="promoted"), STARTED_AT + 600)
-    assert set(items(world)) == {"lock"}
+    assert set(items(world)) == {"lock", "checkout:live#first"}
     assert not history.finalize(*ended(), STARTED_AT + 600).recorded
 
 
@@ -136,13 +139,52 @@ def test_once_somebody_restores_no_forward_write_is_recorded_and_the_first_reaso
     assert ledger.record_intent(TARGET, SECOND, "not its holder") is None
 
 
-def test_running_rollouts_are_found_by_the_alarm_they_watch(inhabit):
+def test_running_rollouts_are_found_and_those_that_watch_an_alarm_by_that(inhabit, items):
+    world = inhabit()
+    take()
+    ledger.record_plan(PLAN)
+    assert [(lock.execution_arn, lock.plan, lock.lists_alarms) for lock in locks.running()[0]] == [(FIRST, PLAN, False)]
+    assert watches.of("errors") == [Watch(TARGET, FIRST)]
+    assert watches.of("other") == []
+    assert items(world)["checkout:live#first"]["expires_at"] > STARTED_AT + 45 * DAY, "a rollout takes no longer"
+
+
+def test_the_end_of_a_rollout_takes_none_of_a_later_ones_watches_away(inhabit):
+    """The later one has the lock by then."""
     inhabit()
     take()
     ledger.record_plan(PLAN)
-    assert [lock.execution_arn for lock in locks.running()[0]] == [FIRST]
-    assert [lock.plan for lock in locks.running(alarm="errors")[0]] == [PLAN]
-    assert locks.running(alarm="other") == ([], None)
+    take(SECOND, ended_holder=FIRST)
+    ledger.record_plan(OTHER_PLAN)
+    history.finalize(*ended(), STARTED_AT + 600)
+    assert Watch(TARGET, SECOND) in watches.of("errors")
+    history.finalize(*ended(plan=OTHER_PLAN), STARTED_AT + 600)
+    assert Watch(TARGET, SECOND) not in watches.of("errors")
+
+
+def test_a_hundred_alarms_are_watched_and_what_an_end_leaves_over_of_them_expires(inhabit):
+    """A transaction has a hundred actions, and the lock is one of them."""
+    inhabit()
+    take()
+    plan = replace(PLAN, alarms=tuple(AlarmRule(f"alarm-{number}") for number in range(100)))
+    ledger.record_plan(plan)
+    assert (len(watches.of("alarm-0")), len(watches.of("alarm-99")), locks.read(TARGET).plan) == (1, 1, plan)
+    history.finalize(*ended(plan=plan, convicts=True), STARTED_AT + 600)
+    assert (locks.read(TARGET), len(watches.of("alarm-96")), len(watches.of("alarm-99"))) == (None, 0, 1)
+
+
+@pytest.mark.parametrize(("code", "error"), [("ThrottlingError", AwsUnavailable), ("ValidationError", AwsRefused)])
+def test_a_plan_that_could_not_be_stored_says_why(inhabit, code, error):
+    world = inhabit()
+    take()
+
+    def cancel(_params, _proceed):
+        reasons = {"CancellationReasons": [{"Code": "None"}, {"Code": code}]}
+        raise AwsError(sdk.CANCELLED, f"specific reasons [None, {code}]", 400, reasons)
+
+    world.boundary.correct("dynamodb.TransactWriteItems", cancel)
+    with pytest.raises(error, match=code):
+        ledger.record_plan(PLAN)
 
 
 def test_a_lock_that_cannot_be_read_is_told_of_beside_the_others(inhabit, somebody):
@@ -168,7 +210,7 @@ def test_a_lock_knows_when_its_execution_started(inhabit):
     inhabit()
     take(now=STARTED_AT + 20, started_at=STARTED_AT)
     lock = locks.read(TARGET)
-    assert (lock.taken_at, lock.started_at) == (STARTED_AT + 20, STARTED_AT)
+    assert (lock.heard_at, lock.started_at) == (STARTED_AT + 20, STARTED_AT)
 
 
 def test_a_refusal_is_written_once_and_a_lock_that_came_late_released(inhabit, items):

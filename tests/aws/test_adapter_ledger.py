@@ -35,7 +35,7 @@ def test_a_free_lock_is_taken_once(inhabit):
     assert take()
     assert not take(SECOND)
     held = locks.read(TARGET)
-    assert (held.execution_arn, held.taken_at) == (FIRST, STARTED_AT)
+    assert (held.execution_arn, held.heard_at) == (FIRST, STARTED_AT)
     assert (held.plan, held.candidate, held.traffic_shifted, held.promoting, held.verdicts) == (
         None,
         None,
@@ -259,8 +259,8 @@ def test_a_verdict_is_kept_with_its_numbers_and_its_checks_limits_first(inhabit,
         "step": 1,
         "weight_percent": 50.0,
         "action": "wait",
-        "wait_seconds": 0,
         "reason": "50 % bakes 4 min more",
+        "wait_seconds": 0,
         "proven": False,
         "convicts": False,
         "checks": [

@@ -383,6 +383,20 @@ def test_how_alike_the_failures_of_a_minute_are_is_learnt_from_the_last_hour(inh
     assert 0.005 < clumped.correlation < 0.05
 
 
+def test_what_fails_just_now_is_learnt_from_the_last_hour(inhabit, count):
+    """An outage of twenty minutes, of which the newest two may not be there yet; a minute without Errors is unknown."""
+    inhabit(requests_per_minute=0)
+    for minute in range(120):
+        begins = STARTED_AT - 60 * (minute + 1)
+        bad = 240 if minute < 20 else 1
+        count("Invocations", begins, {1: 1200})
+        if minute != 30:
+            count("Errors", begins, {1: bad, 0: 1200 - bad})
+    found = history()
+    assert (found.hour_requests, found.hour_errors, found.failing_minutes) == (57 * 1200, 18 * 240 + 39, 18)
+    assert history(STARTED_AT - 60 * 60).failing_minutes == 0
+
+
 @pytest.mark.parametrize("world", [{"requests_per_minute": 0}, {}], ids=["an idle alias", "another alias"])
 def test_an_alias_without_traffic_has_no_history(inhabit, world):
     inhabit(**world)

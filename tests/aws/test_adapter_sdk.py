@@ -5,18 +5,18 @@ from botocore.exceptions import ClientError, ParamValidationError, ReadTimeoutEr
 
 from sandbox.aws.boundary import AwsError
 from tidegate.aws import sdk
-from tidegate.errors import AwsRefused, AwsUnavailable, FunctionUpdating, PermissionDenied
+from tidegate.errors import AwsRefused, AwsThrottled, AwsUnavailable, FunctionUpdating, PermissionDenied
 
 GET = "lambda.GetAlias"
 #: (AWS's code, HTTP status): what comes out, and after how many attempts.
 TRANSLATED = {
-    ("TooManyRequestsException", 429): (AwsUnavailable, 4),
-    ("Throttling", 400): (AwsUnavailable, 4),
-    ("ThrottlingException", 400): (AwsUnavailable, 4),
-    ("ThrottledException", 400): (AwsUnavailable, 4),
-    ("RequestLimitExceeded", 400): (AwsUnavailable, 4),
-    ("RequestThrottled", 400): (AwsUnavailable, 4),
-    ("ProvisionedThroughputExceededException", 400): (AwsUnavailable, 4),
+    ("TooManyRequestsException", 429): (AwsThrottled, 4),
+    ("Throttling", 400): (AwsThrottled, 4),
+    ("ThrottlingException", 400): (AwsThrottled, 4),
+    ("ThrottledException", 400): (AwsThrottled, 4),
+    ("RequestLimitExceeded", 400): (AwsThrottled, 4),
+    ("RequestThrottled", 400): (AwsThrottled, 4),
+    ("ProvisionedThroughputExceededException", 400): (AwsThrottled, 4),
     ("TransactionInProgressException", 400): (AwsUnavailable, 4),
     ("ServiceException", 500): (AwsUnavailable, 4),
     ("InternalServerError", 500): (AwsUnavailable, 4),

@@ -63,7 +63,8 @@ def test_what_nobody_asks_about_is_dropped(inhabit):
     early, late = event(2, started="2026-01-05T11:58:00Z"), event(3, started="2026-01-05T12:30:00Z")
     assert again(batch(other, early, late, event(4, version="7"))) == []
     assert read() == ()
-    assert world.boundary.calls["dynamodb.UpdateItem"] == 3, "lock, plan and candidate"
+    assert world.boundary.calls["dynamodb.UpdateItem"] == 2, "lock and candidate"
+    assert world.boundary.calls["dynamodb.TransactWriteItems"] == 1, "the plan, with what it watches"
 
 
 def test_a_candidate_that_is_not_known_yet_is_not_counted_and_the_stable_version_is(inhabit):

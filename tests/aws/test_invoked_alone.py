@@ -11,7 +11,7 @@ from sandbox.world import STARTED_AT
 from tests import plans
 from tests.aws.records import ended
 from tidegate.analysis.health import AlarmRule
-from tidegate.aws import history, ledger, locks
+from tidegate.aws import history, ledger, locks, watches
 from tidegate.aws.executions import Execution
 from tidegate.planning.strategy import Step
 
@@ -25,11 +25,13 @@ PLAN = replace(
 LATER = replace(PLAN, rollout_id="later", execution_arn=PLAN.execution_arn + "-later")
 SMALLEST = {"function_name": "checkout", "alias_name": "live"}
 ALARM = {
+    "account": "123456789012",
+    "region": "us-east-1",
     "detail": {
         "alarmName": "errors",
         "state": {"value": "ALARM", "timestamp": "2026-01-05T12:00:00.000+0000"},
         "previousState": {"value": "OK"},
-    }
+    },
 }
 #: Versions 1 and 2, and the alias on 1.
 PUBLISHED = {"versions": {"2": {}}}
@@ -66,12 +68,12 @@ def test_an_alarm_before_any_weight_writes_nothing_to_the_alias_and_stops_the_ro
 
 
 def test_an_alarm_that_the_plan_no_longer_names_restores_nothing(inhabit):
-    """A second try of PlanRollout has found another profile: the lock still lists the alarms of the first."""
+    """A second try of PlanRollout has found another profile: what the first one watched is still written down."""
     world = inhabit(**PUBLISHED)
     hold()
     ledger.record_plan(replace(PLAN, alarms=()))
     ledger.record_shift(PLAN, 0, 10.0)
-    assert [lock.target for lock in locks.running(alarm="errors")[0]] == [PLAN.target]
+    assert [watch.target for watch in watches.of("errors")] == [PLAN.target]
     assert invoke(world, "GuardAlarm", ALARM) == {"restored": []}
     assert locks.read(PLAN.target).restoring is None
 
@@ -154,7 +156,7 @@ def test_what_is_no_event_does_nothing(inhabit, name, answer, event):
 def test_an_alarm_whose_time_cannot_be_read_fires_now(inhabit, timestamp):
     world = inhabit(**PUBLISHED)
     hold()
-    event = {"detail": {**ALARM["detail"], "state": {"value": "ALARM", "timestamp": timestamp}}}
+    event = {**ALARM, "detail": {**ALARM["detail"], "state": {"value": "ALARM", "timestamp": timestamp}}}
     invoke(world, "GuardAlarm", event)
     assert locks.read(PLAN.target).restoring.startswith("alarm errors is in ALARM")
 

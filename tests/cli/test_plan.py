@@ -106,7 +106,7 @@ def test_how_long_it_takes_at_most_and_costs_is_what_the_plan_allows(say, live):
     assert plan.watched_seconds == plan.longest_seconds - 6 * 86_400 < 2 * 3600
     watched = plan.watched_seconds // plan.poll_seconds + plan.sooner_looks * len(plan.steps)
     held_looks = 6 * 86_400 // plan.hold_poll_seconds
-    assert cost.at_most(plan).invocations == pytest.approx(watched + held_looks, abs=32)
+    assert cost.at_most(plan).invocations == pytest.approx(watched + held_looks + 2 * plan.max_flinches, abs=30)
     assert f"{cost.price(answer['cost']['dollars_at_most'])} at most" in said
 
 

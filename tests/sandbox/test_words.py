@@ -198,6 +198,22 @@ def test_the_day_before_may_have_been_another_one() -> None:
         assert metric("Errors", STABLE) == {0: 0, 1: 0}
 
 
+def test_the_last_hour_before_may_have_failed_more() -> None:
+    with half_and_half(requests_per_minute=60, day_before={"error_rate": 0.1, "last_hour_error_rate": 0.5}):
+        (hour,) = metric("Errors", ALIAS, minutes=(-60, 0), period=3600).values()
+        (before,) = metric("Errors", ALIAS, minutes=(-120, -60), period=3600).values()
+    assert (hour / 3600, before / 3600) == pytest.approx((0.5, 0.1), rel=0.2)
+
+
+def test_what_fails_may_fail_at_once() -> None:
+    quick = {"error_rate": 0.6, "fails_in_ms": 4}
+    with half_and_half(stable=quick, candidate={"error_rate": 0.1}) as world:
+        at(world, 60)
+        medians = [metric("Duration", version, "p50")[0] for version in (STABLE, CANDIDATE)]
+        (day,) = metric("Duration", STABLE, "p50", minutes=DAY, period=86_400).values()
+    assert (*medians, day) == pytest.approx((4, 70, 4), rel=0.1)
+
+
 @pytest.mark.parametrize(("day_before", "errors"), [({}, 0.05), ({"error_rate": 0.2}, 0.2)])
 def test_what_the_day_before_does_not_say_is_as_today(day_before: dict[str, Any], errors: float) -> None:
     with half_and_half(stable={"error_rate": 0.05}, day_before=day_before):

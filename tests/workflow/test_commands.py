@@ -390,3 +390,13 @@ def test_what_can_do_nothing_in_a_state_is_refused_and_changes_nothing_once_and_
     assert [(answer["accepted"], bool(answer["message"])) for answer in answers] == [(False, True)] * len(said)
     assert (story.states, [routing for _, routing in routings]) == undisturbed
     assert (story.alias, story.lock_released, story.history_recorded) == (ON_CANDIDATE, True, True)
+
+
+def test_a_finish_that_was_said_before_a_flinch_is_void(converse):
+    """Said between the look that flinches, at second 212, and the weight, which is late; who advances then is heard."""
+    late = [{"handler": "shift_traffic", "error": "throttled", "skip": 1}]
+    blip = {"requests_per_minute": 1200, "candidate": {"error_rate_by_minute": [0, 0.4]}, "faults": late}
+    story, answers, routings = converse({}, say(212.1, "finish"), say(240, "advance"), **blip)
+    assert [answer["accepted"] for answer in answers] == [True, True]
+    assert ("1", {"2": 0.01}) in [routing for _, routing in routings]
+    assert (story.outcome, story.alias) == ("rolled_back", ON_STABLE)

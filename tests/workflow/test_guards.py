@@ -74,19 +74,22 @@ def test_an_alarm_restores_without_the_books(tell):
     assert (story.status, story.alias) == ("FAILED", ON_STABLE)
 
 
-def test_from_the_event_to_the_alias_there_are_three_calls():
-    """Nothing is read in between: the lock keeps the revision that the write names."""
+def test_from_the_event_to_the_alias_there_are_four_calls():
+    """Who watches the alarm, whether that rollout has the lock, why it is restored, and the write."""
     request = {**SMALLEST, **WATCHED}
     with World(Scenario.of({"alarms": [ALARM], "timeline": [fires(215)]}), request) as world:
         calls = []
-        world.boundary.listen(lambda one: calls.append((world.clock.now(), one)))
+        world.boundary.listen(calls.append)
         world.follow(world.start())
         world.settle()
-    names = [one.name for at, one in calls if one.name == "dynamodb.Query" and "alarms" in str(one.params)]
-    assert len(names) == 1
-    start = next(number for number, (_, one) in enumerate(calls) if "contains(alarms" in str(one.params))
-    path = [one.name for _, one in calls[start : start + 3]]
-    assert path == ["dynamodb.Query", "dynamodb.UpdateItem", "lambda.UpdateAlias"]
+    path = [one.name for one in calls if one.caller == "guard_alarm"]
+    assert path == [
+        "dynamodb.Query",
+        "dynamodb.GetItem",
+        "dynamodb.UpdateItem",
+        "lambda.UpdateAlias",
+        "dynamodb.UpdateItem",
+    ]
 
 
 # Stop, at any moment.
@@ -230,3 +233,16 @@ def test_what_was_refused_stays_refused_when_the_handler_is_tried_again(refused_
         assert end.error == "Rejected"
         assert history(world) == ["rejected"]
         assert world.routing == ("1", {})
+
+
+# Nobody may run.
+
+
+@pytest.mark.parametrize("happens", [fires(40), {"at_second": 40, "do": "stop_execution"}], ids=["an alarm", "a stop"])
+def test_what_is_split_while_the_accounts_concurrency_is_exhausted_is_restored_once_a_guard_may_run(tell, happens):
+    """Lambda throttles all of the stack for four minutes: events wait in its queue, and tasks are retried."""
+    times = {"guard_alarm": 8, "guard_execution": 8, "check_health": 8, "roll_back": 3, "sweep": 24}
+    throttled = [{"handler": name, "error": "throttled", "times": often} for name, often in times.items()]
+    story = tell({**THREE_MINUTES, **WATCHED}, alarms=[ALARM], timeline=[happens], faults=throttled)
+    assert (story.outcome in {"rolled_back", "stopped_and_restored"}, story.alias) == (True, ON_STABLE)
+    assert (story.lock_released, story.history_recorded) == (True, True)

@@ -212,7 +212,7 @@ def test_what_cannot_be_called_slow_is_never_proven():
         world.boundary.correct("cloudwatch.GetMetricData", nothing_of_the_day_before)
         end = world.follow(world.start())
         assert (end.error, world.routing) == ("RolledBack", ("1", {}))
-        assert "there is no p99 of the day before, so nothing can be called slow" in end.cause
+        assert "is not known, so nothing can be called slow" in end.cause
 
 
 def nothing_of_the_day_before(_params, proceed):

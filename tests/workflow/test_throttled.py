@@ -62,6 +62,14 @@ def test_a_move_that_was_made_and_then_throttled_is_not_taken_for_somebody_elses
     assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE), story.cause
 
 
+def test_a_move_that_was_made_and_throttled_is_known_again_after_a_look_that_could_not_read_the_alias(tell):
+    faults = [{"call": "lambda.UpdateAlias", "error": "lost_response"}]
+    faults += throttled("lambda.UpdateAlias", LAMBDA, times=5)["faults"]
+    faults += throttled("lambda.GetAlias", LAMBDA, times=4, skip=1)["faults"]
+    story = tell(WATCHED, alarms=[ALARM], faults=faults)
+    assert (story.outcome, story.alias) == ("promoted", ON_CANDIDATE), story.cause
+
+
 @pytest.mark.parametrize(
     ("call", "error", "skip"),
     [

@@ -71,7 +71,15 @@ NAMED = (
     ),
     _named(
         "guard_alarm counts alarms from before the rollout",
-        ("guard_alarm.py", "_rule", r" or fired_at < lock\.plan\.started_at", ""),
+        ("guard_alarm.py", "_Fired.rule", r" or self\.at < lock\.plan\.started_at", ""),
+    ),
+    _named(
+        "guard_alarm believes alarms of other accounts",
+        ("guard_alarm.py", "_Fired.is_where", r"\(self\.account, self\.region\)", "(execution.account, self.region)"),
+    ),
+    _named(
+        "guard_alarm believes alarms of other regions",
+        ("guard_alarm.py", "_Fired.is_where", r"\(self\.account, self\.region\)", "(self.account, execution.region)"),
     ),
     _named(
         "the sweeper restores while another rollout runs",
@@ -91,12 +99,13 @@ NAMED = (
         ("sweep.py", "_reconcile", r" or lock\.execution_arn != seen\.execution_arn", ""),
     ),
     _named(
-        "the sweep stops at its first failure",
-        ("sweep.py", "handler", r"failed = _note\(lock\.target, error\)", "raise"),
+        "a guard or a sweep stops at its first failure",
+        ("tidegate/application/many.py", "_attempt", r"return Tried\(item, error=error\)", "raise"),
     ),
     _named(
-        "the sweep stops at its first late writer",
-        ("sweep.py", "handler", r"failed = _note\(rollout\.target, error\)", "raise"),
+        "what is known to be open waits for its turn",
+        ("sweep.py", "_part", r"if not is_open\(item\)", ""),
+        ("sweep.py", "_part", r"\*shuffled\(filter\(is_open, items\), _target\), ", ""),
     ),
     _named(
         "a denied fence is a denial",

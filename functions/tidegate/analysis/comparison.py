@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from tidegate.analysis import judge as judging
+from tidegate.analysis.bursts import BURST_INCREASE, find_bursts
 from tidegate.analysis.check import Check, Finding
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import Evidence, Judge
@@ -25,8 +26,12 @@ from tidegate.routing import ALL_PERCENT
 #: CloudWatch is one to three minutes late, and a part of a minute's requests is still a fair sample of both versions: a
 #: conviction waits only until the minute has been over for so long.
 CONVICTION_AGE_SECONDS: Final = 60
+#: What a candidate that fixes the stable version fails less in.
+_FAILURES: Final = frozenset({Kind.FAILED, Kind.EXECUTED, Kind.COUNTED})
 #: Fewer requests than this leave a margin of over one percentage point (3 / n): then the day before says more.
 FEWEST_USUAL: Final = 300
+#: An outage goes on where one of so many minutes was in it: one alone may be a lull.
+ONGOING_MINUTES: Final = 2
 
 
 _UNJUDGED: Final = Check(
@@ -35,7 +40,7 @@ _UNJUDGED: Final = Check(
     "-",
     "",
     Finding.NOTED,
-    sentence="slow: there is no p99 of the day before, so nothing can be called slow",
+    sentence="slow: how long served requests took in the day before is not known, so nothing can be called slow",
 )
 
 
@@ -44,7 +49,8 @@ class Comparison:
     """The evidence of every metric that is judged, and at weight 100 what guards it.
 
     `alone`: no stable traffic is left to compare with. `unguarded` names the metrics of which no rate is known.
-    `unjudged`: nobody can say what is slow. `stable` is what sentences call the stable version.
+    `unjudged`: nobody can say what is slow. `stable` is what sentences call the stable version. `learnt`: a minute that
+    may be judged, with requests of the candidate, began since the weight was last lowered.
     """
 
     evidence: tuple[Evidence, ...] = ()
@@ -53,6 +59,7 @@ class Comparison:
     unguarded: tuple[str, ...] = ()
     unjudged: bool = False
     stable: str = "the stable version"
+    learnt: bool = True
 
     @property
     def tripped(self) -> tuple[LastStepCheck, ...]:
@@ -76,8 +83,28 @@ class Comparison:
 
     @property
     def burst(self) -> bool:
-        """Whether both versions fail just now or requests are throttled, or were until a moment ago."""
-        return any(one.burst for one in self.evidence)
+        """Whether both versions fail just now or requests are throttled, or were until a moment ago.
+
+        Of a fix only its failures are asked: what runs into a time-out is slow as well.
+        """
+        return any(one.burst for one in self.evidence if one.metric.kind in _FAILURES or not self.is_fix)
+
+    @property
+    def is_fix(self) -> bool:
+        """Whether the stable version itself fails, and the candidate clearly less."""
+        return any(one.improved.fix for one in self.evidence if one.metric.kind in _FAILURES)
+
+    @property
+    def better(self) -> str:
+        """That the candidate is clearly better in what it fails, in words; "" where it is not."""
+        better = (one for one in self.evidence if one.improved.better and one.metric.kind in _FAILURES)
+        return next((self._no_worse(one) for one in better), "")
+
+    @property
+    def beaten_percent(self) -> float | None:
+        """How often the stable version has failed in the last minutes, where the candidate clearly fails less."""
+        better = (one.recent for one in self.evidence if one.improved.better and one.metric.kind.is_failure)
+        return next((percent(bad, of) for _, _, bad, of in better), None)
 
     @property
     def hints(self) -> tuple[str, ...]:
@@ -87,9 +114,14 @@ class Comparison:
 
     @property
     def step_cleared(self) -> bool:
-        """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal."""
-        cleared = [one.step_cleared if one.metric.proves else one.quiet for one in self.evidence]
-        return any(one.metric.proves for one in self.evidence) and not self.unjudged and all(cleared)
+        """Whether this step alone rules out harm beyond the tolerance in every metric: an early acquittal.
+
+        Of a fix it is enough that nothing else looks like harm: as long as it waits, the stable version fails.
+        """
+        fix = self.is_fix
+        asked = [one.metric.proves and (one.improved.fix or not fix) for one in self.evidence]
+        cleared = [one.step_cleared if ask else one.quiet for ask, one in zip(asked, self.evidence, strict=True)]
+        return any(one.metric.proves for one in self.evidence) and (fix or not self.unjudged) and all(cleared)
 
     @property
     def unjudged_metric(self) -> str:
@@ -99,7 +131,7 @@ class Comparison:
     @property
     def compared(self) -> str:
         """Both versions' failures so far, in words; "" where they are not compared."""
-        return next((side_by_side(one) for one in self.evidence if one.metric.kind.is_failure), "")
+        return self.better or next((side_by_side(one) for one in self.evidence if one.metric.kind.is_failure), "")
 
     def checks(self) -> tuple[Check, ...]:
         """One gate per metric; one that is asked about and cannot be judged is noted, and is no gate."""
@@ -117,8 +149,15 @@ class Comparison:
             finding=finding,
             of=evidence.candidate,
             convicts=finding is Finding.HARMFUL,
-            sentence=f"{evidence.metric.name}: {self._conclusion(evidence)}" if unknown else self._says(evidence),
+            sentence=self._unproven(evidence) if unknown else self._says(evidence),
             covers=evidence.metric.name,
+        )
+
+    def _unproven(self, evidence: Evidence) -> str:
+        """What keeps it from being healthy, and that it is better all the same."""
+        better = evidence.improved.better
+        return (
+            f"{f'{self._no_worse(evidence)};' if better else f'{evidence.metric.name}:'} {self._conclusion(evidence)}"
         )
 
     def _says(self, evidence: Evidence) -> str:
@@ -140,9 +179,10 @@ class Comparison:
             100 * bad / of
             for bad, of in ((evidence.candidate_bad, evidence.candidate), (evidence.stable_bad, evidence.stable))
         )
-        how, words = "no" if candidate <= stable else "hardly", WORDS[evidence.metric.kind]
+        how, words = "no worse" if candidate <= stable else "hardly worse", WORDS[evidence.metric.kind]
+        how = "better" if evidence.improved.better else how
         rates = f"{figure(candidate)} % of {evidence.candidate:,} against {figure(stable)} % of {evidence.stable:,}"
-        return f"{label(evidence.metric)}{how} worse than {self.stable}: {words.saw}{rates}{words.was}"
+        return f"{label(evidence.metric)}{how} than {self.stable}: {words.saw}{rates}{words.was}"
 
     def _finding(self, evidence: Evidence) -> Finding:
         if evidence.convicted_at is not None:
@@ -169,9 +209,11 @@ class Comparison:
             return "not quiet enough to acquit"
         if not evidence.settled_minutes:
             return "no requests of the candidate to go by yet"
-        if evidence.excess_at_most > evidence.provable_excess:
+        if evidence.excess_at_most > evidence.provable_excess and not evidence.improved.better:
             return f"too few requests to rule out that it is {excess} worse"
-        return "nothing is known to hold the last weight against" if self.unguarded else "not settled yet"
+        last = [one for one in self.last_step if one.collapsed and one.metric == evidence.metric]
+        unsettled = "nothing is known to hold the last weight against" if self.unguarded else "not settled yet"
+        return str(last[0].of_itself) if last else unsettled
 
     def to_json(self) -> dict[str, Any]:
         """As the ledger keeps it: wealths are natural logarithms, counts are [requests, bad].
@@ -214,21 +256,25 @@ def compare(
     places = [Place.of(minute, shifts, now) for minute in over]
     evidence, last_step, unguarded = [], [], []
     for name, metric in judge.judged().items():
-        rows = [place.row(metric) for place in places]
         before = _before(metric, baseline)
-        known = _usual(ramp := _ramp(over, rows, shifts, before), before)
+        rows = [place.row(metric, before.share if before else 0.0) for place in places]
+        alike, failing = _now(baseline) if metric.kind is Kind.FAILED else (0.0, 0)
+        known = _usual(ramp := _ramp(over, rows, shifts, before, failing), before)
         last = [row for row in rows if row.in_step] if alone and metric.proves else []
-        rates = (known, before, _stable_rate(ramp, burst=False) if metric.usual_share is None else None)
-        floors = [rate.at_least for rate in rates if rate and rate.requests]
-        settled = list(_uncompared(metric, last if known else (), floors, missing))
-        table = list(long_enough(over, rows, shifts))
-        correlation = baseline.correlation if metric.kind is Kind.FAILED else 0.0
-        evidence.append(judging.examine(name, table, judge, before, settled, correlation))
+        calm = _stable_rate(ramp, burst=False) if metric.usual_share is None else None
+        settled = list(_uncompared(metric, last if known else (), (known, before, calm), missing))
+        table, counted = list(long_enough(over, rows, shifts)), not (missing and metric.kind.is_failure)
+        evidence.append(judging.examine(name, table, judge, before, settled, alike, failing, all_counted=counted))
         if alone and known and metric.proves:
-            last_step.append(check_last_step(name, last, judge, known))
+            own = _own_rate(ramp) if evidence[-1].improved.better else None
+            last_step.append(check_last_step(name, last, judge, known, own))
         elif alone and metric.proves:
             unguarded.append(name)
-    return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged)
+    return Comparison(tuple(evidence), tuple(last_step), alone, tuple(unguarded), unjudged, learnt=_has_learnt(places))
+
+
+def _has_learnt(places: Iterable[Place]) -> bool:
+    return any(place.fresh and place.minute.candidate.requests for place in places)
 
 
 def _judgeable(judge: Judge, baseline: TrafficBaseline, *, compared: bool) -> Judge:
@@ -247,8 +293,9 @@ def _judgeable(judge: Judge, baseline: TrafficBaseline, *, compared: bool) -> Ju
     return replace(judge.with_quantiles(by), metrics=tuple(metrics))
 
 
-def _uncompared(metric: Judged, last: Iterable[Row], floors: Sequence[float], missing: int) -> Iterator[Tally]:
+def _uncompared(metric: Judged, last: Iterable[Row], rates: Iterable[Rate | None], missing: int) -> Iterator[Tally]:
     """What bounds the excess beside the compared rows: the last weight, and all that is missing as if it had failed."""
+    floors = [rate.at_least for rate in rates if rate and rate.requests]
     # What is slow is by definition a share of the day before; failures are held against the lowest rate that is known.
     floor = (min if metric.usual_share is None else max)(floors, default=0.0)
     yield from (Tally.against(row.evidence, floor) for row in last if row.settled and row.evidence)
@@ -257,28 +304,34 @@ def _uncompared(metric: Judged, last: Iterable[Row], floors: Sequence[float], mi
 
 
 def _ramp(
-    minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], day_before: Rate | None
+    minutes: Sequence[Minute], rows: Sequence[Row], shifts: Sequence[Shift], day_before: Rate | None, failing: int
 ) -> list[tuple[Tally, bool]]:
-    """The way up to the present weight, minute by minute, and whether each was a shared burst."""
+    """The way up to the present weight, minute by minute, and whether the stable version failed far more than usual."""
     ascent = shifts[0].at
     for before, after in pairwise(shifts):
         if after.weight_percent < before.weight_percent:
             ascent = after.at
+    bursts = find_bursts(rows, day_before, failing)
     return [
-        (row.tally, burst)
-        for minute, row, burst in zip(minutes, rows, judging.shared_bursts(rows, day_before), strict=True)
-        if ascent <= minute.end and minute.at < shifts[-1].at and row.tally
+        (row.bet, lasted > 0)
+        for minute, row, lasted in zip(minutes, rows, bursts.lasted, strict=True)
+        if ascent <= minute.end and minute.at < shifts[-1].at and row.bet
     ]
 
 
 def _usual(ramp: Sequence[tuple[Tally, bool]], day_before: Rate | None) -> Rate | None:
     """The stable version's rate on the way up to the present weight, or else before the rollout."""
     # An outage that is over would hide harm; one that goes on is what the last weight must bear with, and nothing else.
-    ongoing = any(burst for _, burst in ramp[-judging.BURST_RECENT :])
+    ongoing = any(burst for _, burst in ramp[-ONGOING_MINUTES:])
     seen_rate = _stable_rate(ramp, burst=ongoing)
     if seen_rate.requests < FEWEST_USUAL and not ongoing and day_before and day_before.requests > seen_rate.requests:
         return day_before
     return seen_rate if seen_rate.requests else None
+
+
+def _own_rate(ramp: Iterable[tuple[Tally, bool]]) -> Rate:
+    """The candidate's rate on the way up to the present weight."""
+    return Rate.over([(tally.candidate, tally.candidate_bad) for tally, _ in ramp])
 
 
 def _stable_rate(ramp: Sequence[tuple[Tally, bool]], *, burst: bool) -> Rate:
@@ -293,7 +346,14 @@ def _before(metric: Judged, baseline: TrafficBaseline) -> Rate | None:
     if not known.trials:
         return None
     bad = known.bad if metric.usual_share is None else metric.usual_share * known.trials
-    return Rate(bad, known.trials)
+    # Of a day that failed a lot, what was slow was so of fewer requests.
+    failed = known.bad if metric.kind is Kind.SLOW and known.bad >= BURST_INCREASE * known.trials else 0
+    return Rate(bad, max(bad, known.trials - failed))
+
+
+def _now(baseline: TrafficBaseline) -> tuple[float, int]:
+    """How alike failures were in the last hour, and for how many minutes far more have failed than usual."""
+    return baseline.correlation, baseline.failing_minutes
 
 
 def _tolerated_percent(evidence: Evidence) -> float:
@@ -316,6 +376,7 @@ def _kept(evidence: Evidence) -> dict[str, Any]:
         "p_intolerable": float(f"{evidence.p_intolerable:.2g}"),
         "excess_at_most_percent": round(100 * evidence.excess_at_most, 3),
         "gaps": evidence.gaps,
+        **({"better": True} if evidence.improved.better else {}),
         **({"startles": True} if evidence.startles else {}),
     }
 

@@ -1,6 +1,23 @@
 """The bets: what one minute of both versions pays against a claim, and the wealth over many of them.
 
 The judge (`judge`) says what is betted on and what a wealth means; here is the mathematics, with its sources.
+
+**What keeps a wealth honest.** Whoever betted against a claim that is true could not expect to gain: given all earlier
+minutes and the requests of this one, a minute multiplies the wealth by at most 1 in expectation. Every factor that the
+wealth is multiplied by is of one of two kinds (tests/unit/analysis/test_guarantee.py enumerates each):
+
+- *A fair pay-out or less.* The pay-out of a minute is a mixture of e-values (`log_e_value`) with stakes that earlier
+  minutes have set. Whatever is taken from it may be taken by any rule, also by this minute's own failures, for it only
+  lowers: what is beyond the cap, all of it in a shared burst. To lift the cap is no gain beyond the fair pay-out, only
+  less taken from it: so a catastrophe may be told by this minute's failures, too.
+- *Another e-value, chosen before.* Dividing ln e by a dispersion of 1 or more gives one (Jensen: E[e^(1/phi)] is at
+  most E[e]^(1/phi)), if phi rests on earlier minutes, on what was known before the rollout, or on how many requests
+  there are, and on none of this minute's failures. A higher edge is a weaker claim, so its e-values are e-values
+  against the stronger one: that is what a minute of warm-up bets with, and when a version warms up the clock tells. A
+  minute without a bet pays 1: that a count is missing has nothing to do with what it would have been.
+
+Sums of wealths with shares that were set before are wealths (`row.wealth`): the account for warm-ups and the other one,
+and the parts of the error budget that metrics have.
 """
 
 from __future__ import annotations
@@ -14,31 +31,42 @@ from typing import Final, NamedTuple
 
 from tidegate.frozen import frozen
 
-#: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them.
+#: Bets against a harmless candidate: it fails so many times the tolerated rate. A mixture finds the best of them, and
+#: pays ln 16 for not knowing it. Each lies within some two times its neighbour, near 1 closer, where more requests tell
+#: them apart; the last one is for a stable version that never fails.
 BETS: Final = (1.25, 1.6, 2.2, 3.5, 6.0, 12.0, 40.0, 1000.0)
-#: Bets against a harmful one: it fails this part of the tolerated rate.
+#: Bets against a harmful one: it fails this part of the tolerated rate. The last one is for one that never fails, and
+#: costs ln 6 beside the rule of three.
 CLEARING_BETS: Final = (0.85, 0.7, 0.5, 0.3, 0.1, 0.001)
-#: Half of the wealth starts in cash, which neither wins nor loses; the rest is spread over the bets.
+#: Half of the wealth starts in cash, which neither wins nor loses: so minutes without harm cost half of it in all, and
+#: a hundredth each by what is spread anew. The rest is spread over the bets, of which none is likelier than another.
 STAKES: Final = (0.5, *(0.5 / len(BETS) for _ in BETS))
 #: After each minute this part of the wealth is spread anew (fixed share; Herbster and Warmuth, Machine Learning 1998):
-#: harm that begins late is found, and no outage ruins a bet for good.
+#: harm that begins late is found, and no outage ruins a bet for good. As if things changed once in fifty minutes: what
+#: begins late costs ln 50 to find, and what was there from the start a third of its wealth in 24 minutes.
 SHARE: Final = 0.02
 _SPREAD: Final = tuple(SHARE * stake for stake in STAKES)
-#: One minute multiplies the wealth by at most this: a blip of one minute convicts nobody,
+#: One minute multiplies the wealth by at most this: a blip of one minute convicts nobody, since the first key needs 100
+#: and the share of the budget. With 210, 13 % of drawn blips of a minute at 20 % were rolled back, without a cap 74 %,
 LOG_CAP: Final = math.log(30)
 #: unless it is a catastrophe: of at least so many requests this share fails, and hardly any of the stable version's.
+#: Most of twenty is no blip of a few, and what costs most to wait for.
 CATASTROPHE_REQUESTS, CATASTROPHE_RATE, CATASTROPHE_STABLE_RATE = 20, 0.5, 0.1
-#: Dispersion is estimated over as many minutes, starts as if so many had been ordinary, and is bounded.
+#: Dispersion is estimated over as many minutes (for about an hour traffic stays alike), starts as if so many had been
+#: ordinary (one or two minutes say little), and is bounded: a candidate's harm looks like dispersion, too.
 DISPERSION_MINUTES, DISPERSION_PRIOR, DISPERSION_MAX = 60, 3.0, 5.0
-#: What was known before the rollout weighs as much as so many minutes of it.
+#: What was known before the rollout weighs as much as so many minutes of it. In a prototype 17 of 100 identical
+#: versions were still rolled back with 3, at 60,000 requests a minute and a correlation of 0.01, and 6 with 8, where
+#: twice the rate hurt a tenth more.
 DISPERSION_KNOWN: Final = 5.0
-#: Fewer minutes say nothing of correlation, and so many standard errors are clearly more than nothing.
+#: Fewer minutes say nothing of correlation (a twentieth is left out, which is one of them), and so many standard errors
+#: are clearly more than nothing: as in a test at 2.5 %.
 FEWEST_CORRELATED, CLEARLY = 20, 2.0
-#: Fewer bad requests in a minute say nothing of dispersion.
+#: Fewer bad requests in a minute say nothing of dispersion: their split has a variance below one, whatever it is.
 FEWEST_SPLIT: Final = 4
 #: So many minutes' bets are kept by a process: some metrics, with two tolerances each, of more than most rollouts have.
 _KEPT_MINUTES: Final = 32_768
-#: An acquittal that is wrong has at most this probability.
+#: An acquittal that is wrong has at most this probability: the usual 5 %, since harm that it misses may yet convict.
 CLEARANCE: Final = 0.05
 
 
@@ -155,11 +183,10 @@ def wealth_path(
     """The wealth after each minute; None is a minute without a bet.
 
     A catastrophe lifts the cap, and outweighs a burst, once its minute is `whole`: a version's failures may be there
-    before its successes. `allowances` are what the candidate may fail beyond the tolerance in each minute, as a share:
-    a higher edge is a weaker claim, against which the same bets are fair.
-
-    Dividing ln e by a dispersion of at least 1 that is known before the minute keeps it an e-value (Jensen), and a
-    minute that is a shared burst may only cost.
+    before its successes. That is a matter of sense, not of fairness: what it lets pass is the fair pay-out.
+    `allowances` are what the candidate may fail beyond the tolerance in each minute, as a share, set before it.
+    `dispersions` are 1 or more, and rest on no failure of their own minute. A minute that is a shared burst may only
+    cost. `uncapped` is fair as well: it takes less from the same pay-outs.
     """
     path: list[Wealth] = []
     total, withheld, stakes = 0.0, 0.0, list(STAKES)
@@ -188,6 +215,9 @@ def dispersions(rows: Sequence[Tally | None], known: float = 0.0) -> list[float]
     earlier minutes says what split to expect; chi-squared over its degrees of freedom says how far they were from it.
     `known` is what was learnt before the rollout: the correlation of two requests of one minute (`correlation`). It
     stands for some minutes that were as it says, and no bound holds for it: it is no guess from a candidate's harm.
+
+    A minute's own counts of requests are used, and its failures are not. What was left out of the hour before may well
+    have been chosen by its outcome: all of it was known before the first bet.
     """
     found: list[float] = []
     past: deque[Tally | None] = deque(maxlen=DISPERSION_MINUTES)
@@ -258,8 +288,12 @@ def _dispersion(past: Iterable[Tally | None], ratio: float, before: float) -> fl
 def excess_bound(rows: Sequence[Tally | None], max_ratio: float, confidence: float = 1 - CLEARANCE) -> float:
     """The smallest delta for which "p_c >= max_ratio * p_b + delta" is refuted: a share of the candidate's requests.
 
-    It holds at any poll. Without any bad request it is some 4.05 / n: the rule of three's 3 / n (Hanley and
-    Lippman-Hand, JAMA 1983), and the price of betting on six ratios at once.
+    It holds at any poll, of an excess that there is in every minute. Without any bad request it is some 4.05 / n: the
+    rule of three's 3 / n (Hanley and Lippman-Hand, JAMA 1983), and the price of betting on six ratios at once.
+
+    It takes failures for coin flips. Where they come in clumps of three it was wrong in 13 of 100 drawn rollouts of 720
+    requests of the candidate, and in 6 of 100 of ten times as many, not in 5. Dividing by the dispersion mends little:
+    what acquits is failures that are missing. A wrong acquittal ends nothing: the judge goes on, up to the promotion.
     """
     clearing, needed = _clearing(rows, max_ratio), -math.log(1 - confidence)
     if clearing.wealth(1.0) < needed:

@@ -8,16 +8,25 @@ at any poll, of a rollout of any length. One minute's pay-out is an *e-value*; t
 *e-process* (Ramdas, Grünwald, Vovk, Shafer, "Game-theoretic statistics and safe anytime-valid inference",
 Statistical Science 2023).
 
-Every minute is a table of its own, two versions by good and bad requests. Nothing is pooled over minutes, so changing
-weights, changing traffic and outages that hit both versions make no difference: which version a failing request was
-routed to is chance.
+Every minute is a table of its own, two versions by good and bad requests (where requests are rare, a few neighbouring
+minutes at one weight). Nothing is pooled over tables, so changing weights, changing traffic and outages that hit both
+versions make no difference: which version a failing request was routed to is chance.
 
 **Two keys.** A candidate is convicted where two wealths are high in the same minute: against "no worse than the
 stable version" (the first key, at `false_rollback`), and against "no worse than tolerated" (the second key, at
 `tolerated_rollback`). Over the whole rollout, all polls and metrics together, a candidate that is never worse is
 convicted with probability at most `false_rollback`, and one that is worse but always within the tolerance with at most
-`tolerated_rollback`. This assumes that, given a minute's conditions, counts do not depend on the version; what
-protects beyond it (dispersion, cap, shared bursts) only ever lowers the wealth.
+`tolerated_rollback`. Metrics have parts of both budgets that add up to them (Bonferroni's inequality), and so have
+the quantiles of slow; each wealth begins with its part.
+
+This assumes that, given a minute's conditions, counts do not depend on the version. What protects beyond it
+(dispersion, cap, shared bursts) only ever lowers a wealth, and what lets it rise sooner (a catastrophe without a cap,
+bets in a warm-up) is as fair as the rest: `e_process` says why. It bounds what is *convicted*. A candidate that is
+suspected, or hinted at and not proven, is rolled back when its time is over, unconvicted: by Ville's inequality that is
+at most `SUSPICION` and `HINT` of those that are no worse, and far fewer in simulations (docs/judge-figures.md).
+
+**Better.** The same bets with the roles swapped tell of a candidate that is clearly better (`improvement`), with a
+budget of their own. They convict nobody, and acquit of harm in no other metric.
 
 At weight 100 there is nobody to compare with: see `last_step`.
 """
@@ -29,14 +38,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any, Final, Self
 
+from tidegate.analysis.bursts import BURST_RECENT, Bursts, find_bursts, has_just_ended
 from tidegate.analysis.e_process import (
     NO_WORSE,
-    NOTHING,
     Tally,
     Tolerance,
     dispersions,
     excess_bound,
 )
+from tidegate.analysis.improvement import NONE, Improvement, find_improvement
 from tidegate.analysis.metric import (
     DURABLE,
     ERRORS,
@@ -55,29 +65,26 @@ from tidegate.analysis.row import FEWEST_BAD, QUIET_LOG_WEALTH, Row, is_calm, st
 from tidegate.frozen import frozen
 from tidegate.stored import known_fields
 
-#: A shared burst: the stable version itself fails this often, this many times its usual rate, and so much above it.
-BURST_BAD, BURST_RATIO, BURST_INCREASE = 5, 5.0, 0.02
-#: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version.
+#: More throttled requests than this share are a burst too: they count for the alias alone, so for neither version. Of
+#: fewer the rest is still a fair sample.
 BURST_THROTTLED: Final = 0.01
-#: As many calm minutes of the stable version make its rate known where no history does; until then, so much is a burst.
-BURST_KNOWN_MINUTES, BURST_UNKNOWN_RATE = 3, 0.1
-#: What lasts longer than so many minutes is no burst but how things are; one blocks every acquittal for so many. Where
-#: nobody knows the usual rate it need last only so long,
-BURST_LONGEST, BURST_LONGEST_UNKNOWN, BURST_RECENT = 15, 4, 3
-#: if the candidate has failed so many times as often as the stable version in it: an outage may hit it twice as hard.
-BURST_UNSHARED_RATIO: Final = 2.5
-#: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough.
+#: Harm is suspected at this level of the first key, of a candidate that is not quiet and has failed often enough: twice
+#: what convicts, and no more, since a blip of a minute must not end a good release.
 SUSPICION: Final = 0.02
-#: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven.
+#: At this one it is a sign of harm, which is enough not to promote a candidate that nothing has proven: the level of
+#: the second key.
 HINT: Final = 0.1
-#: What has come so far on its way to a conviction is worth a line in a report.
+#: What has come so far on its way to a conviction is worth a line in a report: a lower quantile's, of which there are
+#: two beside each p99.
 TOLD: Final = 0.5
-#: The last minutes are told beside the whole, which would drown them in a long rollout.
+#: The last minutes are told beside the whole, which would drown them in a long rollout: as many as acquit.
 RECENT_MINUTES: Final = 5
-#: How many settled minutes with requests of the candidate an acquittal needs; an early one, of the step alone.
+#: How many settled minutes with requests of the candidate an acquittal needs, an early one of the step alone: harm
+#: that begins in the second or third minute is to be seen, whatever the traffic.
 FEWEST_MINUTES: Final = 5
 #: A candidate is proven harmless where what it may exceed the tolerated ratio by is at most so many times what is
-#: tolerated at the stable version's rate, or so many times the tolerated increase,
+#: tolerated at the stable version's rate, or so many times the tolerated increase (by default half a percentage point,
+#: at which 0.3 % that becomes 0.6 % is proven in 18 of 100 rollouts, and was at a whole point in 95),
 PROVEN_TOLERANCES, PROVEN_INCREASES = 3.0, 5.0
 #: and at most this share of its requests; but nobody needs to prove less than the other share.
 PROVEN_MOST, PROVEN_LEAST = 0.01, 0.001
@@ -153,7 +160,7 @@ class Evidence:
     that either key ever reached: exp(-peak) is a p-value that holds at any poll. `excess_at_most` bounds what the
     candidate fails beyond the tolerated ratio, as a share of its requests, with 95 % confidence.
     `startles`: without the cap of one minute, on those since the weight was last lowered, it would convict. `calm`:
-    nothing in those speaks against the candidate.
+    nothing in those speaks against the candidate. `improved`: whether it is clearly better.
     """
 
     metric: Judged
@@ -180,6 +187,7 @@ class Evidence:
     excess_at_most: float
     startles: bool
     calm: bool
+    improved: Improvement = NONE
 
     @property
     def p_worse(self) -> float:
@@ -202,7 +210,7 @@ class Evidence:
     def proven(self) -> bool:
         """Whether harm worth mentioning is ruled out, and nothing hints at any."""
         calm = self.quiet and not self.burst and self.settled_minutes >= FEWEST_MINUTES
-        return calm and self.excess_at_most <= self.provable_excess
+        return calm and (self.improved.better or self.excess_at_most <= self.provable_excess)
 
     @property
     def provable_excess(self) -> float:
@@ -214,39 +222,6 @@ class Evidence:
         return min(max(PROVEN_TOLERANCES * tolerated, PROVEN_INCREASES * increase, PROVEN_LEAST), PROVEN_MOST)
 
 
-def shared_bursts(rows: Sequence[Row], baseline: Rate | None) -> list[bool]:
-    """Which minutes are shared bursts: the stable version itself fails far more than usual, or requests are throttled.
-
-    Usual is its rate before the rollout where there is a history, or else over the earlier calm minutes. Flagging more
-    minutes than needed is always valid: a flagged minute may only cost (see `log_wealth`). What lasts longer than any
-    burst is how things are now: the judge must not stay mute.
-    """
-    found, burst = list[bool](), list[Tally]()
-    bad, requests = (baseline.bad, baseline.requests) if baseline else (0.0, 0.0)
-    calm = BURST_KNOWN_MINUTES if baseline else 0
-    for row in rows:
-        tally = row.tally or NOTHING
-        usual = bad / requests if requests else 0.0
-        usual_at_most = max(BURST_RATIO * usual, usual + BURST_INCREASE)
-        limit = usual_at_most if calm >= BURST_KNOWN_MINUTES else BURST_UNKNOWN_RATE
-        if row.throttled or (tally.stable_bad >= BURST_BAD and tally.stable_bad >= limit * tally.stable):
-            burst.append(tally)
-        else:
-            burst = []
-            if not baseline:
-                bad, requests, calm = bad + tally.stable_bad, requests + tally.stable, calm + (tally.stable > 0)
-        unshared = bool(burst) and calm < BURST_KNOWN_MINUTES and _is_unshared(burst)
-        found.append(0 < len(burst) <= (BURST_LONGEST_UNKNOWN if unshared else BURST_LONGEST))
-    return found
-
-
-def _is_unshared(burst: Sequence[Tally]) -> bool:
-    """Whether the candidate has failed far more often in a burst than any outage that both versions share explains."""
-    stable = Rate(sum(one.stable_bad for one in burst), sum(one.stable for one in burst))
-    candidate = Rate(sum(one.candidate_bad for one in burst), sum(one.candidate for one in burst))
-    return candidate.share > BURST_UNSHARED_RATIO * stable.share
-
-
 def examine(
     name: str,
     rows: Sequence[Row],
@@ -254,6 +229,9 @@ def examine(
     baseline: Rate | None = None,
     last: Sequence[Tally] = (),
     correlation: float = 0.0,
+    failing_minutes: int = 0,
+    *,
+    all_counted: bool = True,
 ) -> Evidence:
     """What one metric says of the candidate, from every minute of the rollout.
 
@@ -266,27 +244,25 @@ def examine(
         last: the settled minutes at weight 100, each against the stable version's rate; they bound the
             excess, and convict nobody. So do requests that are missing, as if all of them had failed.
         correlation: how alike requests of one minute were before the rollout.
+        failing_minutes: for how long the stable version had failed far more than usual when the rollout began.
+        all_counted: no request of the candidate is missing that may yet fail.
     """
     metric = judge.judged()[name]
     tolerance, share = metric.tolerance, math.log(metric.budget)
-    bursts, spread = shared_bursts(rows, baseline), dispersions([row.evidence for row in rows], correlation)
-    keys = [wealth(rows, key, spread, bursts, share) for key in (NO_WORSE, tolerance)]
+    spread = dispersions([row.evidence for row in rows], correlation)
+    bursts = find_bursts(rows, baseline, failing_minutes)
+    keys = [wealth(rows, key, spread, bursts.shared, share) for key in (NO_WORSE, tolerance)]
     worse, intolerable = ([one.log for one in key] for key in keys)
     needed = (-math.log(judge.false_rollback), -math.log(judge.tolerated_rollback))
     bad = sum(row.tally.candidate_bad for row in rows if row.tally)
     latest = (worse[-1], intolerable[-1] - share) if rows else (0.0, 0.0)
-    quiet, burst = latest[1] < QUIET_LOG_WEALTH, any(bursts[-BURST_RECENT:])
-    settled = [row.evidence for row in rows if row.settled]
+    settled, quiet = [row.evidence if row.settled else None for row in rows], latest[1] < QUIET_LOG_WEALTH
+    improved = find_improvement(settled, bursts, spread, metric.budget) if all_counted else NONE
+    burst = _is_in_burst(rows, bursts, improved)
     convicted_at = _convicted_at(rows, worse, intolerable, needed)
-    compared = _compared(rows, convicted_at)
     return Evidence(
         metric=metric,
-        minutes=sum(row.minutes for row, _ in compared),
-        stable=round(sum(tally.stable for _, tally in compared)),
-        candidate=sum(tally.candidate for _, tally in compared),
-        stable_bad=sum(tally.stable_bad for _, tally in compared),
-        candidate_bad=sum(tally.candidate_bad for _, tally in compared),
-        recent=_recent(compared),
+        **_counted(_compared(rows, convicted_at)),
         worse=latest[0],
         intolerable=latest[1] + share,
         worse_peak=max(worse, default=0.0),
@@ -300,11 +276,23 @@ def examine(
         burst=burst,
         gaps=sum(row.tally is None for row in rows),
         settled_minutes=served(settled),
-        step_cleared=quiet and not burst and _is_step_cleared(rows, tolerance),
+        step_cleared=quiet and not burst and _is_step_cleared(rows, tolerance, improved),
         excess_at_most=excess_bound([*settled, *last], tolerance.max_ratio),
         startles=convicted_at is None and startles(rows, keys, needed),
-        calm=is_calm(rows, tolerance, bursts),
+        calm=is_calm(rows, tolerance, bursts.shared),
+        improved=improved,
     )
+
+
+def _is_in_burst(rows: Sequence[Row], bursts: Bursts, improved: Improvement) -> bool:
+    """Whether both versions fail just now, callers are turned away, or that has just ended.
+
+    What the stable version alone fails in is no burst; but once it has ended, whatever that was, neither version has
+    been seen as it is.
+    """
+    over = has_just_ended(bursts.lasted) and bool(rows[-1].tally and rows[-1].tally.stable)
+    latest = list(zip(rows, bursts.lasted, bursts.shared, strict=True))[-BURST_RECENT:]
+    return any(lasted and (over or row.throttled or (shared and not improved.fix)) for row, lasted, shared in latest)
 
 
 def _compared(rows: Sequence[Row], convicted_at: int | None) -> list[tuple[Row, Tally]]:
@@ -314,9 +302,23 @@ def _compared(rows: Sequence[Row], convicted_at: int | None) -> list[tuple[Row, 
     return [(row, tally) for row, tally in told if tally and tally.stable and tally.candidate]
 
 
-def _is_step_cleared(rows: Sequence[Row], tolerance: Tolerance) -> bool:
-    """Whether this step alone rules out harm beyond the tolerance."""
+def _counted(compared: Sequence[tuple[Row, Tally]]) -> dict[str, Any]:
+    """What an `Evidence` tells of the minutes that both versions are compared in."""
+    return {
+        "minutes": sum(row.minutes for row, _ in compared),
+        "stable": round(sum(tally.stable for _, tally in compared)),
+        "candidate": sum(tally.candidate for _, tally in compared),
+        "stable_bad": sum(tally.stable_bad for _, tally in compared),
+        "candidate_bad": sum(tally.candidate_bad for _, tally in compared),
+        "recent": _recent(compared),
+    }
+
+
+def _is_step_cleared(rows: Sequence[Row], tolerance: Tolerance, improved: Improvement) -> bool:
+    """Whether this step alone rules out harm beyond the tolerance; of a fix it is enough that it was seen."""
     step = [row.evidence for row in rows if row.in_step and row.settled]
+    if improved.fix:
+        return served(step) > 0
     return served(step) >= FEWEST_MINUTES and excess_bound(step, tolerance.max_ratio) <= tolerance.max_increase
 
 

@@ -25,20 +25,35 @@ FEWEST_FAILURES = 3
 P99_SLOW_PERCENT = 1
 
 
-def checks(health: HealthPolicy, step: Counts, rollout: Counts) -> tuple[Check, ...]:
+def checks(
+    health: HealthPolicy, step: Counts, rollout: Counts, beaten_percent: float | None = None
+) -> tuple[Check, ...]:
     """Every limit that is set, held against the counts of this step and of the whole rollout, whichever is worse.
 
-    What the rollout has shown before does not make a step healthy that nobody has seen yet.
+    What the rollout has shown before does not make a step healthy that nobody has seen yet. `beaten_percent` is how
+    often the stable version fails, where the candidate clearly fails less.
     """
     found = []
     if health.max_error_percent is not None:
         both = [(counts.errors or 0, counts.requests) for counts in (step, rollout)]
-        found.append(_worse("errors", "max_error_percent", health.max_error_percent, both, health.minimum_invocations))
+        errors = _worse("errors", "max_error_percent", health.max_error_percent, both, health.minimum_invocations)
+        found.append(_held_against_both(errors, health.max_error_percent, beaten_percent or 0.0))
     if health.max_duration_p99_ms is not None:
         both = [(counts.over_limit or 0, counts.requests) for counts in (step, rollout)]
         name = f"slower than {health.max_duration_p99_ms:g} ms"
         found.append(_worse(name, "max_duration_p99_ms", P99_SLOW_PERCENT, both, health.minimum_invocations))
     return tuple(found)
+
+
+def _held_against_both(check: Check, limit_percent: float, beaten_percent: float) -> Check:
+    """The check; ignored where the stable version is beyond the limit, and further than the candidate: to go back to it
+    would cross the limit by more.
+    """
+    crossed = isinstance(check.value, float) and limit_percent < check.value < beaten_percent
+    if not crossed:
+        return check
+    why = f"{check}, and {beaten_percent:.3g} % of the stable version's"
+    return replace(check, finding=Finding.IGNORED, convicts=False, sentence=why)
 
 
 def _worse(name: str, key: str, limit_percent: float, windows: list[tuple[int, int]], minimum: int) -> Check:

@@ -145,7 +145,8 @@ class TrafficBaseline:
     """The alias's traffic in the day before the rollout; `p99_ms` and the others are None where nothing was timed.
 
     `hourly` are the requests of each hour from `since` on, in seconds since the epoch; None of one that knew silences.
-    `metrics` are the user's own. `correlation`: how alike the failures of one minute were in the last hour.
+    `metrics` are the user's own. `correlation`: how alike the failures of one minute were in the last hour, in which
+    there were `hour_requests` and `hour_errors`; for `failing_minutes` up to its end far more failed than usual.
     """
 
     requests: int = 0
@@ -159,9 +160,17 @@ class TrafficBaseline:
     p50_ms: float | None = None
     metrics: tuple[MetricBaseline, ...] = ()
     correlation: float = 0.0
+    hour_requests: int = 0
+    hour_errors: int = 0
+    failing_minutes: int = 0
 
     def slow_above_ms(self, quantile: str) -> float | None:
-        """What is slow by "p50", "p90" or "p99"."""
+        """What is slow by "p50", "p90" or "p99"; None where nobody knows.
+
+        Where most requests failed, a quantile of all is that of failures, which are quick, or run into a time-out.
+        """
+        if self.errors > self.requests / 2:
+            return None
         return {"p50": self.p50_ms, "p90": self.p90_ms, "p99": self.p99_ms}[quantile]
 
     def of(self, metric: str) -> MetricBaseline:

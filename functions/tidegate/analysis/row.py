@@ -9,11 +9,13 @@ from typing import Final
 
 from tidegate.analysis.e_process import Tally, Tolerance, Wealth, log_sum, wealth_path
 
-#: Fewer bad requests than this convict nobody.
+#: Fewer bad requests than this convict nobody: two may have one cause that has nothing to do with the version.
 FEWEST_BAD: Final = 3
-#: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet.
+#: A candidate is quiet while the second wealth is below this, and acquitted only while it is quiet: chance alone ever
+#: doubles a wealth in at most half of all rollouts, so what has not doubled says nothing.
 QUIET_LOG_WEALTH: Final = math.log(2)
-#: Of the wealth on a metric that warms up so much bets from the first minute on.
+#: Of the wealth on a metric that warms up so much bets from the first minute on: ln (4/3) is what it costs to find harm
+#: that shows only later, and ln 4 to find what shows at once. With all of it there, two bad releases more were missed.
 WARMING_STAKE: Final = 0.25
 
 
@@ -57,8 +59,9 @@ def wealth(
 
     It begins with that share of the error budget, a logarithm.
 
-    A mixture of e-processes is one, too. Each keeps what the other loses: while a version warms up only great harm
-    pays, and a little costs what would find it later.
+    A mixture of e-processes is one, too, where its parts are set before. Each keeps what the other loses: while a
+    version warms up only great harm pays, and a little costs what would find it later. In those minutes the second one
+    bets against more than is tolerated, which is a weaker claim: it is fair against the stronger one as well.
     """
     whole, fresh = [row.whole for row in rows], [row.fresh for row in rows]
     warm = wealth_path([row.evidence for row in rows], key, spread, bursts, whole, fresh=fresh)

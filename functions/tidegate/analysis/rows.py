@@ -1,27 +1,41 @@
-"""Rows of the judge's table, from minutes: where requests are rare, several minutes are one."""
+"""Rows of the judge's table, from minutes: where requests are rare, several minutes are one.
+
+What a row is made of is told by the clock, by weights and by how many requests there are, and by no failure: so its
+counts are as fair as a minute's. A row that is still open, and a minute of which a part is in CloudWatch, are looked
+at, too. With both versions' shares as in the whole of it such a look is one of a finer process
+(tests/unit/analysis/test_guarantee.py); where they differ within a row, by the luck of routing, that is nearly so: of
+identical versions, judged on a random half of the newest minute at every poll, none was rolled back
+(docs/judge-figures.md).
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, pairwise
 from typing import Final, Self
 
+from tidegate.analysis.bursts import BURST_INCREASE
 from tidegate.analysis.e_process import Tally
 from tidegate.analysis.judge import BURST_THROTTLED
 from tidegate.analysis.measurement import Minute, Shift
-from tidegate.analysis.metric import Judged
+from tidegate.analysis.metric import Judged, Kind
 from tidegate.analysis.row import Row
 from tidegate.routing import ALL_PERCENT
 
-#: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late.
+#: An acquittal waits until a minute has been over for so long: CloudWatch is one to three minutes late, and failures
+#: that are late acquit wrongly, where ones that are early do not convict wrongly.
 SETTLED_AGE_SECONDS: Final = 120
-#: A minute that has so much of what is to be expected of the candidate is no mere handful of failures that came first.
+#: A minute that has so much of what is to be expected of the candidate is no mere handful of failures that came first:
+#: where half of its requests have failed and only half of it is there, a quarter of the whole has failed at least.
 LEAST_SHARE: Final = 0.5
-#: While a version warms up, so many more of its requests may be slow: a share.
+#: While a version warms up, so many more of its requests may be slow, as a share: more than new environments' first
+#: requests make of a minute, and less than what nobody should wait two minutes for.
 WARM_UP_ALLOWANCE: Final = 0.1
-#: Evidence is spread anew after each row, at a price: so a row is closed once it has so many requests of both versions,
-#: which says nothing of how many failed, or has lasted so long.
+#: Evidence is spread anew after each row, at a price, and fewer requests than so many hardly pay it: so a row is closed
+#: once it has as many of both versions, which says nothing of how many failed. Or it has lasted so long: a conviction
+#: takes two rows, and ten minutes.
 ROW_REQUESTS: Final = 10
 LONGEST_ROW_SECONDS: Final = 300
 
@@ -59,12 +73,12 @@ class Place:
             fresh=minute.at >= _last_decrease(shifts),
         )
 
-    def row(self, metric: Judged) -> Row:
-        """One metric's row of the judge's table."""
+    def row(self, metric: Judged, usual: float = 0.0) -> Row:
+        """One metric's row of the judge's table; `usual` is the share of bad requests before the rollout, if known."""
         warm = self.minute.at >= self.increased_at + metric.warm_up_seconds
         warming = not warm and not self.replaced and metric.proves
         return Row(
-            _tally(metric.name, self.minute),
+            _tally(metric, self.minute, usual or metric.usual_share or 1.0),
             warm and not self.replaced,
             self.throttled,
             self.in_step,
@@ -109,10 +123,30 @@ def _last_decrease(shifts: Sequence[Shift]) -> float:
     return max(lowered, default=0.0)
 
 
-def _tally(metric: str, minute: Minute) -> Tally | None:
+def _tally(metric: Judged, minute: Minute, usual: float) -> Tally | None:
     """The minute's table; None where a count is missing although there was traffic."""
-    stable, candidate = minute.stable.trials(metric), minute.candidate.trials(metric)
-    return None if stable is None or candidate is None else Tally(stable[0], candidate[0], stable[1], candidate[1])
+    stable, candidate = minute.stable.trials(metric.name), minute.candidate.trials(metric.name)
+    if stable is None or candidate is None:
+        return None
+    of = stable[0] - _quick_failures(minute, stable, usual) if metric.kind is Kind.SLOW else stable[0]
+    return Tally(of, candidate[0], stable[1], candidate[1])
+
+
+def _quick_failures(minute: Minute, trials: tuple[int, int], usual: float) -> int:
+    """How many of the stable version's requests were not slow because they failed at once, where it fails far more: a
+    candidate that serves such requests is as slow in them as in any others.
+
+    At most what failed, and no more than the stable version is less slow than `usual`, so that failures which take as
+    long as requests do, or run into a time-out, hide nothing. Fewer requests of the stable version's with as many slow
+    ones are a weaker claim to bet against: at equal rates E[e] stays at most 1, also for this choice of how many
+    (tests/unit/analysis/test_rows.py enumerates it).
+    """
+    (timed, slow), stable, candidate = trials, minute.stable, minute.candidate
+    if not stable.requests or not candidate.requests or stable.errors is None or candidate.errors is None:
+        return 0
+    if stable.errors / stable.requests < candidate.errors / candidate.requests + BURST_INCREASE:
+        return 0
+    return max(0, timed - max(timed - stable.errors, slow, math.ceil(slow / usual)))
 
 
 def long_enough(minutes: Iterable[Minute], rows: Iterable[Row], shifts: Sequence[Shift]) -> Iterator[Row]:

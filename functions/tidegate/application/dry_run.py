@@ -46,7 +46,7 @@ def rehearse(request: object, execution: Execution, started_at: float) -> Docume
 def _require_free(target: str) -> None:
     """A lock whose execution has ended is no obstacle: the rollout would take it over."""
     held = locks.read(target)
-    if held and executions.end_of(held.execution_arn, time.time() - held.taken_at) is None:
+    if held and executions.end_of(held.execution_arn, time.time() - held.heard_at) is None:
         raise RolloutRunning(taken(target, held.execution_arn))
 
 

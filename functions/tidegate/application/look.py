@@ -39,12 +39,13 @@ class Look:
         self.plan, self.candidate = plan, candidate
         self.progress = came.progress
         self.revision_id = came.progress.revision_id
+        self.strain_before = came.progress.strain
         self.alarms_asked = False
         self._blind: list[str] = []
         self._observed: Observation | None = None
         self._readings: dict[str, AlarmReading] = {}
         with self._unless_throttled():
-            self._require_unmoved(is_late=came.decision.action == "late")
+            self._require_unmoved(is_late=came.progress.unanswered)
         self.now = time.time()
         if pressure.asks_alarms(self.progress, self.now):
             self.ask_alarms()
@@ -102,6 +103,7 @@ class Look:
                     ledger.forget_promotion(plan)
             raise AliasMoved(f"{plan.target} should serve {expected}, and serves {found}: {self._whose(found)}")
         self.revision_id = alias.revision_id
+        self.progress = replace(self.progress, unanswered=False)
 
     def _has_arrived(self, alias: aliases.AliasState) -> bool:
         """Whether the move that was throttled has been made: an attempt before may have got no answer."""

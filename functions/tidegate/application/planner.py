@@ -16,7 +16,7 @@ from tidegate.aws.aliases import AliasState
 from tidegate.aws.executions import Execution
 from tidegate.errors import AliasNotFound, AliasNotReady, MetricUnusable, PlanTooLong, StableUnusable, VersionNotFound
 from tidegate.frozen import frozen
-from tidegate.planning import out_of_sight, preflight
+from tidegate.planning import fix, out_of_sight, preflight
 from tidegate.planning.alarm_watch import alarm_warnings, baked_for_alarms, timed
 from tidegate.planning.callers import Caller
 from tidegate.planning.forecast import Forecast, forecast
@@ -129,7 +129,7 @@ def make_plan(resolved: ResolvedRequest, execution: Execution, started_at: float
         warnings=(
             *expected.warnings,
             *([UNPAUSABLE] if paced.max_pause_seconds < request.max_pause_seconds else []),
-            *(_watched_in_vain(request, rules, steps, traffic, tried) if found else ()),
+            *(_watched(request, rules, steps, stable, traffic, tried) if found else ()),
             *(_about(alias, execution) if found else ()),
         ),
         **asdict(paced),
@@ -151,14 +151,17 @@ def with_room(plan: Plan) -> Plan:
     return plan
 
 
-def _watched_in_vain(
+def _watched(
     request: RolloutRequest,
     rules: tuple[AlarmRule, ...],
     steps: tuple[Step, ...],
+    stable: str,
     traffic: TrafficBaseline,
     tried: Version,
 ) -> Iterator[str]:
-    """Warnings of alarms and of a judge that are asked and will not be able to tell."""
+    """Warnings of a stable version that fails, and of alarms and of a judge that will not be able to tell."""
+    if not tried.durable:
+        yield from fix.warnings(stable, traffic, request.health.policy(), rules)
     yield from alarm_warnings(rules, steps[-1], bakes_for_them=request.health.bake_for_alarms)
     health = request.health.policy()
     yield from out_of_sight.warnings(steps, traffic, health, tried.timeout_seconds, durable=tried.durable)
@@ -193,7 +196,8 @@ def _comparable(traffic: TrafficBaseline, tried: Version) -> TrafficBaseline:
     """The day before as the judge may use it. Nobody has counted its executions, and its invocations are none."""
     if not tried.durable:
         return traffic
-    return replace(traffic, requests=0, errors=0, throttled=0, p99_ms=None, p90_ms=None, p50_ms=None)
+    timed = replace(traffic, p99_ms=None, p90_ms=None, p50_ms=None)
+    return replace(timed, requests=0, errors=0, throttled=0, hour_requests=0, hour_errors=0, failing_minutes=0)
 
 
 def _ready_alarms(request: RolloutRequest) -> tuple[AlarmRule, ...]:

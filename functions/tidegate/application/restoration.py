@@ -42,7 +42,7 @@ _ATTEMPTS = 5
 
 def has_ended_cleanly(lock: Lock) -> bool:
     """Whether the execution has ended as it should, and only its record is open: what it told is not undone."""
-    end = executions.end_of(lock.execution_arn, time.time() - lock.taken_at)
+    end = executions.end_of(lock.execution_arn, time.time() - lock.heard_at)
     return end is not None and end.ended_cleanly
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import wraps
@@ -28,6 +29,9 @@ def _line(record: Mapping[str, Any]) -> str:
     return printable(json.dumps(record, default=str, separators=(",", ":"), ensure_ascii=False))
 
 
+#: Of the invocation that runs: its end, in seconds since the epoch.
+_ends_at = 0.0
+
 #: The service, here and in metrics, is the stack (POWERTOOLS_SERVICE_NAME): one's alarm is not another's.
 logger = Logger(json_serializer=_line)
 
@@ -46,6 +50,7 @@ def task(
         def handler(event: Document, context: LambdaContext) -> Document:
             logger.clear_state()
             logger.append_keys(state=state, request_id=context.aws_request_id)
+            _end_at(time.time() + context.get_remaining_time_in_millis() / 1000)
             identify(event)
             begin(patience)
             try:
@@ -59,6 +64,16 @@ def task(
     return decorate
 
 
+def _end_at(when: float) -> None:
+    global _ends_at  # noqa: PLW0603 - Lambda runs one invocation at a time in each environment
+    _ends_at = when
+
+
+def seconds_left() -> float:
+    """For how long the invocation may still run: then Lambda ends it."""
+    return _ends_at - time.time()
+
+
 def _end_imports() -> None:
     """What was imported stays: the collector, off since `application` began, need not look there."""
     gc.freeze()
@@ -70,6 +85,16 @@ def identify(event: Document) -> None:
 
     Whoever may invoke a function may send it any JSON.
     """
+    logger.append_keys(**_keys(event))
+
+
+def identify_in_thread(event: Document) -> None:
+    """The same for the lines of this thread alone, in the place of what it said before."""
+    logger.thread_safe_clear_keys()
+    logger.thread_safe_append_keys(**_keys(event))
+
+
+def _keys(event: Document) -> Document:
     event = as_object(event)
     plan = as_object(event.get("plan"))
     keys = {
@@ -79,7 +104,7 @@ def identify(event: Document) -> None:
         "stable": plan.get("stable"),
         "candidate": event.get("candidate"),
     }
-    logger.append_keys(**{key: value for key, value in keys.items() if value})
+    return {key: value for key, value in keys.items() if value}
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
-from tidegate.aws import locks, sdk, settings, table
+from tidegate.aws import locks, sdk, settings, table, watches
 from tidegate.aws.executions import Execution
 from tidegate.control import item_size
 from tidegate.ending.lock import Lock
@@ -44,7 +44,7 @@ def refuse(target: str, execution: Execution, started_at: float, cause: str, *, 
         with sdk.refusals(f"refuse the rollout of {target}"):
             table.client().transact_write_items(TransactItems=actions)
     except AwsRefused as error:
-        if error.code != "TransactionCanceledException":
+        if error.code != sdk.CANCELLED:
             raise
         if sdk.cancellation_reasons(error)[:1] != ["ConditionalCheckFailed"]:
             raise AwsUnavailable(str(error)) from error
@@ -105,12 +105,23 @@ def ended() -> tuple[list[RecordSummary], LedgerUnreadable | None]:
 
 def let_go(summary: RecordSummary) -> None:
     """Watch an ended rollout no longer."""
-    with sdk.refusals(f"let go of {summary.target}"):
-        table.client().update_item(
-            TableName=table.name(),
-            Key=table.key(summary.target, summary.key),
-            UpdateExpression=f"REMOVE {INDEX}",
-        )
+    _change(summary, UpdateExpression=f"REMOVE {INDEX}, restoring")
+
+
+def note_open(summary: RecordSummary, why: str) -> None:
+    """Keep that the alias of an ended rollout is split and could not be put right: every sweep looks after it then."""
+    why = item_size.cut(why, item_size.MAX_REASON_BYTES)
+    _change(summary, UpdateExpression="SET restoring = :why", ExpressionAttributeValues={":why": table.text(why)})
+
+
+def note_whole(summary: RecordSummary) -> None:
+    """Keep that it is put right by now."""
+    _change(summary, UpdateExpression="REMOVE restoring")
+
+
+def _change(summary: RecordSummary, **how: Any) -> None:
+    with sdk.refusals(f"keep how the alias of {summary.target} was left"):
+        table.client().update_item(TableName=table.name(), Key=table.key(summary.target, summary.key), **how)
 
 
 def finalize(snapshot: RolloutSnapshot, ending: Ending, now: float) -> Ending:
@@ -132,11 +143,13 @@ def finalize(snapshot: RolloutSnapshot, ending: Ending, now: float) -> Ending:
         actions.append({"Put": bad_version(plan, snapshot.candidate, ending.cause, now)})
     if lock and not ending.keeps_lock:
         actions.append({"Delete": {"TableName": table.name(), **_lock_as_known(snapshot, ending)}})
+        # Of a hundred alarms the last few have no room: what is left over of them expires.
+        actions += watches.deletes(plan)[: watches.MOST_ACTIONS - len(actions)]
     try:
         with sdk.refusals(f"close the rollout of {plan.target}"):
             table.client().transact_write_items(TransactItems=actions)
     except AwsRefused as error:
-        if error.code != "TransactionCanceledException":
+        if error.code != sdk.CANCELLED:
             raise
         return _finalized_before(plan, ending, error, ours=lock is not None)
     return ending

@@ -10,14 +10,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from tidegate.aws import sdk, table
+from tidegate.aws import sdk, table, watches
 from tidegate.aws.locks import read
 from tidegate.control import item_size
 from tidegate.control.commands import KINDS, GivenCommand
 from tidegate.ending.lock import LIVE, Lock
 from tidegate.ending.record import INDEX, LOCK, RUNNING, plain
 from tidegate.ending.snapshot import Restored
-from tidegate.errors import AwsRefused, LockLost, PromotionPaused
+from tidegate.errors import AwsRefused, AwsUnavailable, LockLost, PromotionPaused
 from tidegate.planning.plan import Plan
 
 _MINE = "execution_arn = :me"
@@ -31,6 +31,8 @@ _CONVICTS_LATER = "(attribute_not_exists(convicted) OR (attribute_type(convicted
 #: DynamoDB's code for an item that would be too large.
 NO_ROOM = "ValidationException"
 _CHANGED = "ConditionalCheckFailedException"
+#: Why a transaction was cancelled that will always be (API reference, TransactWriteItems).
+_NEVER_WRITTEN = frozenset({"ItemCollectionSizeLimitExceeded", "ValidationError"})
 
 
 def take_lock(
@@ -72,15 +74,28 @@ def take_lock(
 
 
 def record_plan(plan: Plan) -> None:
-    """Store the plan with the lock.
+    """Store the plan with the lock, and which alarms it watches.
 
     Raises:
         LockLost: another execution holds the lock.
+        AwsUnavailable: somebody else wrote to the lock at that moment, or DynamoDB is throttled.
     """
-    values: dict[str, Any] = {"plan": table.text(_text(plan))}
-    if plan.alarms:
-        values["alarms"] = {"SS": sorted(rule.name for rule in plan.alarms)}
-    update(plan, values)
+    target, values = plan.target, {"plan": table.text(_text(plan))}
+    if not plan.alarms:
+        update(plan, values)
+        return
+    stored = {"Update": _change(target, plan.execution_arn, values)}
+    try:
+        watches.write([*watches.puts(plan), stored], f"record the rollout of {target}")
+    except AwsRefused as error:
+        if error.code != sdk.CANCELLED:
+            raise
+        reasons = sdk.cancellation_reasons(error)
+        if "ConditionalCheckFailed" in reasons:
+            raise _lost(target) from error
+        if _NEVER_WRITTEN.isdisjoint(reasons):
+            raise AwsUnavailable(str(error)) from error
+        raise
 
 
 def _text(plan: Plan) -> str:
@@ -89,7 +104,7 @@ def _text(plan: Plan) -> str:
 
 def plan_bytes(plan: Plan) -> int:
     """How much of a lock its plan takes."""
-    return item_size.size(_text(plan)) + sum(item_size.size(rule.name) for rule in plan.alarms)
+    return item_size.size(_text(plan))
 
 
 def record_candidate(plan: Plan, candidate: str) -> None:
@@ -102,10 +117,16 @@ def record_candidate(plan: Plan, candidate: str) -> None:
 
 
 def record_shift(
-    plan: Plan, step: int, weight_percent: float, *, at: float | None = None, unless_paused: bool = True
+    plan: Plan,
+    step: int,
+    weight_percent: float,
+    *,
+    at: float | None = None,
+    unless_paused: bool = True,
+    forgets: tuple[str, ...] = (),
 ) -> bool:
     """Store the weight that is about to be set: whoever lost the lock must not set it. The first one also keeps when. A
-    promotion that AWS throttled before is not tried any more.
+    promotion that AWS throttled before is not tried any more, and what the lock `forgets` beside is gone with it.
 
     False where the rollout was paused; nothing is stored then.
 
@@ -116,9 +137,9 @@ def record_shift(
     values |= {} if at is None else {"first_shift_at": table.number(at)}
     again = "#step = :step AND #weight_percent = :weight_percent"
     conditions = [_UNRESTORED, *([f"(attribute_not_exists(pause) OR ({again}))"] if unless_paused else [])]
-    set_so_far = {"weights": {"NS": [str(weight_percent)]}}
+    set_so_far, forgotten = {"weights": {"NS": [str(weight_percent)]}}, ["approval_step", "promoting", *forgets]
     try:
-        update(plan, values, add=set_so_far, remove=["approval_step", "promoting"], conditions=conditions)
+        update(plan, values, add=set_so_far, remove=forgotten, conditions=conditions)
     except LockLost:
         if not unless_paused or going_on(plan) is None:
             raise
@@ -326,6 +347,32 @@ def _write(
     conditions: Sequence[str] = (),
     bound: Mapping[str, Any] | None = None,
 ) -> None:
+    request = _change(target, execution_arn, values, append, add=add, remove=remove, conditions=conditions, bound=bound)
+    try:
+        with sdk.refusals(f"record the rollout of {target}"):
+            table.client().update_item(**request)
+    except AwsRefused as error:
+        if error.code == _CHANGED:
+            raise _lost(target) from error
+        raise
+
+
+def _lost(target: str) -> LockLost:
+    return LockLost(f"this execution no longer holds the lock of {target}, or is being restored")
+
+
+def _change(
+    target: str,
+    execution_arn: str,
+    values: Mapping[str, Any],
+    append: Mapping[str, str] | None = None,
+    *,
+    add: Mapping[str, Any] | None = None,
+    remove: Sequence[str] = (),
+    conditions: Sequence[str] = (),
+    bound: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """An Update of the lock, where that execution holds it and the conditions hold."""
     added = add or {}
     names = {f"#{name}": name for name in (*values, *(append or {}), *added)}
     bound = {**(bound or {}), **{f":{name}": value for name, value in {**values, **added}.items()}}
@@ -335,17 +382,11 @@ def _write(
         bound = {**bound, f":{name}": {"L": [table.text(text)]}, ":none": {"L": []}}
     clauses = [f"SET {', '.join(changes)}"] * bool(changes) + [f"REMOVE {', '.join(remove)}"] * bool(remove)
     clauses += ["ADD " + ", ".join(f"#{name} :{name}" for name in added)] * bool(added)
-    try:
-        with sdk.refusals(f"record the rollout of {target}"):
-            table.client().update_item(
-                TableName=table.name(),
-                Key=table.key(target, LOCK),
-                UpdateExpression=" ".join(clauses),
-                ConditionExpression=" AND ".join([_MINE, *conditions]),
-                ExpressionAttributeValues={**bound, ":me": table.text(execution_arn)},
-                **({"ExpressionAttributeNames": names} if names else {}),
-            )
-    except AwsRefused as error:
-        if error.code == _CHANGED:
-            raise LockLost(f"this execution no longer holds the lock of {target}, or is being restored") from error
-        raise
+    return {
+        "TableName": table.name(),
+        "Key": table.key(target, LOCK),
+        "UpdateExpression": " ".join(clauses),
+        "ConditionExpression": " AND ".join([_MINE, *conditions]),
+        "ExpressionAttributeValues": {**bound, ":me": table.text(execution_arn)},
+        **({"ExpressionAttributeNames": names} if names else {}),
+    }

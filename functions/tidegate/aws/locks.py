@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from tidegate.aws import table
 from tidegate.ending.lock import Lock
 from tidegate.ending.record import LOCK, RUNNING
@@ -20,16 +18,13 @@ def read(target: str) -> Lock | None:
     return Lock.parse(item) if item else None
 
 
-def running(alarm: str | None = None) -> tuple[list[Lock], LedgerUnreadable | None]:
-    """Every lock, or those whose rollout watches an alarm; without their verdicts, and perhaps a moment old.
+def running() -> tuple[list[Lock], LedgerUnreadable | None]:
+    """Every lock, without its verdicts, and perhaps a moment old.
 
     A lock that cannot be read is left out, so that the others are looked after, and comes as an error beside them.
     """
-    watching: dict[str, Any] = {}
-    if alarm is not None:
-        watching = {"FilterExpression": "contains(alarms, :alarm)", "values": {":alarm": table.text(alarm)}}
     locks, unreadable = [], None
-    for item in table.watched(RUNNING, **watching):
+    for item in table.watched(RUNNING):
         try:
             locks.append(Lock.parse(item))
         except LedgerUnreadable as error:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from tidegate.alias import Alias
+from tidegate.analysis.bursts import failing_minutes
 from tidegate.analysis.e_process import correlation
 from tidegate.analysis.measurement import MetricBaseline, Minute, TrafficBaseline
 from tidegate.analysis.metric import QUANTILES, CustomMetric
@@ -29,6 +30,8 @@ from tidegate.errors import AwsUnavailable, PermissionDenied
 _MINUTE_SECONDS = 60
 _HOUR_SECONDS = 3600
 _DAY_SECONDS = 24 * _HOUR_SECONDS
+#: A minute that began so long ago has been over for two, after which its metrics are there.
+_SETTLED_SECONDS = 180
 #: An hour in which so many of its twelve short periods had a request knew no silence worth the name.
 _FEWEST_BUSY = 10
 #: GetMetricData takes as many queries a call, and returns as many datapoints (API reference).
@@ -116,8 +119,8 @@ def read_baseline(
 
     A quantile is the median of the hours' own, each hour weighing as much as its requests: percentiles cannot be added
     up, and one hour's outage does not move a median. Requests per minute are counted from the first hour with any, so
-    that a young alias's are not diluted by the time before it, and up to `before`, in the midst of an hour. How alike
-    the failures of one minute are is learnt from the last hour. `metrics` are the user's own, of the version `stable`.
+    that a young alias's are not diluted by the time before it, and up to `before`, in the midst of an hour. How much
+    fails just now is learnt from the last hour. `metrics` are the user's own, of the version `stable`.
 
     Raises:
         AwsUnavailable: CloudWatch could not answer completely.
@@ -142,7 +145,7 @@ def read_baseline(
         requests_per_minute=sum(found["requests"] for _, found in busy) / minutes,
         throttled=round(sum(found.get("throttled", 0.0) for found in hours)),
         since=first,
-        correlation=_correlation([found for at, found in periods if at >= before - _HOUR_SECONDS]),
+        **_last_hour(periods, before, known),
         hourly=_steady_hours([(at - first, found["short"]) for at, found in periods if found.get("short")]),
         metrics=found_of,
         p50_ms=p50,
@@ -151,10 +154,21 @@ def read_baseline(
     )
 
 
-def _correlation(minutes: Iterable[Found]) -> float:
-    """How alike the failures of one minute are, by those of which all is known."""
-    known = [found for found in minutes if found.get("minute") and "minute_bad" in found]
-    return correlation((found["minute"], found["minute_bad"]) for found in known)
+def _last_hour(periods: Iterable[tuple[float, Found]], before: float, hours: Sequence[Found]) -> dict[str, Any]:
+    """What a `TrafficBaseline` knows of the hour before a moment: of its minutes of which all is known.
+
+    Usual is what the day's hours say, this one included.
+    """
+    usual = sum(found["errors"] for found in hours) / max(1.0, sum(found["requests"] for found in hours))
+    first, last = before - _HOUR_SECONDS, before - _SETTLED_SECONDS
+    begun = (found for at, found in periods if first <= at <= last)
+    minutes = [(one["minute"], one["minute_bad"]) for one in begun if one.get("minute") and "minute_bad" in one]
+    return {
+        "correlation": correlation(minutes),
+        "hour_requests": round(sum(requests for requests, _ in minutes)),
+        "hour_errors": round(sum(bad for _, bad in minutes)),
+        "failing_minutes": failing_minutes(minutes, usual),
+    }
 
 
 def _found_of(number: int, metric: CustomMetric, hours: Sequence[Found]) -> MetricBaseline:

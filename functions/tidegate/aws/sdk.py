@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -28,6 +29,7 @@ _ATTEMPTS = 4
 
 #: Untyped on purpose: adapters take what they need out of a response at once, and nothing else sees one.
 _new_client: Callable[..., Any] = boto3.client
+_making = threading.Lock()
 
 _NOT_READY = frozenset(
     {
@@ -39,14 +41,20 @@ _NOT_READY = frozenset(
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "KMSAccessDeniedException"})
+#: DynamoDB's code for a transaction that did nothing.
+CANCELLED = "TransactionCanceledException"
 _SERVER_ERROR = 500
 _REQUEST_TIMEOUT = 408
 
 
 @lru_cache
 def client(service: str) -> Any:
-    """The cached client of a service, made on first use: a cold start pays only for what it needs."""
-    return keep_to_it(_new_client(service, config=_CONFIG), _ATTEMPTS)
+    """The cached client of a service, made on first use: a cold start pays only for what it needs.
+
+    Threads may share it, but not make it at once (Boto3 guide, "Clients", "Multithreading").
+    """
+    with _making:
+        return keep_to_it(_new_client(service, config=_CONFIG), _ATTEMPTS)
 
 
 @lru_cache

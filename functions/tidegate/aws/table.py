@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from tidegate.aws import sdk
@@ -47,23 +47,23 @@ def read(target: str, record: str, doing: str) -> dict[str, Any] | None:
     return plain(answer["Item"]) if "Item" in answer else None
 
 
-def watched(what: str, values: Mapping[str, Any] | None = None, **more: Any) -> list[dict[str, Any]]:
-    """Every item of the index with that value, plain, perhaps a moment old; `more` goes into the Query."""
+def watched(what: str) -> list[dict[str, Any]]:
+    """Every item of the index with that value, plain, perhaps a moment old."""
+    wanted = {"KeyConditionExpression": f"{INDEX} = :what", "ExpressionAttributeValues": {":what": text(what)}}
+    return query(f"list what is {what}", IndexName=INDEX, **wanted)
+
+
+def query(doing: str, **wanted: Any) -> list[dict[str, Any]]:
+    """All that a Query finds, plain, page by page."""
     found: list[dict[str, Any]] = []
-    request: dict[str, Any] = {
-        "TableName": name(),
-        "IndexName": INDEX,
-        "KeyConditionExpression": f"{INDEX} = :what",
-        "ExpressionAttributeValues": {":what": text(what), **(values or {})},
-        **more,
-    }
+    more: dict[str, Any] = {}
     while True:
-        with sdk.refusals(f"list what is {what}"):
-            page = client().query(**request)
+        with sdk.refusals(doing):
+            page = client().query(TableName=name(), **wanted, **more)
         found += map(plain, page["Items"])
         if "LastEvaluatedKey" not in page:
             return found
-        request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        more = {"ExclusiveStartKey": page["LastEvaluatedKey"]}
 
 
 def held_lock(target: str, execution_arn: str, without: Sequence[str] = ()) -> dict[str, Any]:

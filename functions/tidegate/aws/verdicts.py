@@ -12,6 +12,7 @@ from tidegate.control import item_size
 from tidegate.control.commands import Controls
 from tidegate.control.observation import Observation
 from tidegate.control.progress import Standing
+from tidegate.ending.lock import HEARD_AT
 from tidegate.errors import AwsRefused, LockLost
 from tidegate.planning.plan import Plan
 
@@ -31,7 +32,7 @@ def record(plan: Plan, standing: Standing, observed: Observation, revision_id: s
     document = json.dumps(_document(standing, observed), separators=(",", ":"))
     if _is_kept(plan, standing, observed, len(document)):
         try:
-            _store(plan, standing, document, revision_id, append=True)
+            _store(plan, standing, document, revision_id, observed.now, append=True)
         except LockLost:
             controls = _other_commands(plan, standing)
             if controls is not None:
@@ -43,7 +44,7 @@ def record(plan: Plan, standing: Standing, observed: Observation, revision_id: s
             return None
     # No room left, or not worth it: what is not written down must not end a healthy rollout.
     try:
-        _store(plan, standing, document, revision_id)
+        _store(plan, standing, document, revision_id, observed.now)
     except LockLost:
         lock = ledger.going_on(plan)
         if lock is None:
@@ -64,9 +65,12 @@ def _other_commands(plan: Plan, standing: Standing) -> Controls | None:
     return lock.controls if lock.controls.count != standing.progress.known_commands else None
 
 
-def _store(plan: Plan, standing: Standing, document: str, revision_id: str, *, append: bool = False) -> None:
+def _store(
+    plan: Plan, standing: Standing, document: str, revision_id: str, now: float, *, append: bool = False
+) -> None:
     known, approval_step = standing.progress.known_commands, standing.progress.approval_step
     values = {"last_verdict": table.text(document), "revision_id": table.text(revision_id)}
+    values[HEARD_AT] = table.number(now)
     values |= {} if approval_step is None else {"approval_step": table.number(approval_step)}
     conditions = ["command_count = :known" if known else "attribute_not_exists(command_count)"]
     bound: dict[str, Any] = {":known": table.number(known)} if known else {}

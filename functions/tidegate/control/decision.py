@@ -44,7 +44,8 @@ def decide(plan: Plan, progress: Progress, observed: Observation) -> Standing:
         if early := _cleared_early(plan, progress, observed):
             return _decided("advance", f"{weight} is cleared early: {early}", progress)
         sooner, wait_seconds = next_look(plan, progress, observed.now, remaining, awaited=observed.awaited)
-        reason = f"{weight} bakes {format_duration(remaining)} more"
+        bakes = f"{weight} bakes {format_duration(remaining)} more"
+        reason = "; ".join(filter(None, (bakes, observed.comparison.better)))
         return _decided("wait", reason, sooner, wait_seconds=wait_seconds)
     held = _held(plan, progress, observed)
     if isinstance(held, Standing):
@@ -77,7 +78,7 @@ def _flinched(plan: Plan, progress: Progress, observed: Observation) -> Standing
     doubt, weight = flinch.doubt(observed), plan.step_at(progress.step).weight_percent
     if doubt and (extended := _extend(plan, progress, doubt)):
         return extended
-    if doubt and flinch.is_grave(observed):
+    if doubt and flinch.is_grave(plan, observed):
         return _decided("roll_back", f"flinched, and not cleared to the end of the extension: {doubt}", progress)
     cleared = (
         "no more than chance speaks against the candidate" if doubt else "nothing since speaks against the candidate"
@@ -93,7 +94,7 @@ def _cleared_early(plan: Plan, progress: Progress, observed: Observation) -> str
     doubted = observed.found(Finding.SUSPECT) or observed.sight.reasons
     if not may or held or not observed.comparison.step_cleared or doubted:
         return None
-    return _said(observed.comparison.checks())
+    return observed.comparison.better if observed.comparison.is_fix else _said(observed.comparison.checks())
 
 
 def _between_steps(plan: Plan, progress: Progress, observed: Observation) -> Standing:
@@ -297,7 +298,7 @@ def _proven(plan: Plan, progress: Progress, observed: Observation) -> Standing:
         if hidden := observed.comparison.unjudged_metric or observed.sight.taint or _may_hang_unseen(plan, observed):
             return _inconclusive(plan, progress, observed, hidden)
         compared = [check for check in healthy if check.sentence] or healthy
-        reason = _proof(compared, observed.found(Finding.UNSEEN))
+        reason = _proof(compared, [*observed.found(Finding.UNSEEN), *observed.found(Finding.IGNORED)])
         return _decided("promote", reason, progress, proven_by=_names(healthy))
     if ignored := observed.found(Finding.IGNORED):
         why = f"nothing could tell but what is ignored since before the rollout: {_said(ignored)}"
@@ -350,7 +351,7 @@ def _inconclusive(
         return _hold_for_proof(plan, progress, observed, missing)
     seen = f"the candidate served {observed.in_rollout.requests:,} requests"
     hints = [*observed.comparison.hints]
-    if progress.step_backs:
+    if progress.step_backs and not observed.comparison.is_fix:
         hints.append(f"it stepped back {progress.step_backs} times, and nothing cleared it since")
     if policy == "extend" and hints:
         return _decided("roll_back", f"unproven, with a sign of harm: {'; '.join(hints)}", progress)

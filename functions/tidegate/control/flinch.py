@@ -25,12 +25,15 @@ def may_flinch(plan: Plan, progress: Progress, observed: Observation) -> bool:
 
 
 def flinched(progress: Progress) -> Progress:
-    """The progress of a rollout that flinches: whoever approved of anything further had not seen this."""
+    """The progress of a rollout that flinches: whoever approved of anything further had not seen this.
+
+    What waits for an approval goes on to wait for it, and no longer than before.
+    """
     return replace(
         progress,
         flinches=progress.flinches + 1,
         flinched=True,
-        approval_step=None,
+        approval_step=None if progress.asks_unseen else progress.approval_step,
         approved=min(progress.approved, progress.step),
         finish=None,
         asks_unseen=False,
@@ -49,9 +52,13 @@ def seconds_left(progress: Progress, now: float) -> float:
     return 0.0 if progress.bake_ended_at is not None else FLINCH_SECONDS - (now - progress.shifted_at)
 
 
-def is_grave(observed: Observation) -> bool:
-    """Whether a doubt that is left at the end of the extension is reason enough to roll back."""
-    return bool(observed.found(Finding.SUSPECT) or observed.sight.blind) or observed.comparison.grave
+def is_grave(plan: Plan, observed: Observation) -> bool:
+    """Whether a doubt that is left at the end of the extension is reason enough to roll back.
+
+    Who wants a promotion of what nobody could see wants the weight to go up as well.
+    """
+    blind = observed.sight.blind and plan.health.when_inconclusive != "promote"
+    return bool(observed.found(Finding.SUSPECT) or blind) or observed.comparison.grave
 
 
 def doubt(observed: Observation) -> str:
@@ -60,4 +67,6 @@ def doubt(observed: Observation) -> str:
         return "; ".join(map(str, suspect))
     if observed.sight.blind:
         return f"nothing could be seen since: {observed.sight.blind}"
+    if not observed.comparison.learnt:
+        return "no minute since can be judged yet"
     return "; ".join(f"not cleared: {side_by_side(one)}" for one in observed.comparison.uneasy)

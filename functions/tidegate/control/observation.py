@@ -71,7 +71,7 @@ class Observation:
             now,
             checks=(
                 *_alarm_checks(plan, progress, readings, now),
-                *limits.checks(plan.health, step=in_step, rollout=in_rollout),
+                *limits.checks(plan.health, in_step, in_rollout, comparison.beaten_percent),
                 *comparison.checks(),
                 *sight.checks(),
             ),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Final
 
 from tidegate.control.progress import Decision, Progress, Standing
-from tidegate.planning.pace import MAX_POLL_SECONDS
+from tidegate.planning.pace import MAX_POLL_SECONDS, MIN_POLL_SECONDS
 from tidegate.planning.plan import Plan
 
 #: Looks come twice as seldom after a look that was throttled, four times after two, and half of that after one that was
@@ -19,9 +19,9 @@ JITTER: Final = 0.25
 ALARMS_ASKED_SECONDS: Final = 180
 
 
-def strained(progress: Progress, *, throttled: bool) -> Progress:
-    """The progress after a look any attempt of which was throttled, or none."""
-    strain = min(progress.strain + 1, MAX_STRAIN) if throttled else max(progress.strain - 1, 0)
+def strained(progress: Progress, before: int, *, throttled: bool) -> Progress:
+    """The progress after a look any attempt of which was throttled, or none; `before`: the strain that it came with."""
+    strain = min(before + 1, MAX_STRAIN) if throttled else max(before - 1, 0)
     return replace(progress, strain=strain)
 
 
@@ -43,10 +43,14 @@ def stretched(plan: Plan, strain: int, chance: float) -> Plan:
     )
 
 
-def late(plan: Plan, progress: Progress, why: str, chance: float) -> Standing:
-    """A move that was throttled: the rollout is looked at meanwhile, and the look asks for it once more."""
+def late(plan: Plan, progress: Progress, why: str, chance: float, *, lowers: bool) -> Standing:
+    """A move that was throttled: the rollout is looked at meanwhile, and the look asks for it once more.
+
+    One that `lowers` the weight is for harm's sake, which no strain and no long interval may keep at the full weight.
+    """
     paced = stretched(plan, min(progress.late, MAX_STRAIN), chance)
-    return Standing(progress, Decision("late", f"AWS throttles the next move: {why}", paced.poll_seconds))
+    wait_seconds = MIN_POLL_SECONDS if lowers else paced.poll_seconds
+    return Standing(progress, Decision("late", f"AWS throttles the next move: {why}", wait_seconds))
 
 
 def asks_alarms(progress: Progress, now: float) -> bool:

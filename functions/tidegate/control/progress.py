@@ -38,8 +38,9 @@ class Progress:
     at the first great harm, `flinched` whether it is just now; `baked_seconds` is how long this step had baked before.
 
     `strain` is by how much looks are stretched, since AWS throttles them, and `late` how many moves it has throttled so
-    far. `alarms_asked_at` is when the alarms' states were asked for last. `sooner_looks` is how many looks have come
-    sooner than the plan's interval.
+    far. `unanswered`: the last of them may have been made all the same, and nobody has read the alias since.
+    `alarms_asked_at` is when the alarms' states were asked for last. `sooner_looks` is how many looks have come sooner
+    than the plan's interval.
     """
 
     step: int
@@ -69,6 +70,7 @@ class Progress:
     baked_seconds: float = 0.0
     strain: int = 0
     late: int = 0
+    unanswered: bool = False
     alarms_asked_at: float = 0.0
     sooner_looks: int = 0
 

@@ -12,6 +12,8 @@ from tidegate.errors import LedgerUnreadable
 from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 
+#: When its holder was last heard of, by the name that the index has it under.
+HEARD_AT = "taken_at"
 #: What a lock says of its holder's rollout, beside who holds it.
 LIVE = (
     "plan",
@@ -47,12 +49,14 @@ class Lock:
     an alarm that could have seen the candidate, spoke against it. `weights` are all that were set, in percent, and
     `revision_id` is the alias's after the last write of this rollout that was answered. `approval_step` is the one that
     waits for an approval, `controls` what people want, and `commands` all that they said, as JSON, like `verdicts` and
-    the `last_verdict`. `started_at` is the execution's own start, by which the history knows it.
+    the `last_verdict`. `started_at` is the execution's own start, by which the history knows it, and `heard_at` when
+    its holder was last heard of: when it took the lock, or its last look. `lists_alarms`: it is of an earlier Tidegate,
+    and nothing but itself says which alarms it watches.
     """
 
     target: str
     execution_arn: str
-    taken_at: float
+    heard_at: float
     started_at: float
     plan: Plan | None
     candidate: str | None
@@ -70,6 +74,7 @@ class Lock:
     approval_step: int | None = None
     controls: Controls = NO_CONTROLS
     commands: tuple[str, ...] = ()
+    lists_alarms: bool = False
 
     @classmethod
     def parse(cls, item: Item) -> Self:
@@ -90,9 +95,9 @@ class Lock:
         return cls(
             target=target,
             execution_arn=item["execution_arn"],
-            taken_at=float(item["taken_at"]),
+            heard_at=float(item[HEARD_AT]),
             # The index leaves it out.
-            started_at=float(item.get("started_at", item["taken_at"])),
+            started_at=float(item.get("started_at", item[HEARD_AT])),
             plan=plan_in(item["plan"], target) if "plan" in item else None,
             candidate=item.get("candidate"),
             traffic_shifted="step" in item,
@@ -110,6 +115,7 @@ class Lock:
             approval_step=_whole(item, "approval_step"),
             controls=_controls(item),
             commands=tuple(dict.fromkeys(item.get("commands", ()))),
+            lists_alarms="alarms" in item,
         )
 
     @property

@@ -7,6 +7,7 @@ Key: `target` (hash) and `record` (range).
     checkout:live   history#<start>#<execution>   one finished rollout (`RolloutRecord`)
     checkout        bad#<version>                 a version that a verdict spoke against
     checkout        seen#…, counts#…              executions of a durable function (`aws.durable`)
+    alarm#errors    checkout:live#<execution>     a running rollout that watches the alarm (`aws.watches`)
 
 The index `watched` finds all locks, and the rollouts that ended a moment ago (`RecordSummary`).
 """
@@ -26,6 +27,7 @@ from tidegate.frozen import frozen
 from tidegate.planning.plan import Plan
 
 LOCK, HISTORY, BAD = "lock", "history#", "bad#"
+_ALARM = "alarm#"
 #: The index, and the attribute that it is over.
 INDEX = "watched"
 RUNNING, ENDED = "running", "ended"
@@ -44,6 +46,21 @@ def history_key(started_at: float, rollout_id: str) -> str:
 def bad_key(version: str) -> str:
     """The range key of a version that is known to be bad."""
     return f"{BAD}{version}"
+
+
+def watched_alarm(alarm: str) -> str:
+    """The hash key of those who watch an alarm. No function's name has a #."""
+    return f"{_ALARM}{alarm}"
+
+
+def watch_key(target: str, rollout_id: str) -> str:
+    """The range key of a rollout that watches an alarm: its own, so that its end takes no later one's away."""
+    return f"{target}#{rollout_id}"
+
+
+def watching_target(key: str) -> str:
+    """The alias of the rollout with that range key; neither it nor an execution's name has a #."""
+    return key.partition("#")[0]
 
 
 def newest_first(target: str) -> dict[str, Any]:
@@ -194,7 +211,10 @@ class RolloutRecord:
 
 @frozen
 class RecordSummary:
-    """What the index says of a rollout that ended a moment ago; a handler of it may still be in flight."""
+    """What the index says of a rollout that ended a moment ago; a handler of it may still be in flight.
+
+    `is_open`: its alias was found split after its end, and could not be put right.
+    """
 
     target: str
     key: str
@@ -202,6 +222,7 @@ class RecordSummary:
     candidate: str | None
     outcome: Outcome
     ended_at: float
+    is_open: bool = False
 
     @classmethod
     def parse(cls, item: Item) -> Self:
@@ -213,4 +234,5 @@ class RecordSummary:
             candidate=item.get("candidate"),
             outcome=_outcome(item),
             ended_at=float(item["ended_at"]),
+            is_open="restoring" in item,
         )

@@ -21,6 +21,7 @@ from tidegate.analysis.metric import Judged, Kind, foremost
 from tidegate.analysis.rows import LONGEST_ROW_SECONDS, ROW_REQUESTS
 from tidegate.duration import format_duration
 from tidegate.frozen import frozen
+from tidegate.planning.fix import is_fix
 from tidegate.planning.strategy import DEFAULT_STEPS, Step
 from tidegate.routing import ALL_PERCENT
 
@@ -86,12 +87,12 @@ def forecast(steps: Sequence[Step], baseline: TrafficBaseline, judge: Judge) -> 
     custom = [_Outlook.of(judged[one.name], baseline, judge) for one in judge.metrics]
     if (main := foremost(judged)) is None:
         return Forecast((), ())
-    outlook = _Outlook.of(main, baseline, judge)
+    outlook, fix = _Outlook.of(main, baseline, judge), main.kind is Kind.FAILED and is_fix(baseline)
     return Forecast(
         tuple(
             replace(outlook.step(step), metrics={one.metric.name: one.harm(step) for one in custom}) for step in steps
         ),
-        (*_warnings(steps, outlook), *_metric_warnings(steps, [one for one in custom if one != outlook])),
+        (*_warnings(steps, outlook, fix=fix), *_metric_warnings(steps, [one for one in custom if one != outlook])),
     )
 
 
@@ -291,13 +292,14 @@ def _smallest(harms: Iterable[float | None]) -> float | None:
     return min((harm for harm in harms if harm is not None), default=None)
 
 
-def _warnings(steps: Sequence[Step], outlook: _Outlook) -> Iterator[str]:
+def _warnings(steps: Sequence[Step], outlook: _Outlook, *, fix: bool) -> Iterator[str]:
     compared = [step for step in steps if step.weight_percent < ALL_PERCENT]
     if not compared:
-        yield f"nothing is compared: at 100 % there is no stable traffic; {_instead_of_all_at_once(outlook)}"
+        yield f"nothing is compared: at 100 % there is no stable traffic; {_instead_of_all_at_once(outlook, fix=fix)}"
     if not outlook.requests_per_minute:
         yield NO_BASELINE
-    elif compared and outlook.is_blind(compared):
+    # What is to be seen of a fix is that it fails less: only too little traffic is a reason to wait longer for it.
+    elif compared and (replace(outlook, stable_share=0.0) if fix else outlook).is_blind(compared):
         best = min(
             compared, key=lambda step: (outlook.harm(step) or math.inf, -step.weight_percent * step.bake_seconds)
         )
@@ -326,8 +328,8 @@ def _metric_warnings(steps: Sequence[Step], outlooks: Iterable[_Outlook]) -> Ite
             yield f"{traffic}, the best step {sees}: bake longer for it"
 
 
-def _instead_of_all_at_once(outlook: _Outlook) -> str:
-    if not outlook.requests_per_minute or not outlook.is_blind(DEFAULT_STEPS):
+def _instead_of_all_at_once(outlook: _Outlook, *, fix: bool) -> str:
+    if fix or not outlook.requests_per_minute or not outlook.is_blind(DEFAULT_STEPS):
         return f"use {_pasted(DEFAULT_STEPS)}"
     return _instead(DEFAULT_STEPS, outlook)
 

@@ -13,8 +13,8 @@ from tidegate.planning.strategy import Step
 from tidegate.routing import ALL_PERCENT
 
 SLOW_UNJUDGED = (
-    "slow requests cannot be judged: there is no p99 of the day before to call them slow by, so no promotion is proven;"
-    ' set "health": {"judge": {"slow": false}} to have it proven by errors alone'
+    "slow requests cannot be judged: how long served requests took in the day before is not known, so no promotion is"
+    ' proven; set "health": {"judge": {"slow": false}} to have it proven by errors alone'
 )
 
 DURABLE = (

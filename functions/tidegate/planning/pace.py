@@ -36,8 +36,8 @@ SOONER_LOOKS = 5
 #: They are for rollouts that look no more seldom for it than by so much.
 SOONER_LENGTHENS = 1.1
 
-#: How often the weight is lowered because one minute looks like great harm, and for how long at least: the next two
-#: minutes are to be judged at that weight.
+#: How often the weight is lowered because one minute looks like great harm, and for how long at least: then the first
+#: whole minute at that weight may be judged, where metrics are no more than a minute late.
 MAX_FLINCHES, FLINCH_SECONDS = 2, 180
 #: How often AWS may throttle a move forward, with a look each time before the next try, at a stretched pace: for a
 #: quarter of an hour or so.

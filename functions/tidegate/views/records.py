@@ -219,7 +219,7 @@ def _holding(lock: Lock, plan: Plan, verdicts: Sequence[Record]) -> str | None:
 
 def _held_since(lock: Lock, verdicts: Sequence[Record]) -> float:
     """The first of the holds that nothing else followed."""
-    since = float(verdicts[-1]["at"] if verdicts else lock.taken_at)
+    since = float(verdicts[-1]["at"] if verdicts else lock.heard_at)
     for verdict in reversed(verdicts):
         if verdict["action"] != "hold":
             break

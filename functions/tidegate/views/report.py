@@ -186,7 +186,7 @@ def _evidence(one: EvidenceView) -> str:
         f" {views.p_value(one.p_intolerable)}; at most {excess} of the requests bad beyond the tolerated ratio"
     )
     value, beside = (
-        (views.p_value(one.p_worse), f"{one.candidate} against {one.stable}")
+        ("better" if one.better else views.p_value(one.p_worse), f"{one.candidate} against {one.stable}")
         if one.minutes
         else ("–", "nothing compared yet")
     )

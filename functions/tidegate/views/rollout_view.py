@@ -95,6 +95,7 @@ class EvidenceView:
     Two wealths, natural logarithms, each beside what convicts: `worse` against "no worse than the stable version",
     `intolerable` against "no worse than tolerated". With 95 % confidence, no more than `excess_at_most_percent` of the
     candidate's requests are bad beyond the tolerated ratio. `state` is as a check's; what `startles` made it flinch.
+    `better`: it is clearly better than the stable version.
     """
 
     metric: str
@@ -110,6 +111,7 @@ class EvidenceView:
     excess_at_most_percent: float
     state: str
     startles: bool = False
+    better: bool = False
 
     @property
     def worse_percent(self) -> float:
@@ -377,10 +379,8 @@ def percent(value: float | None, decimals: int | None = None) -> str:
 
 def measure(value: float | str | None, unit: str) -> str:
     """A measured value with its unit, to three digits; "–" for none."""
-    if value is None:
-        return "–"
-    if isinstance(value, str):
-        return value
+    if value is None or isinstance(value, str):
+        return "–" if value is None else value
     # Three digits are for fractions: a count or a duration is not to become 1.23e+03.
     number = f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"  # noqa: PLR2004
     return f"{number} {unit}".strip()

@@ -90,7 +90,7 @@ def test_a_metric_that_is_turned_off_is_not_judged():
 def test_without_a_p99_nobody_can_say_what_is_slow():
     verdict = heard(GOOD, baseline=replace(KNOWN, p99_ms=None))
     assert findings(verdict) == {"errors": Finding.HEALTHY, "slow": Finding.NOTED}
-    assert "there is no p99 of the day before" in str(verdict.checks()[-1])
+    assert "how long served requests took in the day before is not known" in str(verdict.checks()[-1])
 
 
 # Late, missing and corrected datapoints.

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tidegate.analysis.bursts import find_bursts
 from tidegate.analysis.e_process import (
     BETS,
     CLEARING_BETS,
@@ -23,7 +24,7 @@ from tidegate.analysis.e_process import (
     log_e_value,
     log_wealth,
 )
-from tidegate.analysis.judge import Judge, examine, shared_bursts
+from tidegate.analysis.judge import Judge, examine
 from tidegate.analysis.last_step import check_last_step
 from tidegate.analysis.rate import Rate
 from tidegate.analysis.row import Row
@@ -33,6 +34,10 @@ ERRORS, TOLERATED = "errors", Tolerance(1.2, 0.001)
 
 def rows(*tallies, **more):
     return [Row(Tally(*tally), **more) for tally in tallies]
+
+
+def shared_bursts(table, baseline):
+    return list(find_bursts(table, baseline).shared)
 
 
 def judged(*tallies, baseline=None, judge=None):

@@ -19,6 +19,25 @@ def finding(errors, requests, limit=1.0, minimum=10):
     return check.finding
 
 
+@pytest.mark.parametrize(
+    ("errors", "beaten", "found"),
+    [
+        (50, 20.0, Finding.IGNORED),
+        (12, 20.0, Finding.IGNORED),
+        (5, 20.0, Finding.HEALTHY),
+        (50, None, Finding.HARMFUL),
+        (50, 0.5, Finding.HARMFUL),
+        (50, 4.0, Finding.HARMFUL),
+    ],
+)
+def test_a_limit_is_ignored_where_the_stable_version_crosses_it_by_more(errors, beaten, found):
+    """Where the candidate is clearly better: to go back would not help anybody."""
+    counts = Counts(1000, errors, 0)
+    (check,) = checks(HealthPolicy(max_error_percent=1.0), counts, counts, beaten)
+    assert (check.finding, check.convicts) == (found, found is Finding.HARMFUL)
+    assert ("and 20 % of the stable version's" in str(check)) == (found is Finding.IGNORED)
+
+
 def test_too_few_requests_are_unknown_and_never_healthy():
     assert finding(0, 0) is Finding.UNKNOWN
     assert finding(0, 9) is Finding.UNKNOWN

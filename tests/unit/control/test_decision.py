@@ -13,6 +13,7 @@ from tidegate.analysis.check import Check, Finding, alarm_check
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
 from tidegate.analysis.health import AlarmRule, HealthPolicy
+from tidegate.analysis.improvement import Improvement
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.last_step import LastStepCheck
 from tidegate.analysis.measurement import AlarmReading, AlarmTimes, Counts, Shift
@@ -31,6 +32,16 @@ SOON = AlarmTimes(180)
 FINISH = GivenCommand("1", "finish", "ana", "enough", 5.0)
 PAUSE = GivenCommand("2", "pause", "bo", "lunch", 6.0)
 FAILED = Judged("errors", Tolerance(1.2, 0.001), 0.5, Kind.FAILED)
+SLOW = Judged("slow", Tolerance(1.25, 0.002), 0.5, Kind.SLOW)
+#: Of a candidate that fails 1 % beside a stable version that fails 20 %.
+FIXED = {
+    "improved": Improvement(better=True, fix=True),
+    "candidate": 1000,
+    "candidate_bad": 10,
+    "stable": 9000,
+    "stable_bad": 1800,
+    "recent": (10, 1000, 1800, 9000),
+}
 TRIPPED = LastStepCheck(FAILED, 1000, 50, 5, expected_at_most=0.01, wealth=9.0, peak=9.0, needed=2.3)
 
 
@@ -56,7 +67,7 @@ def look_at(plan, *findings, step=2, now=SETTLED, in_step=SERVED, in_rollout=Non
 
 def evidence(**found):
     nothing = dict.fromkeys(Evidence.__dataclass_fields__, 0)
-    usual = {"metric": FAILED, "convicted_at": None, "quiet": True}
+    usual = {"metric": FAILED, "convicted_at": None, "quiet": True, "improved": Improvement()}
     return Evidence(**{**nothing, **usual, **found})
 
 
@@ -94,7 +105,7 @@ def test_a_promotion_names_what_proves_it_and_nothing_that_does_not(plan):
     observed = Observation(SETTLED, (*alarms, *limited, judged), Comparison(), SERVED, SERVED, seen_until=SETTLED)
     decision = decide(plan, at_step(2, 100.0), observed).decision
     assert decision.proven_by == ("slow", "max_error_percent", "max_duration_p99_ms", "calm")
-    assert decision.reason == "every gate is healthy: no worse"
+    assert decision.reason == "every gate that could speak is healthy: no worse; alarm odd is ALARM"
 
 
 def test_names_without_end_do_not_fill_the_record(plan):
@@ -195,6 +206,11 @@ def test_a_bake_ends_early_only_where_that_is_asked_for_and_never_the_last_one(p
     assert look_at(early, Finding.SUSPECT, step=0, now=130.0, comparison=cleared).decision.action == "wait"
     assert look_at(early, step=2, now=130.0, comparison=cleared).decision.action == "wait"
     assert look_at(plan, step=0, now=130.0, comparison=cleared).decision.action == "wait"
+    fixed = Comparison((evidence(**FIXED, step_cleared=True), evidence(metric=SLOW)), unjudged=True)
+    decided = look_at(early, Finding.UNKNOWN, step=0, now=130.0, comparison=fixed).decision
+    assert (decided.action, decided.reason) == ("advance", f"10 % is cleared early: {fixed.better}")
+    slower = replace(fixed, evidence=(fixed.evidence[0], evidence(metric=SLOW, quiet=False)))
+    assert look_at(early, step=0, now=130.0, comparison=slower).decision.action == "wait"
 
 
 def test_a_guard_that_trips_steps_back_to_compare_twice_and_then_rolls_back(plan):
@@ -276,6 +292,20 @@ def test_what_stepped_back_goes_up_again_only_once_it_is_cleared(plan):
     assert (given_up.decision.action, given_up.decision.convicts) == ("roll_back", False)
     assert given_up.decision.reason.startswith("stepped back, and not cleared")
     assert look_at(plan, Finding.UNKNOWN, step=0, now=3000.0, step_backs=1).decision.action == "advance"
+
+
+def test_a_fix_that_stepped_back_has_been_cleared_by_the_comparison(plan):
+    """At 100 % it looked worse than the day before, and beside the stable version it fails less."""
+    for found, action in (({}, "roll_back"), (FIXED, "promote")):
+        last = Comparison((evidence(**found),), alone=True)
+        decided = look_at(plan, Finding.UNKNOWN, extended=600, comparison=last, step_backs=1).decision
+        assert (decided.action, decided.proven) == (action, False)
+
+
+def test_a_bake_says_that_the_candidate_is_better_while_it_waits(plan):
+    fixed = Comparison((evidence(**FIXED),), stable="version 3")
+    reason = look_at(plan, Finding.UNKNOWN, step=0, now=10.0, comparison=fixed).decision.reason
+    assert reason.endswith(" more; better than version 3: 1 % of 1,000 against 20 % of 9,000 requests failed")
 
 
 def test_after_a_step_back_no_weight_bakes_longer_than_the_comparison_needs(plan):

@@ -6,6 +6,7 @@ import pytest
 
 from tidegate.analysis.comparison import Comparison
 from tidegate.analysis.e_process import Tolerance
+from tidegate.analysis.improvement import NONE
 from tidegate.analysis.judge import Evidence
 from tidegate.analysis.measurement import Counts, Shift
 from tidegate.analysis.metric import Judged, Kind
@@ -26,6 +27,7 @@ def seeing(**found):
     nothing = dict.fromkeys(Evidence.__dataclass_fields__, 0)
     counts = {"minutes": 1, "stable": 9000, "candidate": 1000, "stable_bad": 9, "candidate_bad": 200}
     usual = {"metric": FAILED, "convicted_at": None, "quiet": True, "calm": True, "recent": (200, 1000, 9, 9000)}
+    usual["improved"] = NONE
     return Comparison((Evidence(**{**nothing, **usual, **counts, **found}),))
 
 
@@ -116,6 +118,13 @@ def test_what_could_not_be_seen_since_keeps_it_low(bold):
     assert look(bold, replace(low, extended_seconds=600), CALM, now=300.0, blind="no datapoint")[1] == "roll_back"
 
 
+def test_it_stays_low_until_a_minute_since_can_be_judged(bold):
+    low = flinched(bold, at(10.0))
+    standing, action = look(bold, low, replace(CALM, learnt=False), now=300.0)
+    assert (action, "no minute since can be judged yet" in standing.decision.reason) == ("wait", True)
+    assert look(bold, replace(low, extended_seconds=600), replace(CALM, learnt=False), now=300.0)[1] == "advance"
+
+
 def test_a_pause_keeps_nobody_from_flinching_and_holds_the_way_back_up(bold):
     low = flinched(bold, at(10.0, pause=PAUSE))
     assert look(replace(bold, max_pause_seconds=3600), low, CALM, now=300.0)[1] == "hold"
@@ -123,7 +132,7 @@ def test_a_pause_keeps_nobody_from_flinching_and_holds_the_way_back_up(bold):
 
 def test_who_approved_or_finished_had_not_seen_it(bold):
     low = flinched(bold, at(10.0, approval_step=1, approved=1, finish=FINISH))
-    assert (low.approval_step, low.approved, low.finish) == (None, 0, None)
+    assert (low.approval_step, low.approved, low.finish) == (1, 0, None)
 
 
 def test_somebody_may_end_the_wait_and_not_the_doubt(bold):

@@ -156,8 +156,13 @@ def test_too_little_traffic_is_said_with_what_decides_instead(steps):
     )
 
 
-def test_a_stable_version_that_mostly_fails_is_no_lack_of_traffic():
-    assert "the stable version itself is too bad" in warning(DEFAULT_STEPS, day(600, failing=0.95))
+def test_only_too_little_traffic_is_a_reason_to_wait_longer_for_a_fix():
+    """Beside a stable version that fails no harm is seen, and that the candidate fails less is."""
+    broken = day(600, failing=0.95)
+    assert harm(DEFAULT_STEPS[1], broken) is None
+    assert not forecast(DEFAULT_STEPS, broken, Judge()).warnings
+    assert pasted(warning(all_at_once(), broken)) == DEFAULT_STEPS
+    assert "the stable version itself is too bad" in warning(DEFAULT_STEPS, day(0.5, failing=0.95))
 
 
 def test_a_rate_that_the_stable_version_has_itself_is_no_blindness():

@@ -175,17 +175,18 @@ def _ceiling_rows(say: Callable[[str], None]) -> Iterator[Row]:
     say("sandbox: canonical, with an alarm")
     alarm = {"name": "errors", "threshold": 1_000_000, "treat_missing_data": "ignore"}
     story = _promoted({**_SMALLEST, "alarms": ["errors"]}, Scenario.of({"alarms": [alarm]}))
-    calls = sum(story.api_calls.values())
+    calls, a_minute = sum(story.api_calls.values()), _looks(story) / story.virtual_seconds * MIN_POLL_SECONDS
     yield Row("API calls, canonical with an alarm", f"{calls:,}", note="with the sweeper's; without an alarm: above")
     for name, (a_second, once) in CALLS_A_SECOND.items():
         each = (story.api_calls[name] - once) / _looks(story)
-        at_once = a_second * MIN_POLL_SECONDS / each
+        at_once = a_second * MIN_POLL_SECONDS / (each * a_minute)
         # Stretched, each look asks for everything.
         stretched = a_second * MIN_POLL_SECONDS * 2**MAX_STRAIN
         yield Row(
             f"rollouts at once, by {name}",
             f"{at_once:,.0f}",
-            note=f"{a_second} calls a second of the whole region, {each:.2f} a look, a look a minute; {stretched:,}"
+            note=f"{a_second} calls a second of the whole region, {each:.2f} a look,"
+            f" {a_minute:.2f} looks a minute; {stretched:,}"
             f" where looks are throttled, and stretch to one in {format_duration(MIN_POLL_SECONDS * 2**MAX_STRAIN)}",
         )
 
